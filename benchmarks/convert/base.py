@@ -1,0 +1,48 @@
+"""What every converter offers: a source of rows that worker processes read block by block."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.table import Column, TableInfo, sha256
+
+Values = dict[str, NDArray[np.float64]]
+"""Column name -> (rows, seeds, epochs)."""
+
+
+class SourceError(ValueError):
+    """A benchmark file from outside is not what it should be; the message says what to do."""
+
+
+class Source(Protocol):
+    """A benchmark file or directory from outside. Picklable: worker processes read different blocks of it."""
+
+    @property
+    def info(self) -> TableInfo: ...
+
+    @property
+    def columns(self) -> tuple[Column, ...]: ...
+
+    @property
+    def architectures(self) -> NDArray[np.int32]:
+        """Official indices of the architectures in the source, ascending: the rows of the table."""
+
+    def blocks(self) -> list[range]:
+        """Rows that are read together."""
+
+    def read(self, rows: range) -> Iterator[tuple[int, Values]]:
+        """Yield (first row, values) for consecutive rows of a block; SourceError or a pickle error on bad data."""
+
+
+def files_digest(paths: Iterable[Path]) -> str:
+    """One SHA-256 for many files: that of the lines 'name sha256', in the order given."""
+    digest = hashlib.sha256()
+    for path in paths:
+        digest.update(f"{path.name} {sha256(path)}\n".encode())
+    return digest.hexdigest()

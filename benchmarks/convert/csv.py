@@ -1,0 +1,135 @@
+"""A CSV with named columns to a table.
+
+Columns: `arch` (the official string) and, if present, `arch_index` (checked against it); then measurements named
+`DATASET_SPLIT_QUANTITY_SCHEDULE` with SPLIT one of train, valid, test and QUANTITY one of accuracy (percent), loss,
+seconds (train: of the whole schedule; otherwise of one pass). One number per schedule: its last epoch. Empty cells are
+missing measurements. The numbers are taken to be means over training seeds.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.csv
+from numpy.typing import NDArray
+
+from benchmarks.convert.base import SourceError, Values
+from benchmarks.spaces import SPACES
+from benchmarks.table import Column, TableInfo, Task, sha256
+
+_NAME = re.compile(
+    r"(?P<dataset>.+)_(?P<split>train|valid|test)_(?P<quantity>accuracy|loss|seconds)_(?P<schedule>\d+)$"
+)
+_SPELLINGS = {"imagenet16_120": "ImageNet16-120"}
+
+
+@dataclass(frozen=True)
+class NamedColumnsCsv:
+    """A CSV of one number per architecture, data set, split, quantity and schedule."""
+
+    path: Path
+
+    @cached_property
+    def _frame(self) -> pa.Table:
+        try:
+            frame = pa.csv.read_csv(self.path)
+        except pa.ArrowInvalid as error:
+            raise SourceError(f"{self.path}: not a readable CSV ({error})") from error
+        if "arch" not in frame.column_names:
+            raise SourceError(f"{self.path}: needs a column 'arch' of architecture strings, has {frame.column_names}")
+        return frame
+
+    @cached_property
+    def _names(self) -> dict[str, Column]:
+        """CSV column -> table column."""
+        names = {}
+        for name in self._frame.column_names:
+            if name in ("arch", "arch_index"):
+                continue
+            match = _NAME.match(name)
+            if not match:
+                raise SourceError(
+                    f"{self.path}: column {name!r} is not named DATASET_SPLIT_QUANTITY_SCHEDULE, such as "
+                    "'cifar10_valid_accuracy_12'; rename or remove it"
+                )
+            epochs = () if match["quantity"] == "seconds" else (int(match["schedule"]),)
+            dataset = _SPELLINGS.get(match["dataset"], match["dataset"])
+            names[name] = Column(dataset, match["schedule"], match["split"], match["quantity"], ("mean",), epochs)
+        return names
+
+    @cached_property
+    def _space_and_indices(self) -> tuple[str, NDArray[np.int64]]:
+        strings = self._frame["arch"].to_pylist()
+        for name, space in SPACES.items():
+            try:
+                space.from_string(str(strings[0]))
+            except (ValueError, IndexError):
+                continue
+            return name, self._indices(name, strings)
+        raise SourceError(f"{self.path}: {strings[:1]} is an architecture of no space; spaces: {', '.join(SPACES)}")
+
+    def _indices(self, name: str, strings: list[str]) -> NDArray[np.int64]:
+        space, indices = SPACES[name], []
+        for row, string in enumerate(strings, start=2):
+            try:
+                indices.append(space.index(space.from_string(str(string))))
+            except ValueError as error:
+                raise SourceError(f"{self.path}, line {row}: {error}") from error
+        found = np.array(indices)
+        if len(np.unique(found)) != len(found):
+            raise SourceError(f"{self.path}: an architecture occurs twice")
+        if "arch_index" in self._frame.column_names:
+            wrong = np.flatnonzero(self._frame["arch_index"].to_numpy() != found)
+            if len(wrong):
+                row = int(wrong[0])
+                raise SourceError(
+                    f"{self.path}, line {row + 2}: {strings[row]} has the official index {found[row]}, "
+                    f"the file says {self._frame['arch_index'][row]}"
+                )
+        return found
+
+    @property
+    def info(self) -> TableInfo:
+        tasks = {}
+        for dataset in dict.fromkeys(column.record for column in self.columns):
+            search = self._schedules(dataset, "valid")
+            report = self._schedules(dataset, "test")
+            if search and report:
+                tasks[dataset] = Task(dataset, dataset, min(search, key=int), max(report, key=int))
+        if not tasks:
+            raise SourceError(f"{self.path}: no data set has both a valid_accuracy and a test_accuracy column")
+        provenance = {"source": self.path.name, "sha256": sha256(self.path), "format": "CSV with named columns"}
+        return TableInfo(self.path.stem, self._space_and_indices[0], tasks, provenance)
+
+    def _schedules(self, dataset: str, split: str) -> list[str]:
+        wanted = (dataset, split, "accuracy")
+        return [c.schedule for c in self.columns if (c.record, c.split, c.quantity) == wanted]
+
+    @property
+    def columns(self) -> tuple[Column, ...]:
+        return tuple(self._names.values())
+
+    @property
+    def architectures(self) -> NDArray[np.int32]:
+        return np.sort(self._space_and_indices[1]).astype(np.int32)
+
+    def blocks(self) -> list[range]:
+        return [range(self._frame.num_rows)]
+
+    def read(self, rows: range) -> Iterator[tuple[int, Values]]:
+        order = np.argsort(self._space_and_indices[1])[rows.start : rows.stop]
+        values: Values = {}
+        for name, column in self._names.items():
+            try:
+                numbers = self._frame[name].cast(pa.float64()).to_numpy()[order].reshape(-1, 1, 1)
+            except pa.ArrowInvalid as error:
+                raise SourceError(f"{self.path}: column {name!r} is not numeric ({error})") from error
+            whole_schedule = column.quantity == "seconds" and column.split == "train"
+            values[column.name] = numbers / int(column.schedule) if whole_schedule else numbers
+        yield rows.start, values

@@ -1,0 +1,174 @@
+"""The official NATS-Bench record of one architecture, and the table columns it becomes.
+
+Layout as in `nats_bench` 1.8 and the released v1_0 files: which seeds, splits and epochs exist is written down here;
+whatever a file holds beyond it is an error, so nothing is lost silently. Times are constant over epochs in the released
+files (they were calibrated), so one value per training is stored, and a file that breaks this is an error.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+
+from benchmarks.convert.base import SourceError, Values
+from benchmarks.spaces import Space
+from benchmarks.table import Column, Task
+
+ArchResults = Mapping[str, Mapping[str, Any]]
+"""The official record of one architecture: schedule -> archresult dict."""
+
+SET_NAMES: dict[str, dict[str, str]] = {
+    "cifar10-valid": {"valid": "x-valid", "test": "ori-test"},
+    "cifar10": {"test": "ori-test"},
+    "cifar100": {"valid": "x-valid", "test": "x-test", "valtest": "ori-test"},
+    "ImageNet16-120": {"valid": "x-valid", "test": "x-test", "valtest": "ori-test"},
+}
+"""Record -> our split -> the official set name. x-valid and x-test of the last two are halves of the test set."""
+
+TASKS = {
+    "tss": {
+        "cifar10": Task("cifar10-valid", "cifar10", "12", "200"),
+        "cifar100": Task("cifar100", "cifar100", "12", "200"),
+        "ImageNet16-120": Task("ImageNet16-120", "ImageNet16-120", "12", "200"),
+    },
+    "sss": {
+        "cifar10": Task("cifar10-valid", "cifar10", "12", "90"),
+        "cifar100": Task("cifar100", "cifar100", "12", "90"),
+        "ImageNet16-120": Task("ImageNet16-120", "ImageNet16-120", "12", "90"),
+    },
+}
+
+
+def _layout(space: str) -> Iterator[tuple[str, str, tuple[str, ...]]]:
+    """(record, schedule, seeds) of every training in the released files."""
+    for record in SET_NAMES:
+        if space == "tss":
+            yield record, "12", ("111", "777") if record == "cifar10-valid" else ("111",)
+            yield record, "200", ("777", "888", "999")
+        else:
+            yield record, "01", ("777",)
+            yield record, "12", ("777", "888", "999")
+            yield record, "90", ("777",)
+
+
+def _only_last(space: str, schedule: str, record: str, split: str) -> bool:
+    """Whether the split was evaluated after the last epoch only (re-evaluated from the final weights)."""
+    if (space, schedule) != ("tss", "200"):
+        return False
+    return split == "test" if record == "cifar10-valid" else split in ("valid", "test") and record != "cifar10"
+
+
+def nats_columns(space: str) -> tuple[Column, ...]:
+    """The columns of an official NATS-Bench table."""
+    columns = []
+    for record, schedule, seeds in _layout(space):
+        every = tuple(range(1, int(schedule) + 1))
+        columns += [Column(record, schedule, "network", quantity, seeds) for quantity in ("params", "flops", "latency")]
+        columns += [Column(record, schedule, "train", quantity, seeds, every) for quantity in ("accuracy", "loss")]
+        if (space, schedule) != ("tss", "200"):
+            columns.append(Column(record, schedule, "train", "top5_accuracy", seeds, every))
+        columns.append(Column(record, schedule, "train", "seconds", seeds))
+        for split in SET_NAMES[record]:
+            epochs = every[-1:] if _only_last(space, schedule, record, split) else every
+            columns += [Column(record, schedule, split, quantity, seeds, epochs) for quantity in ("accuracy", "loss")]
+            columns.append(Column(record, schedule, split, "seconds", seeds))
+    return tuple(columns)
+
+
+def _constant(times: Mapping[Any, float], what: str) -> float:
+    """The one value of per-epoch times; NaN if there are none."""
+    if not times:
+        return np.nan
+    values = np.fromiter(times.values(), np.float64)
+    if not np.allclose(values, values[0], rtol=1e-9, atol=0):
+        raise SourceError(f"{what}: times differ between epochs, in the released files they are constant")
+    return float(values[0])
+
+
+def _curve(values: Mapping[Any, float] | None, keys: list[Any]) -> tuple[list[float], int]:
+    """(values at `keys`, NaN where absent, and how many of `values` they were)."""
+    if values is None:
+        return [np.nan] * len(keys), 0
+    return [values.get(key, np.nan) for key in keys], sum(key in values for key in keys)
+
+
+class RecordReader:
+    """Turns archresult dicts into one row of values."""
+
+    def __init__(self, space: Space) -> None:
+        self._space = space
+        self._columns = nats_columns(space.name)
+        self._seeds = {(record, schedule): seeds for record, schedule, seeds in _layout(space.name)}
+        self._by_training: dict[tuple[str, str], list[Column]] = {}
+        for column in self._columns:
+            self._by_training.setdefault((column.record, column.schedule), []).append(column)
+
+    def row(self, results: ArchResults, index: int, source: str) -> Values:
+        """Column name -> (1, seeds, epochs) for the architecture `index`; `source` names the file in errors.
+
+        Raises:
+            SourceError: the record is of another architecture, has another structure, or holds more than the layout.
+        """
+        try:
+            return self._row(results, index, source)
+        except (KeyError, TypeError, IndexError, AttributeError, ValueError) as error:
+            if isinstance(error, SourceError):
+                raise
+            raise SourceError(
+                f"{source}: not an official NATS-Bench record ({type(error).__name__}: {error}). "
+                "Take the file from the official NATS-Bench release."
+            ) from error
+
+    def _row(self, results: ArchResults, index: int, source: str) -> Values:
+        row = {column.name: np.full((1, *column.shape), np.nan) for column in self._columns}
+        for schedule, result in results.items():
+            expected = self._space.to_string(self._space.arch(index))
+            if result["arch_index"] != index or result["arch_str"] != expected:
+                raise SourceError(
+                    f"{source}: architecture {index} of {self._space.name} is {expected}, the file says "
+                    f"{result['arch_index']} is {result['arch_str']}: a file of another space or benchmark"
+                )
+            for (record, seed), trial in result["all_results"].items():
+                where = f"{source}: architecture {index}, {record}, schedule {schedule}, seed {seed}"
+                if str(seed) not in self._seeds.get((record, schedule), ()):
+                    raise SourceError(f"{where}: no such training in the released {self._space.name} files")
+                self._fill(row, trial, record, schedule, str(seed), where)
+        return row
+
+    def _fill(self, row: Values, trial: Mapping[str, Any], record: str, schedule: str, seed: str, where: str) -> None:
+        position = self._seeds[record, schedule].index(seed)
+        used = 0
+        for column in self._by_training[record, schedule]:
+            values, count = self._read(trial, column, where)
+            row[column.name][0, position] = values
+            used += count
+        curves = ("train_acc1es", "train_acc5es", "train_losses", "eval_acc1es", "eval_losses")
+        held = sum(len(trial[key] or ()) for key in curves)
+        if used != held:
+            raise SourceError(
+                f"{where}: {held - used} of {held} values are at epochs or splits not in the released files"
+            )
+
+    def _read(self, trial: Mapping[str, Any], column: Column, where: str) -> tuple[list[float], int]:
+        """(values of one column for one training, how many entries of the official curves they were)."""
+        if column.split == "network":
+            return [self._network(trial, column.quantity)], 0
+        if column.split == "train":
+            if column.quantity == "seconds":
+                return [_constant(trial["train_times"] or {}, where)], 0
+            key = {"accuracy": "train_acc1es", "loss": "train_losses", "top5_accuracy": "train_acc5es"}[column.quantity]
+            return _curve(trial[key], [epoch - 1 for epoch in column.epochs])
+        name = SET_NAMES[column.record][column.split]
+        if column.quantity == "seconds":
+            times = {k: v for k, v in (trial["eval_times"] or {}).items() if k.startswith(f"{name}@")}
+            return [_constant(times, where)], 0
+        key = {"accuracy": "eval_acc1es", "loss": "eval_losses"}[column.quantity]
+        return _curve(trial[key], [f"{name}@{epoch - 1}" for epoch in column.epochs])
+
+    @staticmethod
+    def _network(trial: Mapping[str, Any], quantity: str) -> float:
+        if quantity == "latency":
+            return float(trial["latency"][0]) if trial["latency"] else np.nan
+        return float(trial["params" if quantity == "params" else "flop"])

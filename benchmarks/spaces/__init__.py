@@ -1,0 +1,19 @@
+"""The search spaces, by name."""
+
+from benchmarks.spaces.base import Arch, Space, unknown_name
+from benchmarks.spaces.sss import SizeSpace
+from benchmarks.spaces.tss import TopologySpace
+
+__all__ = ["SPACES", "Arch", "SizeSpace", "Space", "TopologySpace", "space_named"]
+
+SPACES: dict[str, Space] = {
+    "tss": TopologySpace(),
+    "sss": SizeSpace(),
+}
+
+
+def space_named(name: str) -> Space:
+    """The space called `name`; ValueError lists the names there are."""
+    if name not in SPACES:
+        raise ValueError(unknown_name("space", name, list(SPACES)))
+    return SPACES[name]

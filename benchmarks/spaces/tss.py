@@ -1,0 +1,104 @@
+"""The topology space of NATS-Bench, which is the space of NAS-Bench-201 (and of its first release, NAS-Bench-102).
+
+Dong, Liu, Musial, Gabrys: "NATS-Bench: Benchmarking NAS Algorithms for Architecture Topology and Size", TPAMI 2021,
+https://arxiv.org/abs/2009.00437, section 3.1. A cell is a complete graph on four ordered nodes; each of its six edges
+carries one of five operations: 5^6 = 15,625 architectures. String, index order and canonical form are those of the
+official files (`nats_bench` 1.8) and are held to their md5 sums by the tests.
+"""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from benchmarks.spaces.base import Arch, ProductSpace
+
+OPERATIONS = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3")
+EDGES = ((1, 0), (2, 0), (2, 1), (3, 0), (3, 1), (3, 2))  # (target node, source node), in decision order
+
+
+@dataclass(frozen=True)
+class TopologySpace(ProductSpace):
+    """`tss`: Arch holds the index in OPERATIONS of the edges 1<-0, 2<-0, 2<-1, 3<-0, 3<-1, 3<-2."""
+
+    name = "tss"
+    decisions = tuple(f"{target}<-{source}" for target, source in EDGES)
+    options = OPERATIONS
+
+    def mutate_official(self, arch: Arch, rng: np.random.Generator) -> Arch:
+        """Node first, then one of its edges: edge 1<-0 changes with probability 1/3, 2<-* 1/6 each, 3<-* 1/9 each.
+
+        Source: `regularized_ea.py` of AutoDL-Projects/exps/NATS-algos. The new operation always differs.
+        """
+        node = int(rng.integers(1, 4))
+        position = EDGES.index((node, int(rng.integers(node))))
+        choice = int(rng.integers(len(OPERATIONS) - 1))
+        choice += choice >= arch[position]
+        return (*arch[:position], choice, *arch[position + 1 :])
+
+    def to_string(self, arch: Arch) -> str:
+        self.position(arch)  # raises on a bad architecture
+        nodes: dict[int, list[str]] = {1: [], 2: [], 3: []}
+        for (target, source), choice in zip(EDGES, arch, strict=True):
+            nodes[target].append(f"{OPERATIONS[choice]}~{source}")
+        return "+".join(f"|{'|'.join(edges)}|" for edges in nodes.values())
+
+    def from_string(self, string: str) -> Arch:
+        nodes = string.split("+")
+        if len(nodes) != 3:
+            raise ValueError(f"a {self.name} string has 3 nodes joined by '+', got {len(nodes)}: {string!r}")
+        choices = []
+        for target, node in enumerate(nodes, start=1):
+            edges = node.removeprefix("|").removesuffix("|").split("|")
+            if node != f"|{'|'.join(edges)}|" or len(edges) != target:
+                raise ValueError(f"node {target} of a {self.name} string is {target} edges in '|', got {node!r}")
+            for source, edge in enumerate(edges):
+                operation, tilde, number = edge.partition("~")
+                if operation not in OPERATIONS or not tilde or number != str(source):
+                    names = ", ".join(OPERATIONS)
+                    raise ValueError(
+                        f"edge {target}<-{source} of a {self.name} string is 'OPERATION~{source}' "
+                        f"with OPERATION one of {names}; got {edge!r} in {string!r}"
+                    )
+                choices.append(OPERATIONS.index(operation))
+        return tuple(choices)
+
+    @cached_property
+    def _official_order(self) -> tuple[list[int], list[int]]:
+        """(index -> position in the product, position -> index): the product, shuffled by Python's seed 88."""
+        positions = list(range(len(self)))
+        random.Random(88).shuffle(positions)
+        return positions, np.argsort(positions).tolist()
+
+    def index(self, arch: Arch) -> int:
+        return self._official_order[1][self.position(arch)]
+
+    def arch(self, index: int) -> Arch:
+        if not 0 <= index < len(self):
+            raise ValueError(f"{self.name} holds architectures 0..{len(self) - 1}, got {index}")
+        return self.at_position(self._official_order[0][index])
+
+    def canonical(self, arch: Arch) -> str:
+        """The official unique string (`get_unique_str`): 6,466 classes over the space.
+
+        Each node is the sorted sum of its edges, a skip is its source, `none` is '#'. A sum of several zeros ('#+#')
+        is not simplified to '#', as in the official code, so a few equal functions keep different strings.
+        """
+        nodes = ["0"]
+        for target in (1, 2, 3):
+            edges = []
+            for (to, source), choice in zip(EDGES, arch, strict=True):
+                if to != target:
+                    continue
+                operation = OPERATIONS[choice]
+                if operation == "none" or nodes[source] == "#":
+                    edges.append("#")
+                elif operation == "skip_connect":
+                    edges.append(nodes[source])
+                else:
+                    edges.append(f"({nodes[source]})@{operation}")
+            nodes.append("+".join(sorted(edges)))
+        return nodes[-1]

@@ -1,0 +1,238 @@
+"""BenchmarkTable: what was measured, in one schema for every benchmark, memory-mapped.
+
+A table is one Arrow IPC file with one record batch, one row per architecture. Its first column, `architecture`, holds
+the official indices, ascending; every other column is one measured quantity, a float64 array of shape (architectures,
+seeds, epochs) stored as nested fixed-size lists, with NaN for what was not measured. Arrow's field metadata carries
+each column's meaning, the schema metadata carries the benchmark's name, tasks and provenance.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from functools import cached_property
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+FORMAT = 1
+METADATA_KEY = b"nas_algos"
+UNITS = {
+    "accuracy": "percent",
+    "top5_accuracy": "percent",
+    "loss": "nats",
+    "seconds": "seconds",  # split train: per training epoch; other splits: per pass over the split
+    "params": "million parameters",
+    "flops": "million multiply-accumulates",
+    "latency": "seconds per batch",
+}
+
+
+class TableError(ValueError):
+    """A table cannot be read, or does not hold what was asked of it."""
+
+
+@dataclass(frozen=True)
+class Column:
+    """The meaning of one measured quantity; its array has shape (architectures, seeds, epochs)."""
+
+    record: str
+    """Training set as the benchmark names it: 'cifar10-valid' trains on half of CIFAR-10, 'cifar10' on all of it."""
+    schedule: str
+    """Training schedule: '12' is a whole 12-epoch training, not the start of '200'."""
+    split: str
+    """Images it was measured on: 'train', 'valid', 'test' or 'valtest' (both); 'network' for the network's costs."""
+    quantity: str
+    """A key of UNITS."""
+    seeds: tuple[str, ...]
+    """Training seeds along the second axis; ('mean',) where only their mean was published."""
+    epochs: tuple[int, ...] = ()
+    """Epochs trained (1 = after the first) along the third axis; empty where one value holds for every epoch."""
+
+    @property
+    def name(self) -> str:
+        return f"{self.record}/{self.schedule}/{self.split}/{self.quantity}"
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(seeds, epochs) as stored."""
+        return len(self.seeds), max(1, len(self.epochs))
+
+    def arrow_field(self) -> pa.Field:
+        seeds, epochs = self.shape
+        kind = pa.list_(pa.list_(pa.field("epoch", pa.float64(), nullable=False), epochs), seeds)
+        metadata = json.dumps({**asdict(self), "unit": UNITS[self.quantity]})
+        return pa.field(self.name, kind, nullable=False, metadata={METADATA_KEY: metadata})
+
+    @classmethod
+    def from_arrow(cls, arrow_field: pa.Field) -> Column:
+        facts = json.loads(arrow_field.metadata[METADATA_KEY])
+        del facts["unit"]
+        return cls(**{**facts, "seeds": tuple(facts["seeds"]), "epochs": tuple(facts["epochs"])})
+
+
+@dataclass(frozen=True)
+class Task:
+    """How a user's data set reads the table: what a searcher is told and what the report says."""
+
+    search_record: str
+    """Its 'valid' split scores an architecture during the search."""
+    report_record: str
+    """Its 'test' split is reported, at `report_schedule`, after the search."""
+    search_schedule: str
+    report_schedule: str
+    metric: str = "accuracy"
+
+
+@dataclass(frozen=True)
+class TableInfo:
+    """What the schema metadata holds."""
+
+    name: str
+    space: str
+    tasks: Mapping[str, Task]
+    provenance: Mapping[str, str]
+    """Source file, its SHA-256, format, importing version; free text keys for citation and licence."""
+    format: int = FORMAT
+
+    def to_json(self) -> str:
+        return json.dumps(asdict(self))
+
+    @classmethod
+    def from_json(cls, text: str | bytes) -> TableInfo:
+        facts = json.loads(text)
+        return cls(**{**facts, "tasks": {name: Task(**task) for name, task in facts["tasks"].items()}})
+
+
+@dataclass(frozen=True)
+class BenchmarkTable:
+    """An open table. Arrays are read-only views of the file: only the pages that are read occupy memory."""
+
+    path: Path
+    info: TableInfo
+    columns: Mapping[str, Column]
+    _batch: pa.RecordBatch = field(repr=False)
+
+    @classmethod
+    def open(cls, path: Path | str) -> BenchmarkTable:
+        """Memory-map the table at `path`.
+
+        Raises:
+            FileNotFoundError: there is no such file.
+            TableError: it is not a benchmark table, is damaged, or was written by a newer version.
+        """
+        path = Path(path)
+        try:
+            batch = pa.ipc.open_file(pa.memory_map(str(path))).get_batch(0)
+            info = TableInfo.from_json(batch.schema.metadata[METADATA_KEY])
+            columns = [Column.from_arrow(batch.schema.field(i)) for i in range(1, batch.num_columns)]
+        except (pa.ArrowInvalid, KeyError, TypeError, ValueError, OSError) as error:
+            if isinstance(error, FileNotFoundError):
+                raise
+            raise TableError(
+                f"{path} is not a benchmark table ({type(error).__name__}: {error}). "
+                "Import the benchmark again with: nas-bench import PATH"
+            ) from error
+        if info.format > FORMAT:
+            raise TableError(f"{path} has table format {info.format}, this version reads up to {FORMAT}: upgrade")
+        return cls(path, info, {column.name: column for column in columns}, batch)
+
+    def __len__(self) -> int:
+        return int(self._batch.num_rows)
+
+    @cached_property
+    def architectures(self) -> NDArray[np.int32]:
+        """(architectures,) official indices, ascending."""
+        values: NDArray[np.int32] = self._batch.column(0).to_numpy()
+        return values
+
+    def values(self, name: str) -> NDArray[np.float64]:
+        """(architectures, seeds, epochs) of the column called `name`, in the unit UNITS gives; TableError if absent."""
+        if name not in self.columns:
+            raise TableError(f"{self.info.name} has no column {name!r}; it has {', '.join(self.columns)}")
+        flat = self._batch.column(name).values.values.to_numpy(zero_copy_only=True)
+        shaped: NDArray[np.float64] = flat.reshape(len(self), *self.columns[name].shape)
+        return shaped
+
+    def task(self, name: str) -> Task:
+        """The task (a user's data set) called `name`; TableError lists those there are."""
+        if name not in self.info.tasks:
+            raise TableError(f"{self.info.name} has no data set {name!r}; it has {', '.join(self.info.tasks)}")
+        return self.info.tasks[name]
+
+
+def preallocate(path: Path, info: TableInfo, columns: Sequence[Column], architectures: NDArray[np.int32]) -> None:
+    """Write a complete table file whose measurements are all zero, to be filled in place by RowWriter.
+
+    Costs disk, not memory: every column is written out of one untouched zero buffer.
+    """
+    rows = len(architectures)
+    zeros = pa.py_buffer(np.zeros(rows * max((int(np.prod(column.shape)) for column in columns), default=0)))
+    arrays = [pa.array(architectures, pa.int32())]
+    for column in columns:
+        seeds, epochs = column.shape
+        values = pa.Array.from_buffers(pa.float64(), rows * seeds * epochs, [None, zeros])
+        kind = column.arrow_field().type
+        inner = pa.FixedSizeListArray.from_arrays(values, type=kind.value_type)
+        arrays.append(pa.FixedSizeListArray.from_arrays(inner, type=kind))
+    fields = [pa.field("architecture", pa.int32(), nullable=False), *(column.arrow_field() for column in columns)]
+    schema = pa.schema(fields, metadata={METADATA_KEY: info.to_json()})
+    with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, schema) as writer:
+        writer.write_batch(pa.record_batch(arrays, schema=schema))
+
+
+class RowWriter:
+    """Fills rows of a preallocated table in place. Any number of processes may fill different rows at once."""
+
+    def __init__(self, path: Path) -> None:
+        mapped = pa.memory_map(str(path))
+        start = mapped.read_buffer(mapped.size()).address
+        batch = pa.ipc.open_file(mapped).get_batch(0)
+        fields = [batch.schema.field(i) for i in range(1, batch.num_columns)]
+        self._columns = {item.name: Column.from_arrow(item) for item in fields}
+        self._offsets = {name: batch.column(name).values.values.buffers()[1].address - start for name in self._columns}
+        self._file = os.open(path, os.O_RDWR)
+
+    def write(self, row: int, values: Mapping[str, NDArray[np.float64]]) -> None:
+        """Write all columns of the rows `row`, `row + 1`, ...; each array has shape (rows, seeds, epochs)."""
+        assert values.keys() == self._columns.keys(), "every column is written, NaN where nothing was measured"
+        for name, array in values.items():
+            seeds, epochs = self._columns[name].shape
+            assert array.shape[1:] == (seeds, epochs), f"{name}: expected (rows, {seeds}, {epochs}), got {array.shape}"
+            payload = np.ascontiguousarray(array, np.float64).tobytes()
+            os.pwrite(self._file, payload, self._offsets[name] + row * seeds * epochs * 8)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        os.close(self._file)
+
+
+def sha256(path: Path) -> str:
+    """The SHA-256 of a file, in hexadecimal, read in pieces."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def checksum_path(path: Path) -> Path:
+    """Where the checksum of the table `path` lies, in the format of `sha256sum -c`."""
+    return path.with_name(path.name + ".sha256")
+
+
+def publish(partial: Path, path: Path) -> None:
+    """Give a finished table its name, atomically, with its checksum beside it."""
+    with partial.open("rb+") as stream:
+        os.fsync(stream.fileno())
+    checksum = checksum_path(path)
+    temporary = checksum.with_name(checksum.name + ".partial")
+    temporary.write_text(f"{sha256(partial)}  {path.name}\n")
+    os.replace(temporary, checksum)
+    os.replace(partial, path)

@@ -1,0 +1,1 @@
+"""The edge: files, clocks, processes, Ray and stdout. Runs searches and turns their records into reports."""

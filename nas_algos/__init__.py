@@ -1,0 +1,1 @@
+"""How to choose the next architecture: search algorithms behind one ask/tell contract."""

@@ -1,0 +1,94 @@
+"""Local search: hill climbing over one-decision neighbourhoods, restarted at local optima.
+
+White, Nolen, Savani: "Exploring the Loss Landscape in Neural Architecture Search", UAI 2021,
+https://arxiv.org/abs/2005.02960, algorithm 1, and its variant that moves at the first improvement. The paper stops at a
+local optimum; here, as in its experiments with a fixed budget, the search restarts from a new random architecture.
+Architectures told once are not asked again: their score is remembered.
+
+With several trials open and the neighbourhood asked but not yet told, the searcher asks random architectures ahead; the
+best of those becomes the next start.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from benchmarks.oracle import Fidelity, Outcome
+from benchmarks.spaces import Arch, Space
+from nas_algos.searcher import Config, Searcher, Trial, knob
+
+
+@dataclass(frozen=True)
+class LocalSearchConfig(Config):
+    """Options of local search."""
+
+    initial_samples: int = knob(1, "random architectures evaluated before a climb starts at their best", low=1)
+    accept: Literal["best", "first"] = knob(
+        "best", "best: evaluate the whole neighbourhood, move to its best; first: move at the first improvement"
+    )
+
+
+class LocalSearch(Searcher):
+    """Climbs to the best neighbour until there is none better, then starts again."""
+
+    Config = LocalSearchConfig
+
+    def __init__(self, space: Space, config: LocalSearchConfig, fidelity: Fidelity, rng: np.random.Generator) -> None:
+        super().__init__(space, config, fidelity, rng)
+        self.scores: dict[Arch, float] = {}  # everything told; a failed evaluation is -inf
+        self.starts: list[Arch] = []  # random architectures told since the last climb began
+        self.random_ids: set[int] = set()  # open trials that are such random architectures
+        self.centre: Arch | None = None  # where the climb stands
+        self.unasked: list[Arch] = []  # neighbours of the centre, shuffled, still to ask
+        self.pending: set[Arch] = set()  # neighbours of the centre, asked and not told
+        self._next_is_random = False
+
+    def propose(self) -> tuple[Arch, Fidelity]:
+        while self.unasked and self.unasked[-1] in self.scores:
+            self.unasked.pop()
+        self._next_is_random = not self.unasked
+        if self._next_is_random:
+            return self.space.sample(self.rng), self.fidelity
+        arch = self.unasked.pop()
+        self.pending.add(arch)
+        return arch, self.fidelity
+
+    def _on_ask(self, trial: Trial) -> None:
+        if self._next_is_random:
+            self.random_ids.add(trial.id)
+
+    def learn(self, trial: Trial, outcome: Outcome) -> None:
+        arch = trial.arch
+        self.scores[arch] = -math.inf if outcome.failed else outcome.score
+        if trial.id in self.random_ids:
+            self.random_ids.remove(trial.id)
+            self.starts.append(arch)
+        self.pending.discard(arch)
+        if self.centre is not None:
+            self._climb()
+        if self.centre is None and len(self.starts) >= self.config.initial_samples:
+            self._move(max(self.starts, key=self.scores.__getitem__))
+            self.starts.clear()
+
+    def _climb(self) -> None:
+        """Move to an improving neighbour, or give the climb up at a local optimum."""
+        assert self.centre is not None
+        finished = not self.pending and all(arch in self.scores for arch in self.unasked)
+        if not finished and self.config.accept == "best":
+            return
+        told = [arch for arch in self.space.neighbours(self.centre) if arch in self.scores]
+        best = max(told, key=self.scores.__getitem__, default=self.centre)
+        if self.scores[best] > self.scores[self.centre]:
+            self._move(best)
+        elif finished:
+            self.centre = None
+
+    def _move(self, arch: Arch) -> None:
+        neighbours = self.space.neighbours(arch)
+        self.centre = arch
+        self.unasked = [neighbours[i] for i in self.rng.permutation(len(neighbours)).tolist()]
+        self.pending = set()

@@ -1,0 +1,30 @@
+"""Random search: uniform architectures, independent, with replacement.
+
+Bergstra and Bengio: "Random Search for Hyper-Parameter Optimization", JMLR 13, 2012,
+https://jmlr.org/papers/v13/bergstra12a.html. The baseline every other algorithm must beat.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from benchmarks.oracle import Fidelity, Outcome
+from benchmarks.spaces import Arch
+from nas_algos.searcher import Config, Searcher, Trial
+
+
+@dataclass(frozen=True)
+class RandomSearchConfig(Config):
+    """Random search has no options."""
+
+
+class RandomSearch(Searcher):
+    """Evaluates independent uniform draws from the space."""
+
+    Config = RandomSearchConfig
+
+    def propose(self) -> tuple[Arch, Fidelity]:
+        return self.space.sample(self.rng), self.fidelity
+
+    def learn(self, trial: Trial, outcome: Outcome) -> None:
+        """Nothing: the draws are independent."""

@@ -1,0 +1,76 @@
+"""REINFORCE: a policy gradient on one independent softmax per decision.
+
+Williams: "Simple statistical gradient-following algorithms for connectionist reinforcement learning", Machine Learning
+8, 1992, with the policy, baseline and defaults of NATS-Bench (`reinforce.py` of AutoDL-Projects/exps/NATS-algos). Adam
+is Kingma and Ba 2015, algorithm 1, https://arxiv.org/abs/1412.6980. The reward is the score as the task gives it
+(percent accuracy), without entropy bonus or clipping.
+
+Departure: with several trials open, the gradient of log p is taken at the present policy when an outcome is told.
+A failed evaluation gives no update.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.oracle import Fidelity, Outcome
+from benchmarks.spaces import Arch, Space
+from nas_algos.searcher import Config, Searcher, Trial, knob
+
+BETA1, BETA2, EPSILON = 0.9, 0.999, 1e-8  # Adam's defaults
+
+
+@dataclass(frozen=True)
+class ReinforceConfig(Config):
+    """Options of REINFORCE."""
+
+    learning_rate: float = knob(0.01, "step size of Adam", symbol="alpha", low=1e-8, log=True)
+    ema_momentum: float = knob(0.9, "momentum of the reward baseline", symbol="m", low=0, high=0.9999)
+    init_scale: float = knob(1e-3, "standard deviation of the initial logits", low=0)
+
+
+class Reinforce(Searcher):
+    """Samples every decision from softmax(theta); each outcome moves theta along (r - b) grad log p(arch)."""
+
+    Config = ReinforceConfig
+
+    def __init__(self, space: Space, config: ReinforceConfig, fidelity: Fidelity, rng: np.random.Generator) -> None:
+        super().__init__(space, config, fidelity, rng)
+        shape = space.shape  # (decisions, options)
+        self.theta = config.init_scale * rng.standard_normal(shape)
+        self.m, self.v, self.step = np.zeros(shape), np.zeros(shape), 0  # Adam's moments
+        self.baseline_sum = self.baseline_weight = 0.0  # bias-corrected moving average of the reward
+
+    def policy(self) -> NDArray[np.float64]:
+        """(decisions, options) probabilities."""
+        p: NDArray[np.float64] = np.exp(self.theta - self.theta.max(axis=1, keepdims=True))
+        p /= p.sum(axis=1, keepdims=True)
+        return p
+
+    def propose(self) -> tuple[Arch, Fidelity]:
+        cumulative = self.policy().cumsum(axis=1)
+        uniform = self.rng.random((len(cumulative), 1))
+        return tuple((cumulative[:, :-1] < uniform).sum(axis=1).tolist()), self.fidelity  # inverse CDF
+
+    def learn(self, trial: Trial, outcome: Outcome) -> None:
+        if outcome.failed:
+            return
+        momentum = self.config.ema_momentum
+        self.baseline_sum = momentum * self.baseline_sum + (1 - momentum) * outcome.score
+        self.baseline_weight = momentum * self.baseline_weight + (1 - momentum)
+        advantage = outcome.score - self.baseline_sum / self.baseline_weight  # r - b, zero at the first outcome
+        gradient = self.policy()  # d/dtheta of -log p(arch) is p - onehot
+        gradient[np.arange(len(gradient)), trial.arch] -= 1.0
+        self._adam(advantage * gradient)
+
+    def _adam(self, gradient: NDArray[np.float64]) -> None:
+        """One step of Adam, minimising."""
+        self.step += 1
+        self.m += (1 - BETA1) * (gradient - self.m)
+        self.v += (1 - BETA2) * (gradient * gradient - self.v)
+        m_hat = self.m / (1 - BETA1**self.step)
+        v_hat = self.v / (1 - BETA2**self.step)
+        self.theta -= self.config.learning_rate * m_hat / (np.sqrt(v_hat) + EPSILON)

@@ -1,0 +1,140 @@
+"""The one contract of every multi-trial search algorithm: ask for a trial, tell its outcome.
+
+The tell rules, held for every searcher on every space by `tests/nas_algos/test_contract.py`:
+
+1. Any number of asked trials may be open at once, and outcomes may be told in any order.
+2. Telling a trial that was never asked, or was told already, raises ValueError and changes nothing.
+3. A failed evaluation is told as an Outcome whose score is NaN; it is never hidden and never mistaken for a good score.
+4. The same seed and the same sequence of asks and tells give the same trials, in any process.
+5. `state_dict` is complete, random state included: a search that was stopped, saved and loaded goes on as if it had not.
+"""
+
+from __future__ import annotations
+
+import copy
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import MISSING, Field, dataclass, field, fields
+from typing import Any, TypeVar
+
+import numpy as np
+
+from benchmarks.oracle import Fidelity, Outcome
+from benchmarks.spaces import Arch, Space
+
+T = TypeVar("T", bound=float | int | str)
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """One evaluation a searcher asks for."""
+
+    id: int
+    """1, 2, 3, ... in the order of asking."""
+    arch: Arch
+    fidelity: Fidelity
+
+
+def knob(
+    default: T, help: str, *, symbol: str = "", unit: str = "", low: float | None = None, high: float | None = None,
+    log: bool = False,
+) -> T:  # fmt: skip
+    """A field of an algorithm's config: its meaning, the paper's symbol, the unit, and the closed range it may take.
+
+    `log` says that tuning it makes sense on a logarithmic scale.
+    """
+    metadata = {"help": help, "symbol": symbol, "unit": unit, "low": low, "high": high, "log": log}
+    return field(default=default, metadata=metadata)  # type: ignore[return-value]
+
+
+@dataclass(frozen=True)
+class Config:
+    """The options of one algorithm; every field is a `knob`. ValueError on construction if one is out of range."""
+
+    def __post_init__(self) -> None:
+        for option in fields(self):
+            value, low, high = getattr(self, option.name), option.metadata["low"], option.metadata["high"]
+            if (low is not None and value < low) or (high is not None and value > high):
+                raise ValueError(f"{option.name} must be in {describe_range(option)}, got {value}")
+
+
+def describe_range(option: Field[Any]) -> str:
+    """'[1, 100]', '[0, inf)' for a knob's closed range."""
+    low, high = option.metadata["low"], option.metadata["high"]
+    left = "(-inf" if low is None else f"[{low:g}"
+    right = "inf)" if high is None else f"{high:g}]"
+    return f"{left}, {right}"
+
+
+def default_of(option: Field[Any]) -> Any:
+    """A knob's default."""
+    assert option.default is not MISSING, "every knob has a default"
+    return option.default
+
+
+class Searcher(ABC):
+    """Base of the search algorithms. A subclass says what to evaluate next, and what it learns from a result.
+
+    Args:
+        space: where to search.
+        config: the algorithm's own Config.
+        fidelity: the highest fidelity; single-fidelity algorithms evaluate every architecture there.
+        rng: the only source of randomness.
+    """
+
+    Config: type[Config]
+    _FIXED = frozenset({"space", "config", "fidelity", "rng"})  # given at construction; everything else is state
+
+    def __init__(self, space: Space, config: Any, fidelity: Fidelity, rng: np.random.Generator) -> None:
+        self.space, self.fidelity, self.rng = space, fidelity, rng
+        self.config = config
+        self._asked = 0
+        self._open: dict[int, Trial] = {}
+
+    @abstractmethod
+    def propose(self) -> tuple[Arch, Fidelity]:
+        """The next architecture to evaluate, and how far to train it."""
+
+    @abstractmethod
+    def learn(self, trial: Trial, outcome: Outcome) -> None:
+        """Take in the outcome of one trial."""
+
+    @property
+    def fidelities(self) -> tuple[Fidelity, ...]:
+        """Every fidelity the searcher may ask for, ascending."""
+        return (self.fidelity,)
+
+    def ask(self) -> Trial:
+        """The next trial. Never waits: a searcher always has an architecture to try."""
+        arch, fidelity = self.propose()
+        self._asked += 1
+        trial = Trial(self._asked, arch, fidelity)
+        self._open[trial.id] = trial
+        self._on_ask(trial)
+        return trial
+
+    def _on_ask(self, trial: Trial) -> None:
+        """For searchers that must know which trial their proposal became."""
+
+    def tell(self, trial: Trial, outcome: Outcome) -> None:
+        """Report the outcome of an open trial; ValueError if it was never asked or was told already."""
+        if self._open.get(trial.id) != trial:
+            was = "told already" if 1 <= trial.id <= self._asked else "never asked"
+            raise ValueError(f"trial {trial.id} was {was}; open trials: {sorted(self._open) or 'none'}")
+        del self._open[trial.id]
+        self.learn(trial, outcome)
+
+    def state_dict(self) -> dict[str, Any]:
+        """The complete state as plain picklable data, random state included."""
+        state = {name: value for name, value in vars(self).items() if name not in self._FIXED}
+        return {**copy.deepcopy(state), "rng": self.rng.bit_generator.state}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on from a `state_dict` of a searcher built with the same arguments; ValueError if it is of another kind."""
+        state = copy.deepcopy(dict(state))
+        rng = state.pop("rng", None)
+        expected = {name for name in vars(self) if name not in self._FIXED}
+        if rng is None or state.keys() != expected:
+            raise ValueError(f"not a state of {type(self).__name__}: expected {sorted(expected)}, got {sorted(state)}")
+        self.rng.bit_generator.state = rng
+        vars(self).update(state)

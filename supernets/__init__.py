@@ -1,0 +1,1 @@
+"""The PyTorch networks of the search spaces."""

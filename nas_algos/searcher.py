@@ -6,7 +6,7 @@ The tell rules, held for every searcher on every space by `tests/nas_algos/test_
 2. Telling a trial that was never asked, or was told already, raises ValueError and changes nothing.
 3. A failed evaluation is told as an Outcome whose score is NaN; it is never hidden and never mistaken for a good score.
 4. The same seed and the same sequence of asks and tells give the same trials, in any process.
-5. `state_dict` is complete, random state included: a search that was stopped, saved and loaded goes on as if it had not.
+5. `state_dict` is complete, random state included: a search that was saved and loaded goes on as if it had not been.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def knob(
     `log` says that tuning it makes sense on a logarithmic scale.
     """
     metadata = {"help": help, "symbol": symbol, "unit": unit, "low": low, "high": high, "log": log}
-    return field(default=default, metadata=metadata)  # type: ignore[return-value]
+    return field(default=default, metadata=metadata)
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,7 @@ class Searcher(ABC):
     def __init__(self, space: Space, config: Any, fidelity: Fidelity, rng: np.random.Generator) -> None:
         self.space, self.fidelity, self.rng = space, fidelity, rng
         self.config = config
-        self._asked = 0
+        self.next_id = 1  # of the trial that `ask` returns next
         self._open: dict[int, Trial] = {}
 
     @abstractmethod
@@ -107,19 +107,15 @@ class Searcher(ABC):
     def ask(self) -> Trial:
         """The next trial. Never waits: a searcher always has an architecture to try."""
         arch, fidelity = self.propose()
-        self._asked += 1
-        trial = Trial(self._asked, arch, fidelity)
+        trial = Trial(self.next_id, arch, fidelity)
         self._open[trial.id] = trial
-        self._on_ask(trial)
+        self.next_id += 1
         return trial
-
-    def _on_ask(self, trial: Trial) -> None:
-        """For searchers that must know which trial their proposal became."""
 
     def tell(self, trial: Trial, outcome: Outcome) -> None:
         """Report the outcome of an open trial; ValueError if it was never asked or was told already."""
         if self._open.get(trial.id) != trial:
-            was = "told already" if 1 <= trial.id <= self._asked else "never asked"
+            was = "told already" if 1 <= trial.id < self.next_id else "never asked"
             raise ValueError(f"trial {trial.id} was {was}; open trials: {sorted(self._open) or 'none'}")
         del self._open[trial.id]
         self.learn(trial, outcome)
@@ -130,11 +126,9 @@ class Searcher(ABC):
         return {**copy.deepcopy(state), "rng": self.rng.bit_generator.state}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go on from a `state_dict` of a searcher built with the same arguments; ValueError if it is of another kind."""
-        state = copy.deepcopy(dict(state))
-        rng = state.pop("rng", None)
-        expected = {name for name in vars(self) if name not in self._FIXED}
-        if rng is None or state.keys() != expected:
+        """Go on from a `state_dict` of a searcher built with the same arguments; ValueError if of another kind."""
+        expected = {"rng", *(name for name in vars(self) if name not in self._FIXED)}
+        if state.keys() != expected:
             raise ValueError(f"not a state of {type(self).__name__}: expected {sorted(expected)}, got {sorted(state)}")
-        self.rng.bit_generator.state = rng
-        vars(self).update(state)
+        self.rng.bit_generator.state = state["rng"]
+        vars(self).update(copy.deepcopy({name: value for name, value in state.items() if name != "rng"}))

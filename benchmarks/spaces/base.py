@@ -23,6 +23,10 @@ class Space(Protocol):
     @property
     def name(self) -> str: ...
 
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(decisions, options per decision)."""
+
     def __len__(self) -> int:
         """How many architectures the space holds."""
 
@@ -82,26 +86,26 @@ class ProductSpace(ABC):
     def from_string(self, string: str) -> Arch: ...
 
     @cached_property
-    def _shape(self) -> tuple[int, int]:
+    def shape(self) -> tuple[int, int]:
         return len(self.decisions), len(self.options)
 
     def __len__(self) -> int:
-        decisions, options = self._shape
+        decisions, options = self.shape
         return int(options**decisions)
 
     def sample(self, rng: np.random.Generator) -> Arch:
-        decisions, options = self._shape
+        decisions, options = self.shape
         return tuple(rng.integers(options, size=decisions).tolist())
 
     def mutate(self, arch: Arch, rng: np.random.Generator) -> Arch:
-        decisions, options = self._shape
+        decisions, options = self.shape
         position = int(rng.integers(decisions))
         choice = int(rng.integers(options - 1))
         choice += choice >= arch[position]  # skips the present choice
         return (*arch[:position], choice, *arch[position + 1 :])
 
     def neighbours(self, arch: Arch) -> list[Arch]:
-        decisions, options = self._shape
+        decisions, options = self.shape
         return [
             (*arch[:position], choice, *arch[position + 1 :])
             for position in range(decisions)
@@ -115,7 +119,7 @@ class ProductSpace(ABC):
         Raises:
             ValueError: `arch` has the wrong length or a choice out of range.
         """
-        decisions, options = self._shape
+        decisions, options = self.shape
         if len(arch) != decisions:
             raise ValueError(f"an architecture of {self.name} has {decisions} decisions, got {len(arch)}: {arch}")
         position = 0
@@ -127,7 +131,7 @@ class ProductSpace(ABC):
 
     def at_position(self, position: int) -> Arch:
         """The exact inverse of `position`; ValueError if out of range."""
-        decisions, options = self._shape
+        decisions, options = self.shape
         if not 0 <= position < len(self):
             raise ValueError(f"{self.name} holds architectures 0..{len(self) - 1}, got {position}")
         choices = []

@@ -45,21 +45,16 @@ class LocalSearch(Searcher):
         self.centre: Arch | None = None  # where the climb stands
         self.unasked: list[Arch] = []  # neighbours of the centre, shuffled, still to ask
         self.pending: set[Arch] = set()  # neighbours of the centre, asked and not told
-        self._next_is_random = False
 
     def propose(self) -> tuple[Arch, Fidelity]:
         while self.unasked and self.unasked[-1] in self.scores:
             self.unasked.pop()
-        self._next_is_random = not self.unasked
-        if self._next_is_random:
+        if not self.unasked:
+            self.random_ids.add(self.next_id)
             return self.space.sample(self.rng), self.fidelity
         arch = self.unasked.pop()
         self.pending.add(arch)
         return arch, self.fidelity
-
-    def _on_ask(self, trial: Trial) -> None:
-        if self._next_is_random:
-            self.random_ids.add(trial.id)
 
     def learn(self, trial: Trial, outcome: Outcome) -> None:
         arch = trial.arch

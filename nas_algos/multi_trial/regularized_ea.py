@@ -29,7 +29,7 @@ class RegularizedEAConfig(Config):
     sample_size: int = knob(3, "members drawn for a tournament, with replacement", symbol="S", low=1)
     mutation: Literal["uniform", "official"] = knob(
         "uniform",
-        "uniform: one decision, drawn uniformly, changes, as in the paper; official: the rule of the NATS-Bench scripts "
+        "uniform: one decision, drawn uniformly, changes, as in the paper; official: the NATS-Bench scripts' rule "
         "(tss prefers the edges of early nodes, sss may leave the architecture as it is)",
     )
 
@@ -44,7 +44,7 @@ class RegularizedEA(Searcher):
         self.population: deque[tuple[float, Arch]] = deque(maxlen=config.population_size)  # oldest on the left
 
     def propose(self) -> tuple[Arch, Fidelity]:
-        if self._asked < self.config.population_size or not self.population:
+        if self.next_id <= self.config.population_size or not self.population:
             return self.space.sample(self.rng), self.fidelity
         draws = self.rng.integers(len(self.population), size=self.config.sample_size).tolist()
         _, parent = max((self.population[draw] for draw in draws), key=itemgetter(0))  # the first drawn wins ties

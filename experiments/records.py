@@ -1,0 +1,168 @@
+"""The only writer and reader of results.
+
+A study is a directory:
+
+    study.json                 what was run: StudyHeader
+    trials/*.parquet           one row per trial (TRIALS_SCHEMA), one file per batch of runs, read together as one dataset
+    overhead/*.parquet         host seconds that the search itself took (OVERHEAD_SCHEMA), one row per run
+
+Everything in study.json's `settings` and in `trials` is determined by the settings: two executions of one study agree in
+content. Host times are apart, since they never do. Files appear whole or not at all.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+FORMAT = 1
+
+TRIALS_SCHEMA = pa.schema(
+    [
+        ("algorithm", pa.dictionary(pa.int8(), pa.string())),
+        ("dataset", pa.dictionary(pa.int8(), pa.string())),
+        ("run", pa.int32()),  # 0, 1, ...
+        ("trial", pa.int32()),  # the searcher's trial id; rows of a run are in the order of telling
+        ("architecture", pa.int32()),  # official index in the space
+        ("schedule", pa.dictionary(pa.int8(), pa.string())),
+        ("epoch", pa.int32()),  # of that schedule
+        ("validation", pa.float64()),  # the score told: percent validation accuracy; NaN for a failed evaluation
+        ("seconds", pa.float64()),  # simulated seconds charged for this trial
+        ("elapsed", pa.float64()),  # simulated seconds on the clock when it was told
+        ("incumbent", pa.bool_()),  # from this trial on, its architecture is the run's answer
+        # The architecture's numbers at the reporting fidelity, mean over seeds. No searcher sees them.
+        ("report_validation", pa.float64()),  # percent; NaN where the benchmark has none
+        ("report_test", pa.float64()),  # percent
+    ]
+)
+OVERHEAD_SCHEMA = pa.schema(
+    [
+        ("algorithm", pa.dictionary(pa.int8(), pa.string())),
+        ("dataset", pa.dictionary(pa.int8(), pa.string())),
+        ("run", pa.int32()),
+        ("search_seconds", pa.float64()),  # host seconds inside ask and tell
+    ]
+)
+
+
+class RecordError(ValueError):
+    """A directory holds no study, another study, or a damaged one."""
+
+
+@dataclass(frozen=True)
+class Optimum:
+    """The best architecture of a table by test accuracy at the reporting fidelity, and the space's worst for scale."""
+
+    architecture: int
+    test: float
+    validation: float
+    """Percent, of the same architecture; NaN where the benchmark has none at the reporting fidelity."""
+
+
+@dataclass(frozen=True)
+class StudyHeader:
+    """What a study ran. `settings` decide every number in the records; the rest says where they came from."""
+
+    settings: Mapping[str, Any]
+    """space, table (name, provenance), algorithms {name: config}, datasets, runs, seed, budgets {dataset: seconds},
+    preset, cost_model, seed_policy, fidelity and report_fidelity {dataset: {schedule, epoch}}, crossing, cache,
+    simulated_workers, incumbent."""
+    optima: Mapping[str, Optimum]
+    """Data set -> optimum."""
+    versions: Mapping[str, str]
+    git_commit: str
+    format: int = FORMAT
+
+    @classmethod
+    def from_json(cls, text: str) -> StudyHeader:
+        facts = json.loads(text)
+        optima = {name: Optimum(**optimum) for name, optimum in facts["optima"].items()}
+        return cls(**{**facts, "optima": optima})
+
+    def to_json(self) -> str:
+        return json.dumps(asdict(self), indent=2) + "\n"
+
+
+@dataclass(frozen=True)
+class StudyRecords:
+    """A study's directory."""
+
+    path: Path
+
+    @property
+    def header_path(self) -> Path:
+        return self.path / "study.json"
+
+    def begin(self, header: StudyHeader) -> None:
+        """Start the study here, or go on with the same one; RecordError if the directory holds another one."""
+        if self.header_path.exists():
+            held = self.header().settings
+            settings = json.loads(header.to_json())["settings"]
+            different = [key for key in settings if held.get(key) != settings[key]]
+            if different:
+                key = different[0]
+                raise RecordError(
+                    f"{self.path} holds another study: its {key} is {held.get(key)!r}, now {settings[key]!r} was asked "
+                    "for. Choose another --out, or repeat the study's own command to complete it"
+                )
+            return
+        if self.path.exists() and any(self.path.iterdir()):
+            raise RecordError(f"{self.path} is not empty and holds no study.json: choose another --out")
+        for folder in ("trials", "overhead"):
+            (self.path / folder).mkdir(parents=True, exist_ok=True)
+        _write_atomically(self.header_path, header.to_json().encode())
+
+    def header(self) -> StudyHeader:
+        """What was run; RecordError if this is no study or was written by a newer version."""
+        try:
+            header = StudyHeader.from_json(self.header_path.read_text())
+        except FileNotFoundError:
+            raise RecordError(f"{self.path} holds no study.json: give the --out directory of nas-run") from None
+        except (KeyError, TypeError, ValueError) as error:
+            raise RecordError(f"{self.header_path} is damaged ({error})") from error
+        if header.format > FORMAT:
+            raise RecordError(f"{self.path} has record format {header.format}, this version reads up to {FORMAT}")
+        return header
+
+    def finished(self) -> set[str]:
+        """Names of the batches that are complete."""
+        return {file.stem for file in (self.path / "trials").glob("*.parquet")}
+
+    def write_batch(self, name: str, trials: pa.Table, overhead: pa.Table) -> None:
+        """Add a batch of whole runs; its `trials` file, written last, marks it as complete."""
+        for folder, table in (("overhead", overhead), ("trials", trials)):
+            sink = pa.BufferOutputStream()
+            pq.write_table(table, sink, compression="zstd")
+            _write_atomically(self.path / folder / f"{name}.parquet", sink.getvalue())
+
+    def trials(self) -> pa.Table:
+        """Every trial, ordered by algorithm, data set and run as the batches are named, runs in order of telling."""
+        return self._read("trials", TRIALS_SCHEMA)
+
+    def overhead(self) -> pa.Table:
+        """Host seconds of every run."""
+        return self._read("overhead", OVERHEAD_SCHEMA)
+
+    def _read(self, folder: str, schema: pa.Schema) -> pa.Table:
+        files = sorted((self.path / folder).glob("*.parquet"))
+        try:
+            tables = [pq.read_table(file, schema=schema) for file in files]
+        except (pa.ArrowInvalid, OSError) as error:
+            raise RecordError(f"{self.path / folder} is damaged ({error}): delete the file and run again") from error
+        return pa.concat_tables(tables).unify_dictionaries() if tables else schema.empty_table()
+
+
+def _write_atomically(path: Path, content: bytes | pa.Buffer) -> None:
+    temporary = path.with_name(f".{path.name}.partial")
+    with temporary.open("wb") as stream:
+        stream.write(content)
+        stream.flush()
+        os.fsync(stream.fileno())
+    os.replace(temporary, path)

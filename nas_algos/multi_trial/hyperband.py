@@ -1,0 +1,117 @@
+"""Hyperband: brackets of successive halving, from many architectures trained briefly to few trained fully.
+
+Li, Jamieson, DeSalvo, Rostamizadeh, Talwalkar: "Hyperband: A Novel Bandit-Based Approach to Hyperparameter
+Optimization", JMLR 18, 2018, https://arxiv.org/abs/1603.06560, algorithm 1. Bracket sizes are those of hpbandster
+0.7.4, n = floor((s_max + 1) / (s + 1)) eta^s, where the paper has ceil((s_max + 1) eta^s / (s + 1)): [9, 3, 1], [3, 1],
+[3] for eta = 3 and epochs 1, 4, 12. A promoted architecture is trained from scratch and charged in full.
+
+With several trials open and a rung waiting for results, the next bracket is begun. Failed evaluations are not promoted.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from benchmarks.oracle import Fidelity, Outcome
+from benchmarks.spaces import Arch, Space
+from nas_algos.searcher import Config, Searcher, Trial, knob
+
+
+@dataclass(frozen=True)
+class HyperbandConfig(Config):
+    """Options of Hyperband."""
+
+    eta: int = knob(3, "one in eta architectures is promoted to eta times the epochs", symbol="eta", low=2)
+    min_epochs: int = knob(
+        1, "epochs of the lowest rung; equal to the highest for a single fidelity", unit="epochs", low=1
+    )
+
+
+@dataclass
+class Bracket:
+    """Successive halving: `sizes[r]` architectures are trained to `rungs[r]`, the best go on to rung r + 1."""
+
+    rungs: tuple[Fidelity, ...]
+    sizes: list[int]
+    rung: int = 0
+    promoted: list[Arch] = field(default_factory=list)  # to ask at the present rung, best last; rung 0 draws fresh ones
+    asked: int = 0  # at the present rung
+    results: dict[int, tuple[float, Arch]] = field(default_factory=dict)  # trial id -> score, at the present rung
+
+    @property
+    def waiting(self) -> bool:
+        """Every architecture of the rung is asked; the rest depends on results."""
+        return self.asked == self.sizes[self.rung]
+
+    def record(self, trial: Trial, score: float) -> bool:
+        """Take a result; True once the bracket is finished. The rung's last result promotes the best (ties: older)."""
+        self.results[trial.id] = (score, trial.arch)
+        if len(self.results) < self.sizes[self.rung]:
+            return False
+        if self.rung + 1 == len(self.rungs):
+            return True
+        ranked = sorted(self.results.items(), key=lambda result: (-result[1][0], result[0]))
+        survivors = [arch for _, (score, arch) in ranked if score > -math.inf][: self.sizes[self.rung + 1]]
+        self.rung += 1
+        self.sizes[self.rung] = len(survivors)
+        self.promoted, self.asked, self.results = survivors[::-1], 0, {}
+        return not survivors
+
+
+class Hyperband(Searcher):
+    """Cycles through brackets s = s_max, ..., 1, 0, from the most explorative to plain full training."""
+
+    Config = HyperbandConfig
+
+    def __init__(self, space: Space, config: HyperbandConfig, fidelity: Fidelity, rng: np.random.Generator) -> None:
+        super().__init__(space, config, fidelity, rng)
+        if config.min_epochs > fidelity.epoch:
+            raise ValueError(
+                f"min_epochs must be at most the {fidelity.epoch} epochs of the search, got {config.min_epochs}"
+            )
+        self.begun = 0  # brackets
+        self.brackets: dict[int, Bracket] = {}  # unfinished ones, by number
+        self.bracket_of: dict[int, int] = {}  # open trial id -> bracket
+
+    @property
+    def s_max(self) -> int:
+        """The number of rungs above the lowest: floor(log_eta(R / r))."""
+        levels, epochs = 0, self.config.min_epochs * self.config.eta
+        while epochs <= self.fidelity.epoch:
+            levels, epochs = levels + 1, epochs * self.config.eta
+        return levels
+
+    @property
+    def fidelities(self) -> tuple[Fidelity, ...]:
+        top = self.fidelity
+        return tuple(Fidelity(top.schedule, top.epoch // self.config.eta**s) for s in range(self.s_max, -1, -1))
+
+    def sample(self) -> Arch:
+        """A fresh architecture for a lowest rung."""
+        return self.space.sample(self.rng)
+
+    def propose(self) -> tuple[Arch, Fidelity]:
+        number = next((n for n, bracket in self.brackets.items() if not bracket.waiting), None)
+        if number is None:
+            number = self._begin()
+        bracket = self.brackets[number]
+        bracket.asked += 1
+        self.bracket_of[self.next_id] = number
+        arch = self.sample() if bracket.rung == 0 else bracket.promoted.pop()
+        return arch, bracket.rungs[bracket.rung]
+
+    def _begin(self) -> int:
+        s_max, eta = self.s_max, self.config.eta
+        s = s_max - self.begun % (s_max + 1)
+        first = (s_max + 1) // (s + 1) * eta**s
+        self.brackets[self.begun] = Bracket(self.fidelities[-s - 1 :], [max(1, first // eta**r) for r in range(s + 1)])
+        self.begun += 1
+        return self.begun - 1
+
+    def learn(self, trial: Trial, outcome: Outcome) -> None:
+        number = self.bracket_of.pop(trial.id)
+        if self.brackets[number].record(trial, -math.inf if outcome.failed else outcome.score):
+            del self.brackets[number]

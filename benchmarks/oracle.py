@@ -10,6 +10,7 @@ from typing import Any, Literal, NamedTuple, cast, get_args
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.errors import InputError
 from benchmarks.spaces import Arch, space_named
 from benchmarks.table import BenchmarkTable, TableError, Task
 
@@ -68,13 +69,13 @@ class SeedPolicy:
 
     @classmethod
     def parse(cls, text: str) -> SeedPolicy:
-        """The policy written as 'sampled', 'mean' or 'fixed:SEED'; ValueError otherwise."""
+        """The policy written as 'sampled', 'mean' or 'fixed:SEED'; InputError otherwise."""
         kind, _, seed = text.partition(":")
         if kind == "fixed" and seed:
             return cls("fixed", seed)
         if text in ("sampled", "mean"):
             return cls(cast(Literal["sampled", "mean"], text))
-        raise ValueError(f"a seed policy is 'sampled', 'mean' or 'fixed:SEED', got {text!r}")
+        raise InputError(f"a seed policy is 'sampled', 'mean' or 'fixed:SEED', got {text!r}")
 
     def __str__(self) -> str:
         return f"fixed:{self.seed}" if self.kind == "fixed" else self.kind
@@ -121,7 +122,7 @@ class Oracle:
         seed_policy: SeedPolicy = SeedPolicy("sampled"),
     ) -> None:
         if cost_model not in COST_MODELS:
-            raise ValueError(f"a cost model is one of {', '.join(COST_MODELS)}, got {cost_model!r}")
+            raise InputError(f"a cost model is one of {', '.join(COST_MODELS)}, got {cost_model!r}")
         self.table, self.dataset, self.cost_model, self.seed_policy = table, dataset, cost_model, seed_policy
         self.space = space_named(table.info.space)
         self.task: Task = table.task(dataset)
@@ -132,6 +133,12 @@ class Oracle:
         """The whole of the task's search schedule."""
         epochs = self.epochs(self.task.search_schedule)
         return Fidelity(self.task.search_schedule, epochs[-1])
+
+    @property
+    def report_fidelity(self) -> Fidelity:
+        """Where `final_report` reads: the last epoch of the task's reporting schedule."""
+        name = f"{self.task.report_record}/{self.task.report_schedule}/test/{self.task.metric}"
+        return Fidelity(self.task.report_schedule, self.table.columns[name].epochs[-1])
 
     def epochs(self, schedule: str) -> tuple[int, ...]:
         """Epochs of `schedule` with a validation score; TableError if there are none."""

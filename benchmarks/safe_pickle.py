@@ -16,12 +16,14 @@ from typing import IO, Any
 
 import numpy as np
 
+from benchmarks.errors import InputError
 
-class UnsafePickleError(ValueError):
+
+class UnsafePickleError(InputError):
     """A pickle asks for an object outside the allow-list."""
 
 
-class DamagedFileError(ValueError):
+class DamagedFileError(InputError):
     """A file cannot be decoded: truncated, corrupted, or not of the expected format."""
 
 

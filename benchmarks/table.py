@@ -22,6 +22,8 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from benchmarks.errors import InputError
+
 FORMAT = 1
 METADATA_KEY = b"nas_algos"
 UNITS = {
@@ -35,7 +37,7 @@ UNITS = {
 }
 
 
-class TableError(ValueError):
+class TableError(InputError):
     """A table cannot be read, or does not hold what was asked of it."""
 
 

@@ -12,14 +12,13 @@ from dataclasses import dataclass, replace
 from multiprocessing import get_context
 from pathlib import Path
 
-from benchmarks.convert import Source, SourceError, open_source
-from benchmarks.safe_pickle import DamagedFileError, UnsafePickleError
+from benchmarks.convert import Source, open_source
+from benchmarks.errors import InputError
 from benchmarks.table import BenchmarkTable, RowWriter, TableInfo, preallocate, publish
 from experiments.versions import version
 
 Progress = Callable[[str, int, int], None]
 """Told (what is being done, done, total)."""
-BAD_DATA = (SourceError, DamagedFileError, UnsafePickleError)
 
 
 @dataclass(frozen=True)
@@ -65,7 +64,7 @@ def import_benchmark(
         workers: processes that read and convert; by default one per core.
 
     Raises:
-        FileNotFoundError, SourceError, DamagedFileError, UnsafePickleError: nothing was imported; the message says why.
+        FileNotFoundError, InputError: nothing was imported; the message says why.
     """
     home.mkdir(parents=True, exist_ok=True)
     with _scratch(home) as scratch:
@@ -80,7 +79,7 @@ def import_benchmark(
         partial = _Partial(table)
         try:
             _convert(source, partial, info, workers or os.cpu_count() or 1, progress)
-        except BAD_DATA:
+        except InputError:
             partial.remove()
             raise
         publish(partial.table, table)

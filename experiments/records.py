@@ -3,11 +3,11 @@
 A study is a directory:
 
     study.json                 what was run: StudyHeader
-    trials/*.parquet           one row per trial (TRIALS_SCHEMA), one file per batch of runs, read together as one dataset
+    trials/*.parquet           one row per trial (TRIALS_SCHEMA), one file per batch of runs: one Parquet dataset
     overhead/*.parquet         host seconds that the search itself took (OVERHEAD_SCHEMA), one row per run
 
-Everything in study.json's `settings` and in `trials` is determined by the settings: two executions of one study agree in
-content. Host times are apart, since they never do. Files appear whole or not at all.
+Everything in `trials` is determined by the `settings` in study.json: two executions of one study agree in content. Host
+times are apart, since they never do. Files appear whole or not at all.
 """
 
 from __future__ import annotations
@@ -21,6 +21,8 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+
+from benchmarks.errors import InputError
 
 FORMAT = 1
 
@@ -52,13 +54,13 @@ OVERHEAD_SCHEMA = pa.schema(
 )
 
 
-class RecordError(ValueError):
+class RecordError(InputError):
     """A directory holds no study, another study, or a damaged one."""
 
 
 @dataclass(frozen=True)
 class Optimum:
-    """The best architecture of a table by test accuracy at the reporting fidelity, and the space's worst for scale."""
+    """The best architecture of a table by test accuracy at the reporting fidelity."""
 
     architecture: int
     test: float

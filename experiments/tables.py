@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import platformdirs
 
 from benchmarks.spaces.base import unknown_name
 from benchmarks.table import BenchmarkTable, TableError
+from experiments.importing import import_benchmark
 
 OFFICIAL = {"tss": "NATS-tss-v1_0-3ffb9", "sss": "NATS-sss-v1_0-50262"}
 """Space -> name of its official release, without '-simple', '.tar' or '.pickle.pbz2'."""
@@ -33,29 +35,48 @@ def installed() -> list[Path]:
     return sorted(home().glob("*.arrow"))
 
 
-def table_named(name: str) -> BenchmarkTable:
-    """The installed table called `name`, or the table at the path `name`; MissingTableError lists those there are."""
-    if name.endswith(".arrow") and Path(name).exists():
-        return BenchmarkTable.open(name)
-    path = home() / f"{name}.arrow"
-    if not path.exists():
-        names = [table.stem for table in installed()]
-        raise MissingTableError(f"{unknown_name('table', name, names)} (looked in {home()}); see: nas-bench list")
-    return BenchmarkTable.open(path)
+def find_table(space: str, wanted: str | None, progress: Callable[[str, int, int], None]) -> BenchmarkTable:
+    """The table to search on.
+
+    Args:
+        wanted: an installed table's name, a table file, or a benchmark file to import first; None for the table of the
+            space: the installed one, an official release before others, or else official files, which are imported.
+        progress: told (what, done, total) while something is imported.
+
+    Raises:
+        MissingTableError: there is none, several that are equally good, or none called `wanted`.
+        TableError: the table `wanted` is of another space.
+    """
+    if wanted is None:
+        return _table_of(space, progress)
+    table = _table_named(wanted, progress)
+    if table.info.space != space:
+        raise TableError(f"the table {table.info.name} is of the space {table.info.space}, not {space}")
+    return table
+
+
+def _table_named(wanted: str, progress: Callable[[str, int, int], None]) -> BenchmarkTable:
+    installed_table = home() / f"{wanted}.arrow"
+    if installed_table.exists():
+        return BenchmarkTable.open(installed_table)
+    if wanted.endswith(".arrow") and Path(wanted).exists():
+        return BenchmarkTable.open(wanted)
+    if Path(wanted).exists():
+        return BenchmarkTable.open(import_benchmark(Path(wanted), home(), progress=progress))
+    names = [path.stem for path in installed()]
+    raise MissingTableError(
+        f"{wanted!r} is neither an installed table nor a file; "
+        f"{unknown_name('table', wanted, names) if names else 'no table is installed'} (looked in {home()})"
+    )
 
 
 def official_files(space: str) -> list[Path]:
-    """Where an official release of `space` may lie, best first."""
+    """Where an official release of `space` may lie under $TORCH_HOME, best first."""
     stem = torch_home() / OFFICIAL[space]
     return [stem.with_name(stem.name + suffix) for suffix in ("-simple", "-simple.tar", ".pickle.pbz2")]
 
 
-def table_of(space: str) -> BenchmarkTable:
-    """The installed table of `space`; an official release is preferred over other tables.
-
-    Raises:
-        MissingTableError: there is none, or several and none is official.
-    """
+def _table_of(space: str, progress: Callable[[str, int, int], None]) -> BenchmarkTable:
     tables = [table for path in installed() if (table := BenchmarkTable.open(path)).info.space == space]
     official = [table for table in tables if table.info.name == OFFICIAL[space]]
     if official or len(tables) == 1:
@@ -63,6 +84,9 @@ def table_of(space: str) -> BenchmarkTable:
     if tables:
         names = ", ".join(table.info.name for table in tables)
         raise MissingTableError(f"several tables hold the space {space}: {names}; choose one with --table NAME")
+    for path in official_files(space):
+        if path.exists():
+            return BenchmarkTable.open(import_benchmark(path, home(), progress=progress))
     places = "\n".join(f"  {path}" for path in [home() / "*.arrow", *official_files(space)])
     raise MissingTableError(
         f"no table of the space {space}. Looked for:\n{places}\n"

@@ -19,6 +19,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from benchmarks.errors import InputError
 from benchmarks.oracle import Fidelity, Outcome
 from benchmarks.spaces import Arch, Space
 
@@ -49,13 +50,13 @@ def knob(
 
 @dataclass(frozen=True)
 class Config:
-    """The options of one algorithm; every field is a `knob`. ValueError on construction if one is out of range."""
+    """The options of one algorithm; every field is a `knob`. InputError on construction if one is out of range."""
 
     def __post_init__(self) -> None:
         for option in fields(self):
             value, low, high = getattr(self, option.name), option.metadata["low"], option.metadata["high"]
             if (low is not None and value < low) or (high is not None and value > high):
-                raise ValueError(f"{option.name} must be in {describe_range(option)}, got {value}")
+                raise InputError(f"{option.name} must be in {describe_range(option)}, got {value}")
 
 
 def describe_range(option: Field[Any]) -> str:

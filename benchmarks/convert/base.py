@@ -10,13 +10,14 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.errors import InputError
 from benchmarks.table import Column, TableInfo, sha256
 
 Values = dict[str, NDArray[np.float64]]
 """Column name -> (rows, seeds, epochs)."""
 
 
-class SourceError(ValueError):
+class SourceError(InputError):
     """A benchmark file from outside is not what it should be; the message says what to do."""
 
 

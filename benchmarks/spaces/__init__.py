@@ -1,5 +1,6 @@
 """The search spaces, by name."""
 
+from benchmarks.errors import InputError
 from benchmarks.spaces.base import Arch, Space, unknown_name
 from benchmarks.spaces.sss import SizeSpace
 from benchmarks.spaces.tss import TopologySpace
@@ -13,7 +14,7 @@ SPACES: dict[str, Space] = {
 
 
 def space_named(name: str) -> Space:
-    """The space called `name`; ValueError lists the names there are."""
+    """The space called `name`; InputError lists the names there are."""
     if name not in SPACES:
-        raise ValueError(unknown_name("space", name, list(SPACES)))
+        raise InputError(unknown_name("space", name, list(SPACES)))
     return SPACES[name]

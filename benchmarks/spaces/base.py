@@ -18,7 +18,7 @@ Arch = tuple[int, ...]
 
 
 class Space(Protocol):
-    """A search space; a frozen value object. Errors on bad architectures are ValueError."""
+    """A search space; a frozen value object. Errors on bad architectures are InputError, a ValueError."""
 
     @property
     def name(self) -> str: ...

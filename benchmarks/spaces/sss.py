@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from benchmarks.errors import InputError
 from benchmarks.spaces.base import Arch, ProductSpace
 
 CHANNELS = (8, 16, 24, 32, 40, 48, 56, 64)
@@ -39,10 +40,10 @@ class SizeSpace(ProductSpace):
     def from_string(self, string: str) -> Arch:
         layers = string.split(":")
         if len(layers) != len(self.decisions):
-            raise ValueError(f"a {self.name} string has 5 channel counts joined by ':', got {len(layers)}: {string!r}")
+            raise InputError(f"a {self.name} string has 5 channel counts joined by ':', got {len(layers)}: {string!r}")
         for name, channels in zip(self.decisions, layers, strict=True):
             if channels not in self.options:
-                raise ValueError(
+                raise InputError(
                     f"{name} of a {self.name} string is one of {', '.join(self.options)}; "
                     f"got {channels!r} in {string!r}"
                 )

@@ -14,6 +14,7 @@ from functools import cached_property
 
 import numpy as np
 
+from benchmarks.errors import InputError
 from benchmarks.spaces.base import Arch, ProductSpace
 
 OPERATIONS = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3")
@@ -49,17 +50,17 @@ class TopologySpace(ProductSpace):
     def from_string(self, string: str) -> Arch:
         nodes = string.split("+")
         if len(nodes) != 3:
-            raise ValueError(f"a {self.name} string has 3 nodes joined by '+', got {len(nodes)}: {string!r}")
+            raise InputError(f"a {self.name} string has 3 nodes joined by '+', got {len(nodes)}: {string!r}")
         choices = []
         for target, node in enumerate(nodes, start=1):
             edges = node.removeprefix("|").removesuffix("|").split("|")
             if node != f"|{'|'.join(edges)}|" or len(edges) != target:
-                raise ValueError(f"node {target} of a {self.name} string is {target} edges in '|', got {node!r}")
+                raise InputError(f"node {target} of a {self.name} string is {target} edges in '|', got {node!r}")
             for source, edge in enumerate(edges):
                 operation, tilde, number = edge.partition("~")
                 if operation not in OPERATIONS or not tilde or number != str(source):
                     names = ", ".join(OPERATIONS)
-                    raise ValueError(
+                    raise InputError(
                         f"edge {target}<-{source} of a {self.name} string is 'OPERATION~{source}' "
                         f"with OPERATION one of {names}; got {edge!r} in {string!r}"
                     )
@@ -78,7 +79,7 @@ class TopologySpace(ProductSpace):
 
     def arch(self, index: int) -> Arch:
         if not 0 <= index < len(self):
-            raise ValueError(f"{self.name} holds architectures 0..{len(self) - 1}, got {index}")
+            raise InputError(f"{self.name} holds architectures 0..{len(self) - 1}, got {index}")
         return self.at_position(self._official_order[0][index])
 
     def canonical(self, arch: Arch) -> str:

@@ -1,5 +1,6 @@
 """The multi-trial search algorithms, by name: CLI name = module = key here."""
 
+from benchmarks.errors import InputError
 from benchmarks.spaces.base import unknown_name
 from nas_algos.multi_trial.bohb import BOHB
 from nas_algos.multi_trial.hyperband import Hyperband
@@ -31,8 +32,8 @@ ALGORITHMS: dict[str, type[Searcher]] = {
 
 
 def algorithm_named(name: str) -> type[Searcher]:
-    """The search algorithm called `name`; hyphens may stand for underscores. ValueError lists the names there are."""
+    """The search algorithm called `name`; hyphens may stand for underscores. InputError lists the names there are."""
     key = name.replace("-", "_")
     if key not in ALGORITHMS:
-        raise ValueError(unknown_name("algorithm", name, list(ALGORITHMS)))
+        raise InputError(unknown_name("algorithm", name, list(ALGORITHMS)))
     return ALGORITHMS[key]

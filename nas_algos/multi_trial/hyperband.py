@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from benchmarks.errors import InputError
 from benchmarks.oracle import Fidelity, Outcome
 from benchmarks.spaces import Arch, Space
 from nas_algos.searcher import Config, Searcher, Trial, knob
@@ -69,7 +70,7 @@ class Hyperband(Searcher):
     def __init__(self, space: Space, config: HyperbandConfig, fidelity: Fidelity, rng: np.random.Generator) -> None:
         super().__init__(space, config, fidelity, rng)
         if config.min_epochs > fidelity.epoch:
-            raise ValueError(
+            raise InputError(
                 f"min_epochs must be at most the {fidelity.epoch} epochs of the search, got {config.min_epochs}"
             )
         self.begun = 0  # brackets

@@ -1,0 +1,142 @@
+"""nas-run: search algorithms on a benchmark table, many independent runs, under a simulated time budget."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from benchmarks.errors import InputError
+from benchmarks.spaces import SPACES
+from experiments.cli.options import add_config_options, build_config, first_pass, guarded, new_parser
+from experiments.presets import PRESETS, Preset, preset_named
+from nas_algos.multi_trial import ALGORITHMS, algorithm_named
+
+if TYPE_CHECKING:
+    from benchmarks.table import BenchmarkTable
+    from experiments.study import Study
+
+ORDINARY = Preset("the defaults", PRESETS["nats-paper"].budgets)
+"""What holds where neither an option nor a preset says otherwise."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """The command; returns its exit code."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    given = _parser(first_pass(arguments, "--algo")).parse_args(arguments)
+    return guarded("nas-run", lambda: _run(given))
+
+
+def _parser(names: Sequence[str]) -> argparse.ArgumentParser:
+    parser = new_parser(
+        "nas-run",
+        "Run search algorithms on a benchmark table under a simulated time budget and record every trial. "
+        "An interrupted command goes on where it stopped when it is given again.",
+        epilog="An algorithm's own options are listed by: nas-run --algo NAME --help",
+    )
+    _add_what(parser.add_argument_group("what to run"))
+    _add_how(parser.add_argument_group("how evaluations are scored and charged"))
+    _add_where(parser.add_argument_group("where"))
+    known = [name.replace("-", "_") for name in names if name.replace("-", "_") in ALGORITHMS]
+    add_config_options(parser, {name: ALGORITHMS[name].Config for name in known})
+    return parser
+
+
+def _add_what(group: argparse._ArgumentGroup) -> None:
+    algorithms = ", ".join(ALGORITHMS)
+    group.add_argument("--algo", nargs="+", required=True, metavar="NAME", help=f"search algorithms: {algorithms}")
+    group.add_argument("--space", required=True, choices=list(SPACES), help="search space")
+    group.add_argument("--dataset", nargs="+", metavar="NAME", help="data sets of the table (default: its first)")
+    table = "installed table, or a file that nas-bench import takes (default: the space's installed table, else the "
+    group.add_argument("--table", metavar="TABLE", help=f"{table}official files under $TORCH_HOME)")
+    group.add_argument("--runs", type=int, default=1, metavar="N", help="independent runs of each (default: 1)")
+    group.add_argument("--seed", type=int, default=0, metavar="N", help="of the study; every run has its own stream")
+
+
+def _add_how(group: argparse._ArgumentGroup) -> None:
+    presets = "; ".join(f"{name}: {preset.summary}" for name, preset in PRESETS.items())
+    group.add_argument("--preset", choices=list(PRESETS), help=f"a paper's protocol for what is not given. {presets}")
+    budget = "simulated seconds per run (default: the nats-paper budget of the data set)"
+    group.add_argument("--budget", type=float, metavar="SECONDS", help=budget)
+    cost = "charged per evaluation; nats: its training epochs and one validation pass (default: nats)"
+    group.add_argument("--cost-model", choices=("nats", "train_only", "train_and_valid_each_epoch"), help=cost)
+    policy = "sampled: the score of one training seed at random; mean: over seeds; fixed:SEED (default: sampled)"
+    group.add_argument("--seed-policy", metavar="POLICY", help=policy)
+    group.add_argument("--schedule", metavar="NAME", help="training schedule searched with (default: the table's)")
+    crossing = "whether the evaluation that crosses the budget counts (default: keep)"
+    group.add_argument("--crossing", choices=("keep", "drop"), help=crossing)
+    group.add_argument("--cache", action="store_true", help="repeated queries are free (default: charged again)")
+    simulated = "evaluations at a time on the simulated clock (default: 1)"
+    group.add_argument("--simulated-workers", type=int, default=1, metavar="W", help=simulated)
+    incumbent = "fidelities whose scores are compared to find a run's answer (default: highest_fidelity)"
+    group.add_argument("--incumbent", choices=("highest_fidelity", "any_fidelity"), help=incumbent)
+
+
+def _add_where(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
+        "--workers", type=int, default=0, metavar="N", help="Ray tasks at a time; 0: no Ray (default: 0)"
+    )
+    group.add_argument("--ray-address", metavar="ADDRESS", help="a running Ray cluster (default: start Ray here)")
+    out = "directory of the records (default: a name made from the settings, under ./runs)"
+    group.add_argument("--out", type=Path, metavar="DIR", help=out)
+
+
+def _run(given: argparse.Namespace) -> int:
+    from experiments.console import (
+        progress_bar,
+        show_summary,
+    )  # the rest is slow to import, and --help does not need it
+    from experiments.study_runner import default_directory, run_study
+    from experiments.tables import find_table
+
+    if given.workers < 0 or (given.ray_address and not given.workers):
+        raise InputError("--workers is 0 or more, and at least 1 with --ray-address")
+    with progress_bar() as progress:
+        table = find_table(given.space, given.table, progress)
+    study = _study(given, table)
+    directory = given.out or default_directory(study)
+    with progress_bar() as progress:
+        records = run_study(study, directory, given.workers, given.ray_address, progress)
+    show_summary(records)
+    return 0
+
+
+def _study(given: argparse.Namespace, table: BenchmarkTable) -> Study:
+    from experiments.study import Study
+
+    preset = preset_named(given.preset) if given.preset else ORDINARY
+    algorithms = {}
+    for name in given.algo:
+        searcher = algorithm_named(name)
+        key = next(key for key, value in ALGORITHMS.items() if value is searcher)
+        algorithms[key] = build_config(searcher.Config, preset.configs.get(key, {}), given)
+    return Study(
+        table=table.path,
+        algorithms=algorithms,
+        budgets=_budgets(given, preset, table),
+        runs=given.runs,
+        seed=given.seed,
+        cost_model=given.cost_model or preset.cost_model,
+        seed_policy=given.seed_policy or preset.seed_policy,
+        schedule=given.schedule,
+        crossing=given.crossing or preset.crossing,
+        cache=given.cache,
+        simulated_workers=given.simulated_workers,
+        incumbent=given.incumbent or preset.incumbent,
+        preset=given.preset,
+    )
+
+
+def _budgets(given: argparse.Namespace, preset: Preset, table: BenchmarkTable) -> dict[str, float]:
+    """Data set -> simulated seconds."""
+    datasets = given.dataset or list(table.info.tasks)[:1]
+    for dataset in datasets:
+        table.task(dataset)  # raises on an unknown name
+    if given.budget is not None:
+        return dict.fromkeys(datasets, given.budget)
+    missing = [dataset for dataset in datasets if (given.space, dataset) not in preset.budgets]
+    if missing:
+        raise InputError(f"no published budget for {missing[0]} on {given.space}: give --budget SECONDS")
+    return {dataset: preset.budgets[given.space, dataset] for dataset in datasets}

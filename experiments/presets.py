@@ -1,0 +1,60 @@
+"""Named protocols of the papers: everything that their published numbers depend on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from benchmarks.errors import InputError
+from benchmarks.oracle import CostModel
+from benchmarks.spaces.base import unknown_name
+from experiments.run import Crossing, IncumbentRule
+
+
+@dataclass(frozen=True)
+class Preset:
+    """A protocol. Options given on the command line take precedence."""
+
+    summary: str
+    budgets: Mapping[tuple[str, str], float]
+    """(space, data set) -> simulated seconds."""
+    cost_model: CostModel = "nats"
+    seed_policy: str = "sampled"
+    crossing: Crossing = "keep"
+    incumbent: IncumbentRule = "highest_fidelity"
+    configs: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """Algorithm -> options that differ from its defaults."""
+
+
+PRESETS: dict[str, Preset] = {
+    # Dong et al. 2021, arXiv:2009.00437, and run-all.sh of AutoDL-Projects/exps/NATS-algos.
+    "nats-paper": Preset(
+        summary="NATS-Bench: budgets by data set, the crossing evaluation kept, its scripts' mutation, BOHB's answer "
+        "chosen over all fidelities",
+        budgets={
+            ("tss", "cifar10"): 20_000,
+            ("tss", "cifar100"): 40_000,
+            ("tss", "ImageNet16-120"): 120_000,
+            ("sss", "cifar10"): 20_000,
+            ("sss", "cifar100"): 40_000,
+            ("sss", "ImageNet16-120"): 60_000,
+        },
+        incumbent="any_fidelity",
+        configs={"regularized_ea": {"mutation": "official"}},
+    ),
+    # Dong and Yang, ICLR 2020, arXiv:2001.00326, and exps/NAS-Bench-201-algos.
+    "nb201-paper": Preset(
+        summary="NAS-Bench-201: 12,000 s for every data set, the crossing evaluation dropped",
+        budgets={("tss", dataset): 12_000 for dataset in ("cifar10", "cifar100", "ImageNet16-120")},
+        crossing="drop",
+        configs={"regularized_ea": {"mutation": "official"}},
+    ),
+}
+
+
+def preset_named(name: str) -> Preset:
+    """The preset called `name`; InputError lists the names there are."""
+    if name not in PRESETS:
+        raise InputError(unknown_name("preset", name, list(PRESETS)))
+    return PRESETS[name]

@@ -1,0 +1,43 @@
+"""Studies on Ray: one task per job. Nothing else of the multi-trial path imports Ray."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import pyarrow as pa
+import ray
+
+from experiments.study import Job, Study, execute
+
+Batch = tuple[Job, pa.Table, pa.Table]
+
+
+def run_jobs(study: Study, jobs: Sequence[Job], workers: int, address: str | None = None) -> Iterator[Batch]:
+    """Execute jobs as Ray tasks, yielding each batch when it is done, in any order.
+
+    Args:
+        workers: tasks at a time, and the CPUs of a local Ray.
+        address: of a running cluster ('auto', 'HOST:PORT', 'ray://HOST:PORT'); None starts Ray on this machine. Every
+            node opens the table by its path, which must be the same on all of them.
+    """
+    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    if address is None:
+        ray.init(num_cpus=workers, include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
+    else:
+        ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
+    try:
+        task = ray.remote(num_cpus=1, max_retries=3)(execute)
+        shared = ray.put(study)
+        waiting = list(reversed(jobs))
+        running: dict[Any, Job] = {}
+        while waiting or running:
+            while waiting and len(running) < 2 * workers:  # back-pressure: results never pile up in the object store
+                job = waiting.pop()
+                running[task.remote(shared, job)] = job
+            (done,), _ = ray.wait(list(running), num_returns=1)
+            yield running.pop(done), *ray.get(done)
+    finally:
+        ray.shutdown()

@@ -1,0 +1,186 @@
+"""A study: algorithms x data sets x independent runs on one table, cut into jobs of whole runs.
+
+A job is a pure function of the study and its own name, so it gives the same records wherever and whenever it runs.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from benchmarks.errors import InputError
+from benchmarks.oracle import CostModel, Fidelity, Oracle, SeedPolicy
+from benchmarks.table import BenchmarkTable
+from experiments.records import OVERHEAD_SCHEMA, TRIALS_SCHEMA, Optimum, StudyHeader
+from experiments.run import Clock, Crossing, IncumbentRule, RunResult, run
+from experiments.versions import git_commit, versions
+from nas_algos.multi_trial import ALGORITHMS
+from nas_algos.searcher import Config, Searcher
+
+RUNS_PER_JOB = 25  # fixed, so that batches do not depend on how many workers there are
+
+
+@dataclass(frozen=True)
+class Job:
+    """Whole runs `first`, ..., `stop` - 1 of one algorithm on one data set."""
+
+    algorithm: str
+    dataset: str
+    first: int
+    stop: int
+
+    @property
+    def name(self) -> str:
+        return f"{self.algorithm}-{self.dataset}-{self.first:07d}-{self.stop - 1:07d}"
+
+
+@dataclass(frozen=True)
+class Study:
+    """What to run. Every field but `table` decides numbers; two equal studies give equal records."""
+
+    table: Path
+    algorithms: Mapping[str, Config]
+    budgets: Mapping[str, float]
+    """Data set -> simulated seconds; its keys are the data sets."""
+    runs: int
+    seed: int
+    cost_model: CostModel
+    seed_policy: str
+    schedule: str | None = None
+    """Search schedule; None for the table's own."""
+    crossing: Crossing = "keep"
+    cache: bool = False
+    simulated_workers: int = 1
+    incumbent: IncumbentRule = "highest_fidelity"
+    preset: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.runs < 1:
+            raise InputError(f"a study has at least 1 run, got {self.runs}")
+        if self.seed < 0:
+            raise InputError(f"a seed is a non-negative integer, got {self.seed}")
+
+    def oracle(self, dataset: str) -> Oracle:
+        return _oracle(self.table, dataset, self.cost_model, self.seed_policy)
+
+    def fidelity(self, oracle: Oracle) -> Fidelity:
+        """The highest fidelity of the search: the last validated epoch of its schedule."""
+        if self.schedule is None:
+            return oracle.search_fidelity
+        return Fidelity(self.schedule, oracle.epochs(self.schedule)[-1])
+
+    def clock(self, dataset: str) -> Clock:
+        return Clock(self.budgets[dataset], self.crossing, self.cache, self.simulated_workers)
+
+    def jobs(self) -> list[Job]:
+        return [
+            Job(algorithm, dataset, first, min(first + RUNS_PER_JOB, self.runs))
+            for algorithm in self.algorithms
+            for dataset in self.budgets
+            for first in range(0, self.runs, RUNS_PER_JOB)
+        ]
+
+    def streams(self, algorithm: str, dataset: str, number: int) -> tuple[np.random.Generator, np.random.Generator]:
+        """(searcher's, oracle's) independent random streams of one run."""
+        key = (zlib.crc32(algorithm.encode()), zlib.crc32(dataset.encode()), number)
+        searcher, oracle = np.random.SeedSequence(self.seed, spawn_key=key).spawn(2)
+        return np.random.default_rng(searcher), np.random.default_rng(oracle)
+
+    def searcher(self, algorithm: str, oracle: Oracle, rng: np.random.Generator) -> Searcher:
+        return ALGORITHMS[algorithm](oracle.space, self.algorithms[algorithm], self.fidelity(oracle), rng)
+
+    def check(self) -> None:
+        """Raise now what a run would raise later: a missing data set, fidelity, seed or time in the table."""
+        for dataset in self.budgets:
+            oracle = self.oracle(dataset)
+            self.clock(dataset)
+            for algorithm in self.algorithms:
+                rng = np.random.default_rng(0)
+                for fidelity in self.searcher(algorithm, oracle, rng).fidelities:
+                    oracle.query(oracle.space.arch(int(oracle.table.architectures[0])), fidelity, rng)
+
+    def header(self) -> StudyHeader:
+        """What the records must say about themselves."""
+        oracles = {dataset: self.oracle(dataset) for dataset in self.budgets}
+        table = BenchmarkTable.open(self.table).info
+        settings = {
+            "space": table.space,
+            "table": {"name": table.name, "provenance": dict(table.provenance)},
+            "algorithms": {name: asdict(config) for name, config in self.algorithms.items()},
+            "datasets": list(self.budgets),
+            "runs": self.runs,
+            "seed": self.seed,
+            "budgets": dict(self.budgets),
+            "preset": self.preset,
+            "cost_model": self.cost_model,
+            "seed_policy": self.seed_policy,
+            "fidelity": {dataset: asdict(self.fidelity(oracle)) for dataset, oracle in oracles.items()},
+            "report_fidelity": {dataset: asdict(oracle.report_fidelity) for dataset, oracle in oracles.items()},
+            "crossing": self.crossing,
+            "cache": self.cache,
+            "simulated_workers": self.simulated_workers,
+            "incumbent": self.incumbent,
+        }
+        return StudyHeader(
+            settings, {name: _optimum(oracle) for name, oracle in oracles.items()}, versions(), git_commit()
+        )
+
+
+def _optimum(oracle: Oracle) -> Optimum:
+    best, test = oracle.optimum
+    return Optimum(best, test, float(oracle.final_validation[best]))
+
+
+@lru_cache(maxsize=8)
+def _oracle(table: Path, dataset: str, cost_model: CostModel, seed_policy: str) -> Oracle:
+    """One oracle per process and data set: it maps the table once, and what it has read serves all jobs."""
+    policy = SeedPolicy.parse(seed_policy)
+    return Oracle(BenchmarkTable.open(table), dataset, cost_model=cost_model, seed_policy=policy)
+
+
+def execute(study: Study, job: Job) -> tuple[pa.Table, pa.Table]:
+    """Run a job; return its (trials, overhead) tables."""
+    oracle = study.oracle(job.dataset)
+    results = []
+    for number in range(job.first, job.stop):
+        search_rng, oracle_rng = study.streams(job.algorithm, job.dataset, number)
+        searcher = study.searcher(job.algorithm, oracle, search_rng)
+        results.append(run(searcher, oracle, study.clock(job.dataset), oracle_rng, study.incumbent))
+    return _trials_table(job, oracle, results), _overhead_table(job, results)
+
+
+def _trials_table(job: Job, oracle: Oracle, results: list[RunResult]) -> pa.Table:
+    trials = [trial for result in results for trial in result.trials]
+    outcomes = [outcome for result in results for outcome in result.outcomes]
+    indices = np.array([oracle.space.index(trial.arch) for trial in trials], np.int32)
+    columns = {
+        "algorithm": [job.algorithm] * len(trials),
+        "dataset": [job.dataset] * len(trials),
+        "run": np.repeat(np.arange(job.first, job.stop, dtype=np.int32), [len(result.trials) for result in results]),
+        "trial": np.array([trial.id for trial in trials], np.int32),
+        "architecture": indices,
+        "schedule": [trial.fidelity.schedule for trial in trials],
+        "epoch": np.array([trial.fidelity.epoch for trial in trials], np.int32),
+        "validation": np.array([outcome.score for outcome in outcomes]),
+        "seconds": np.array([outcome.seconds for outcome in outcomes]),
+        "elapsed": np.array([time for result in results for time in result.elapsed]),
+        "incumbent": np.array([flag for result in results for flag in result.incumbent], bool),
+        "report_validation": oracle.final_validation[indices],
+        "report_test": oracle.final_test[indices],
+    }
+    return pa.table([pa.array(columns[name], TRIALS_SCHEMA.field(name).type) for name in columns], schema=TRIALS_SCHEMA)
+
+
+def _overhead_table(job: Job, results: list[RunResult]) -> pa.Table:
+    rows: Iterator[dict[str, Any]] = (
+        {"algorithm": job.algorithm, "dataset": job.dataset, "run": number, "search_seconds": result.search_seconds}
+        for number, result in enumerate(results, start=job.first)
+    )
+    return pa.Table.from_pylist(list(rows), schema=OVERHEAD_SCHEMA)

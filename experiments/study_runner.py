@@ -1,0 +1,63 @@
+"""Running a study: what is missing from its directory is executed, here or on Ray, and written batch by batch."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import pyarrow as pa
+
+from experiments.records import StudyRecords
+from experiments.study import Job, Study, execute
+
+Progress = Callable[[str, int, int], None]
+"""Told (what is being done, done, total)."""
+
+
+def default_directory(study: Study) -> Path:
+    """A directory under ./runs named after the study's settings, so that the same command finds it again."""
+    settings = study.header().settings
+    digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:8]
+    return Path("runs") / "-".join([settings["space"], *settings["algorithms"], digest])
+
+
+def run_study(study: Study, directory: Path, workers: int, ray_address: str | None, progress: Progress) -> StudyRecords:
+    """Execute what the study's directory does not hold yet.
+
+    Args:
+        workers: 0 runs in this process; otherwise that many Ray tasks at a time.
+        ray_address: of a running cluster; None starts Ray on this machine.
+
+    Raises:
+        RecordError: the directory holds something else.
+        TableError: the table lacks what the study needs.
+    """
+    study.check()
+    records = StudyRecords(directory)
+    records.begin(study.header())
+    jobs, finished = study.jobs(), records.finished()
+    left = [job for job in jobs if job.name not in finished]
+    total = sum(job.stop - job.first for job in jobs)
+    done = total - sum(job.stop - job.first for job in left)
+    progress("runs", done, total)
+    for job, trials, overhead in _batches(study, left, workers, ray_address):
+        records.write_batch(job.name, trials, overhead)
+        done += job.stop - job.first
+        progress("runs", done, total)
+    return records
+
+
+def _batches(
+    study: Study, jobs: Sequence[Job], workers: int, ray_address: str | None
+) -> Iterator[tuple[Job, pa.Table, pa.Table]]:
+    if not jobs:
+        return
+    if workers:
+        from experiments.ray_runner import run_jobs  # imports Ray
+
+        yield from run_jobs(study, jobs, workers, ray_address)
+    else:
+        for job in jobs:
+            yield job, *execute(study, job)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from benchmarks.errors import InputError
 from benchmarks.spaces import Arch, space_named
+from benchmarks.spaces.base import uniform_int
 from benchmarks.table import BenchmarkTable, TableError, Task
 
 CostModel = Literal["nats", "train_only", "train_and_valid_each_epoch"]
@@ -168,7 +169,7 @@ class Oracle:
             return Outcome(scores[index][0], seconds[index][0])
         if count == 0:
             raise self._missing(index, fidelity)
-        drawn = int(_required(rng).random() * count)
+        drawn = uniform_int(_required(rng), count)
         return Outcome(scores[index][drawn], seconds[index][drawn])
 
     def query_many(
@@ -227,7 +228,7 @@ class Oracle:
         if fidelity.epoch not in epochs:
             raise TableError(
                 f"{self.table.info.name} has no clean validation score of {self.dataset} at {fidelity}; "
-                f"schedule {fidelity.schedule} has one at epoch {_ranges(epochs)}"
+                f"schedule {fidelity.schedule} has one at epoch {ranges(epochs)}"
             )
         scores = self.table.values(name)[:, :, epochs.index(fidelity.epoch)]
         seconds = self._cost(fidelity, self.table.columns[name].seeds)
@@ -308,7 +309,7 @@ def _required(rng: np.random.Generator | None) -> np.random.Generator:
     return rng
 
 
-def _ranges(epochs: tuple[int, ...]) -> str:
+def ranges(epochs: tuple[int, ...]) -> str:
     """Ascending epochs in words: '1-12' or '200'."""
     whole = epochs == tuple(range(epochs[0], epochs[-1] + 1)) and len(epochs) > 1
     return f"{epochs[0]}-{epochs[-1]}" if whole else ", ".join(map(str, epochs))

@@ -1,19 +1,23 @@
-"""Checks of a table: its bytes, its architectures, and the range of every number."""
+"""Checks of tables and of official files: their bytes, their architectures, and the range of every number."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.convert import open_source
+from benchmarks.errors import InputError
+from benchmarks.spaces import space_named
 from benchmarks.table import UNITS, BenchmarkTable, checksum_path, sha256
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One result of `verify`; `ok` is False for a defect, True for a fact."""
+    """One result of a check; `ok` is False for a defect, True for a fact."""
 
     ok: bool
     text: str
@@ -30,21 +34,18 @@ RANGES: dict[str, tuple[float, float]] = {
 }
 
 
-def verify(table: BenchmarkTable, space_size: int) -> Iterator[Finding]:
+def verify_table(table: BenchmarkTable) -> Iterator[Finding]:
     """Check a table against its checksum, its space, and the range of every quantity; count what is missing."""
     checksum = checksum_path(table.path)
     if checksum.exists():
-        expected = checksum.read_text().split()[0]
-        same = sha256(table.path) == expected
+        same = sha256(table.path) == checksum.read_text().split()[0]
         yield Finding(same, f"SHA-256 {'matches' if same else 'differs from'} {checksum.name}")
     else:
         yield Finding(True, f"no checksum file {checksum.name}: the bytes could not be checked")
-    indices = table.architectures
-    ordered = bool(np.all(np.diff(indices) > 0)) and indices[0] >= 0 and indices[-1] < space_size
-    yield Finding(ordered, f"{len(table)} of {space_size} architectures, official indices ascending and in range")
+    yield _coverage(table.info.space, table.architectures)
     for name, column in table.columns.items():
-        missing, outside = _count_defects(table.values(name), RANGES[column.quantity])
         low, high = RANGES[column.quantity]
+        missing, outside = _count_defects(table.values(name), low, high)
         if outside:
             yield Finding(False, f"{name}: {outside} values outside {low:g}..{high:g} {UNITS[column.quantity]}")
         if missing:
@@ -52,11 +53,43 @@ def verify(table: BenchmarkTable, space_size: int) -> Iterator[Finding]:
             yield Finding(True, f"{name}: {missing} of {total} values not measured")
 
 
-def _count_defects(values: NDArray[np.float64], bounds: tuple[float, float], rows: int = 512) -> tuple[int, int]:
+def verify_release(path: Path, scratch: Path) -> Iterator[Finding]:
+    """Check an official file or directory as an import would: the md5 tail in its name, its order, every record.
+
+    Args:
+        scratch: directory for intermediate files.
+    """
+    try:
+        source = open_source(path, scratch, lambda _done, _total: None)
+    except InputError as error:
+        yield Finding(False, str(error))
+        return
+    yield Finding(True, f"{source.info.provenance['format']}, SHA-256 {source.info.provenance['sha256']}")
+    yield _coverage(source.info.space, source.architectures)
+    for block in source.blocks():
+        try:
+            for _ in source.read(block):
+                pass
+        except InputError as error:
+            yield Finding(False, str(error))
+
+
+def _coverage(space: str, indices: NDArray[np.int32]) -> Finding:
+    size = len(space_named(space))
+    ordered = bool(np.all(np.diff(indices) > 0)) and indices[0] >= 0 and indices[-1] < size
+    missing = np.setdiff1d(np.arange(size), indices)
+    first = (
+        f"; missing: {', '.join(map(str, missing[:5]))}{', ...' if len(missing) > 5 else ''}" if len(missing) else ""
+    )
+    where = "" if ordered else "; official indices are not ascending or out of range"
+    return Finding(ordered, f"{len(indices)} of {size} architectures of {space}{first}{where}")
+
+
+def _count_defects(values: NDArray[np.float64], low: float, high: float, rows: int = 512) -> tuple[int, int]:
     """(missing, out of bounds) values, counted in blocks of rows so that memory stays small."""
     missing = outside = 0
     for start in range(0, len(values), rows):
         block = values[start : start + rows]
         missing += int(np.count_nonzero(np.isnan(block)))
-        outside += int(np.count_nonzero((block < bounds[0]) | (block > bounds[1])))
+        outside += int(np.count_nonzero((block < low) | (block > high)))
     return missing, outside

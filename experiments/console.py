@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 
 from rich.console import Console
 from rich.progress import (
@@ -15,7 +16,11 @@ from rich.progress import (
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
+from rich.table import Table
 
+from benchmarks.oracle import ranges
+from benchmarks.spaces import space_named
+from benchmarks.table import BenchmarkTable
 from experiments.records import StudyRecords
 
 
@@ -33,6 +38,40 @@ def progress_bar() -> Iterator[Callable[[str, int, int], None]]:
             bars.update(tasks[what], completed=done, total=total)
 
         yield report
+
+
+def show_tables(paths: Sequence[Path], home: Path) -> None:
+    """List installed tables."""
+    if not paths:
+        print(f"no tables in {home}; import one with: nas-bench import PATH")
+        return
+    listing = Table("table", "space", "data sets", "architectures", "MB")
+    for path in paths:
+        table = BenchmarkTable.open(path)
+        size = f"{path.stat().st_size / 1e6:.1f}"
+        listing.add_row(table.info.name, table.info.space, ", ".join(table.info.tasks), f"{len(table):,}", size)
+    Console().print(listing)
+
+
+def show_table(table: BenchmarkTable) -> None:
+    """Describe one table: tasks, provenance, and every measured quantity."""
+    console, info = Console(), table.info
+    size = len(space_named(info.space))
+    console.print(f"[bold]{info.name}[/]: {len(table):,} of {size:,} architectures of {info.space} ({table.path})")
+    for name, task in info.tasks.items():
+        console.print(
+            f"{name}: searched on the validation {task.metric} of {task.search_record} at schedule "
+            f"{task.search_schedule}, reported as the test {task.metric} of {task.report_record} at schedule "
+            f"{task.report_schedule}"
+        )
+    for key, value in info.provenance.items():
+        console.print(f"{key}: {value}", highlight=False)
+    columns = Table("record", "schedule", "split", "quantity", "seeds", "epochs")
+    for column in table.columns.values():
+        epochs = ranges(column.epochs) if column.epochs else "any"
+        seeds = " ".join(column.seeds)
+        columns.add_row(column.record, column.schedule, column.split, column.quantity, seeds, epochs)
+    console.print(columns)
 
 
 def show_summary(records: StudyRecords) -> None:

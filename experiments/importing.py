@@ -67,7 +67,7 @@ def import_benchmark(
         FileNotFoundError, InputError: nothing was imported; the message says why.
     """
     home.mkdir(parents=True, exist_ok=True)
-    with _scratch(home) as scratch:
+    with scratch_directory(home) as scratch:
         source = open_source(path, scratch, lambda done, total: progress("reading", done, total))
         info = source.info
         info = replace(
@@ -88,7 +88,7 @@ def import_benchmark(
 
 
 @contextmanager
-def _scratch(home: Path) -> Iterator[Path]:
+def scratch_directory(home: Path) -> Iterator[Path]:
     """A directory for intermediate files, emptied at the end whatever happens."""
     scratch = home / f".scratch-{os.getpid()}"
     scratch.mkdir()

@@ -35,6 +35,23 @@ def installed() -> list[Path]:
     return sorted(home().glob("*.arrow"))
 
 
+def is_table(wanted: str) -> bool:
+    """Whether `wanted` names an installed table or is a table file."""
+    return (home() / f"{wanted}.arrow").exists() or (wanted.endswith(".arrow") and Path(wanted).exists())
+
+
+def table_named(wanted: str) -> BenchmarkTable:
+    """The installed table or table file `wanted`; MissingTableError lists the names there are."""
+    installed_table = home() / f"{wanted}.arrow"
+    if installed_table.exists():
+        return BenchmarkTable.open(installed_table)
+    if is_table(wanted):
+        return BenchmarkTable.open(wanted)
+    names = [path.stem for path in installed()]
+    there = unknown_name("table", wanted, names) if names else f"unknown table {wanted!r}: no table is installed"
+    raise MissingTableError(f"{there} (looked in {home()}); there is no file of that name either")
+
+
 def find_table(space: str, wanted: str | None, progress: Callable[[str, int, int], None]) -> BenchmarkTable:
     """The table to search on.
 
@@ -49,25 +66,13 @@ def find_table(space: str, wanted: str | None, progress: Callable[[str, int, int
     """
     if wanted is None:
         return _table_of(space, progress)
-    table = _table_named(wanted, progress)
+    if Path(wanted).exists() and not is_table(wanted):
+        table = BenchmarkTable.open(import_benchmark(Path(wanted), home(), progress=progress))
+    else:
+        table = table_named(wanted)
     if table.info.space != space:
         raise TableError(f"the table {table.info.name} is of the space {table.info.space}, not {space}")
     return table
-
-
-def _table_named(wanted: str, progress: Callable[[str, int, int], None]) -> BenchmarkTable:
-    installed_table = home() / f"{wanted}.arrow"
-    if installed_table.exists():
-        return BenchmarkTable.open(installed_table)
-    if wanted.endswith(".arrow") and Path(wanted).exists():
-        return BenchmarkTable.open(wanted)
-    if Path(wanted).exists():
-        return BenchmarkTable.open(import_benchmark(Path(wanted), home(), progress=progress))
-    names = [path.stem for path in installed()]
-    raise MissingTableError(
-        f"{wanted!r} is neither an installed table nor a file; "
-        f"{unknown_name('table', wanted, names) if names else 'no table is installed'} (looked in {home()})"
-    )
 
 
 def official_files(space: str) -> list[Path]:

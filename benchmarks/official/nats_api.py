@@ -1,4 +1,4 @@
-"""The queries that the topology and the size API share; `nats_bench.py` lists how they differ from the official ones."""
+"""The queries that the topology and the size API share; `nats_bench.py` lists how they differ from the official."""
 
 from __future__ import annotations
 
@@ -20,9 +20,10 @@ _PARTS: Mapping[str, Mapping[str, str]] = {"cifar10-valid": _CIFAR10_PARTS, "cif
 
 _TRAINED_ON = {"cifar10-valid": "train set", "cifar10": "train+valid sets"}
 _COMMENT = (
-    "In this dict, train-loss/accuracy/time is the metric on the {part} of CIFAR-10. The test-loss/accuracy/time is the "
-    "performance of the CIFAR-10 test set after training on the {part} by {hp} epochs. The per-time and total-time "
-    "indicate the per epoch and total time costs, respectively."
+    "In this dict, train-loss/accuracy/time is the metric on the {part} of CIFAR-10. "
+    "The test-loss/accuracy/time is the performance of the CIFAR-10 test set "
+    "after training on the {part} by {hp} epochs. "
+    "The per-time and total-time indicate the per epoch and total time costs, respectively."
 )
 _RENAMED_SETS = {
     ("cifar10", "valid"): ("cifar10-valid", "x-valid"),
@@ -36,8 +37,8 @@ class NATSBenchAPI(NATSArchive):
     """Look-ups by architecture: an index, the official string, or an object whose `tostr()` gives that string.
 
     `dataset` is a record: 'cifar10-valid' (trained on half of CIFAR-10), 'cifar10', 'cifar100', 'ImageNet16-120'.
-    `hp` is a schedule, its number of epochs as a string. `iepoch` counts epochs from 0; None is the last. Accuracies are
-    percent, times are seconds. With `verbose` every call is announced on stdout.
+    `hp` is a schedule, its number of epochs as a string. `iepoch` counts epochs from 0; None is the last. Accuracies
+    are percent, times are seconds. With `verbose` every call is announced on stdout.
     """
 
     _shown: ClassVar[dict[str, Shown]]
@@ -112,26 +113,29 @@ class NATSBenchAPI(NATSArchive):
 
     def get_cost_info(self, index: int, dataset: str, hp: str = "12") -> dict[str, float | None]:
         """Means over the seeds: flops and params (millions), latency (s), times (s); see ArchResults."""
-        if self.verbose:
-            print(f"{now()} Call the get_cost_info function with index={index}, dataset={dataset}, and hp={hp}.")
-        self._prepare_info(index)
-        return self._announced_results(index, hp).get_compute_costs(dataset)
+        return self._costed_results(index, dataset, hp).get_compute_costs(dataset)
 
     def get_latency(self, index: int, dataset: str, hp: str = "12") -> float | None:
         """Mean seconds per batch of 256 images over the seeds; None if not measured."""
         if self.verbose:
             print(f"{now()} Call the get_latency function with index={index}, dataset={dataset}, and hp={hp}.")
-        return self.get_cost_info(index, dataset, hp)["latency"]
+        return self._costed_results(index, dataset, hp).mean_latency(dataset)
+
+    def _costed_results(self, index: int, dataset: str, hp: str) -> ArchResults:
+        if self.verbose:
+            print(f"{now()} Call the get_cost_info function with index={index}, dataset={dataset}, and hp={hp}.")
+        self._prepare_info(index)
+        return self._announced_results(index, hp)
 
     def get_more_info(
         self, index: Any, dataset: str, iepoch: int | None = None, hp: str = "12", is_random: Any = True
     ) -> dict[str, Any]:
         """Loss, accuracy and times of every set that was evaluated at epoch `iepoch`.
 
-        Keys are '<part>-loss', '-accuracy', '-per-time' and '-all-time' (mean and sum over the epochs up to `iepoch`) of
-        the parts train, valid, test and valtest (valid and test together); a part not evaluated at this epoch is left
-        out. `is_random`: True takes one seed, drawn by the global `random`, for all parts; False the mean over the
-        seeds; an integer that seed.
+        Keys are '<part>-loss', '-accuracy', '-per-time' and '-all-time' (mean and sum over the epochs up to `iepoch`)
+        of the parts train, valid, test and valtest (valid and test together); a part not evaluated at this epoch is
+        left out. `is_random`: True takes one seed, drawn by the global `random`, for all parts; False the mean over
+        the seeds; an integer that seed.
 
         Raises:
             KeyError: the architecture has no results under `hp` or on `dataset`.
@@ -179,15 +183,16 @@ class NATSBenchAPI(NATSArchive):
             raise ValueError(f"Invalid dataset name : {dataset}; choose from {names}")
         record = "cifar10-valid" if dataset == "cifar10" else dataset
         info = self.get_more_info(index, record, iepoch=iepoch, hp=hp, is_random=True)
-        accuracy, per_pass = info.get("valid-accuracy"), info.get("valid-per-time")
-        if "valid-accuracy" not in info:
+        if "valid-accuracy" in info:
+            accuracy, per_pass = info["valid-accuracy"], info["valid-per-time"]
+        else:
             warnings.warn(
                 f"{dataset} has no validation accuracy at iepoch={iepoch} of hp={hp}; as in nats_bench, the accuracy "
                 "returned is that of valtest, which contains the test set. Do not select architectures by it.",
                 stacklevel=2,
             )
             accuracy = info["valtest-accuracy"]
-            # The official code draws a seed again for the time of a validation pass; so the stream of draws stays equal.
+            # The official code draws a second seed for the time of a pass: so the stream of draws stays equal.
             per_pass = self.get_more_info(index, record, iepoch=None, hp=hp, is_random=True)["valid-per-time"]
         seconds = info["train-all-time"] + per_pass
         latency = self.get_latency(index, dataset, hp=hp)

@@ -29,8 +29,11 @@ def now() -> str:
 class NATSArchive(ABC):
     """Knows every architecture's string, and holds or finds the results of those that were evaluated."""
 
+    _space: ClassVar[str]
+    """Its name in `benchmarks.spaces`."""
     _search_space_name: ClassVar[str]
-    _all_base_names: ClassVar[list[str]]
+    """Its official name."""
+    _base_name: ClassVar[str]
     _full_train_epochs: ClassVar[int]
 
     def __init__(
@@ -67,7 +70,7 @@ class NATSArchive(ABC):
             return self._opened_path(str(source))
         if isinstance(source, BenchmarkTable):
             self.filename = source.path.name
-            return from_table(source)
+            return from_table(source, self._space)
         if isinstance(source, dict):
             return from_dict(copy.deepcopy(source))
         if self._archive_dir is not None:
@@ -76,7 +79,7 @@ class NATSArchive(ABC):
 
     def _default_source(self) -> str | None:
         """The monolithic file under `torch_home`; in fast mode None, and the archive there becomes `archive_dir`."""
-        base = os.path.join(torch_home(), self._all_base_names[-1])
+        base = os.path.join(torch_home(), self._base_name)
         path = None if self._fast_mode else f"{base}.{EXTENSION}"
         if self._fast_mode:
             self._archive_dir = f"{base}-simple"
@@ -96,7 +99,7 @@ class NATSArchive(ABC):
             raise ValueError(f"{path} is neither a file or a dir.")
         self.filename = os.path.basename(path)
         if path.endswith(".arrow"):
-            return from_table(BenchmarkTable.open(path))
+            return from_table(BenchmarkTable.open(path), self._space)
         if bool(self._fast_mode) != os.path.isdir(path):
             kind = "directory" if self._fast_mode else "file"
             raise ValueError(f"fast_mode={self._fast_mode} must feed the path for {kind} : {path}")
@@ -202,7 +205,7 @@ class NATSArchive(ABC):
         if self.verbose:
             print(f"{now()} Call clear_params with archive_root={archive_root} and index={index}")
         if archive_root is None:
-            archive_root = os.path.join(torch_home(), f"{self._all_base_names[-1]}-full")
+            archive_root = os.path.join(torch_home(), f"{self._base_name}-full")
             if not os.path.isdir(archive_root):
                 warnings.warn(f"there is no {archive_root}; using archive_dir instead", stacklevel=2)
                 archive_root = self.archive_dir

@@ -34,9 +34,8 @@ def pickle_load(file_path: str | Path, ext: str = ".pbz2") -> Any:
         return safe_pickle.load_bz2(path)
     if extended.is_file():
         return safe_pickle.load_bz2(extended)
-    raise FileNotFoundError(
-        f"neither {path} nor {extended} is a file. The official archives must be unpacked first (tar -xf *-simple.tar)"
-    )
+    tried = f"{path} is no file" if path.name.endswith(ext) else f"neither {path} nor {extended} is a file"
+    raise FileNotFoundError(f"{tried}. Official archives must be unpacked first: tar -xf NATS-...-simple.tar")
 
 
 def torch_home() -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import copy
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, MutableMapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -18,7 +18,7 @@ from benchmarks.official.nats_trial import Metrics, ResultsCount, mean
 
 DATASETS = ("cifar10-valid", "cifar10", "cifar100", "ImageNet16-120")
 MIGRATED_SEED = 888
-"""Where the runs of one architecture disagree on parameters or FLOPs, this seed's numbers are right (nats_bench 1.6)."""
+"""Its numbers are right where the runs of an architecture disagree on parameters or FLOPs (nats_bench 1.6)."""
 
 
 class ArchResults:
@@ -26,7 +26,7 @@ class ArchResults:
 
     arch_index: int
     arch_str: str
-    all_results: dict[tuple[str, int], ResultsCount]
+    all_results: MutableMapping[tuple[str, int], ResultsCount]
     dataset_seed: dict[str, list[int]]
     clear_net_done: bool
 
@@ -40,12 +40,11 @@ class ArchResults:
     @staticmethod
     def create_from_state_dict(state_dict_or_file: dict[str, Any] | str) -> ArchResults:
         """From an official dict, or from the path of a file that holds one; ValueError for anything else."""
-        if isinstance(state_dict_or_file, str):
-            state_dict_or_file = pickle_load(state_dict_or_file)
-        elif not isinstance(state_dict_or_file, dict):
+        if not isinstance(state_dict_or_file, str | dict):
             raise ValueError(f"expected a dict or a path as str, got {type(state_dict_or_file)}")
         results = ArchResults(-1, -1)
-        results.load_state_dict(state_dict_or_file)
+        state = pickle_load(state_dict_or_file) if isinstance(state_dict_or_file, str) else state_dict_or_file
+        results.load_state_dict(state)
         return results
 
     def state_dict(self) -> dict[str, Any]:
@@ -64,7 +63,7 @@ class ArchResults:
 
     @staticmethod
     def _converted(runs: Any, kind: type, convert: Any) -> dict[Any, Any]:
-        if not isinstance(runs, dict):
+        if not isinstance(runs, Mapping):
             raise ValueError(f"all_results must be a dict {{(dataset, seed): run}}, got {type(runs)}")
         wrong = [key for key, run in runs.items() if not isinstance(run, kind)]
         if wrong:
@@ -83,13 +82,17 @@ class ArchResults:
             ValueError: the runs disagree on parameters or FLOPs and the run of seed 888 is missing.
         """
         trials = self._trials(dataset)
-        latencies = [latency for latency in (trial.get_latency() for trial in trials) if latency > 0]
         costs: dict[str, float | None] = {
             "flops": mean(self._without_legacy(dataset, [trial.flop for trial in trials])),
             "params": mean(self._without_legacy(dataset, [trial.params for trial in trials])),
-            "latency": mean(latencies) if latencies else None,
+            "latency": self.mean_latency(dataset),
         }
         return {**costs, **_averaged([trial.get_times() for trial in trials])}
+
+    def mean_latency(self, dataset: str) -> float | None:
+        """Mean seconds per batch of 256 images over the runs that have a latency; None if none has."""
+        latencies = [latency for latency in (trial.get_latency() for trial in self._trials(dataset)) if latency > 0]
+        return mean(latencies) if latencies else None
 
     def _without_legacy(self, dataset: str, values: Sequence[float]) -> Sequence[float]:
         """`values`, one a seed; only that of MIGRATED_SEED where they differ in the first five decimals."""

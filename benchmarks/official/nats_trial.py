@@ -222,7 +222,7 @@ class ResultsCount:
         return copy.deepcopy(self.net_state_dict) if clone else self.net_state_dict
 
     def get_config(self, str2structure: Callable[[str], Any] | None) -> dict[str, Any]:
-        """What the official network constructor takes; `str2structure`, if given, makes the genotype from its string."""
+        """What the official network constructor takes; `str2structure` makes a genotype of its string, if given."""
         config = self.arch_config
         if config.get("name") == "infer.shape.tiny":
             genotype = config["genotype"]

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from benchmarks.errors import InputError
-from benchmarks.spaces.base import Arch, ProductSpace
+from benchmarks.spaces.base import Arch, ProductSpace, uniform_int
 
 CHANNELS = (8, 16, 24, 32, 40, 48, 56, 64)
 
@@ -30,8 +30,8 @@ class SizeSpace(ProductSpace):
 
         Source: `regularized_ea.py` of AutoDL-Projects/exps/NATS-algos.
         """
-        position = int(rng.integers(len(arch)))
-        return (*arch[:position], int(rng.integers(len(CHANNELS))), *arch[position + 1 :])
+        position = uniform_int(rng, len(arch))
+        return (*arch[:position], uniform_int(rng, len(CHANNELS)), *arch[position + 1 :])
 
     def to_string(self, arch: Arch) -> str:
         self.position(arch)  # raises on a bad architecture

@@ -15,7 +15,7 @@ from functools import cached_property
 import numpy as np
 
 from benchmarks.errors import InputError
-from benchmarks.spaces.base import Arch, ProductSpace
+from benchmarks.spaces.base import Arch, ProductSpace, uniform_int
 
 OPERATIONS = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3")
 EDGES = ((1, 0), (2, 0), (2, 1), (3, 0), (3, 1), (3, 2))  # (target node, source node), in decision order
@@ -34,9 +34,9 @@ class TopologySpace(ProductSpace):
 
         Source: `regularized_ea.py` of AutoDL-Projects/exps/NATS-algos. The new operation always differs.
         """
-        node = int(rng.integers(1, 4))
-        position = EDGES.index((node, int(rng.integers(node))))
-        choice = int(rng.integers(len(OPERATIONS) - 1))
+        node = 1 + uniform_int(rng, 3)
+        position = EDGES.index((node, uniform_int(rng, node)))
+        choice = uniform_int(rng, len(OPERATIONS) - 1)
         choice += choice >= arch[position]
         return (*arch[:position], choice, *arch[position + 1 :])
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from operator import itemgetter
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,31 +40,31 @@ class BOHBConfig(HyperbandConfig):
 class KDE:
     """Kernel density estimate over categorical decisions with the Aitchison-Aitken kernel.
 
-    `data` is (n, d) choices; `bandwidth` (d,); `levels` (d,) counts the distinct choices present in each column.
+    `data` is (d, n) choices. A decision that equals the data's contributes 1 - h, any other h / (L - 1), where L counts
+    the distinct choices in the data: infinity if there is only one, as in statsmodels.
     """
 
     data: NDArray[np.int64]
-    bandwidth: NDArray[np.float64]
-    levels: NDArray[np.int64]
+    bandwidth: NDArray[np.float64]  # h, (d,)
+    different: NDArray[np.float64]  # h / (L - 1), (d,)
 
     @classmethod
-    def fit(cls, data: NDArray[np.int64], min_bandwidth: float) -> KDE:
+    def fit(cls, data: NDArray[np.int64], options: int, min_bandwidth: float) -> KDE:
         """Normal reference rule on the choice codes: h = 1.06 std n^(-1/(4+d)), at least `min_bandwidth`."""
-        n, d = data.shape
-        bandwidth = 1.06 * data.std(axis=0) * n ** (-1.0 / (4 + d))
-        ordered = np.sort(data, axis=0)
-        levels = 1 + np.count_nonzero(ordered[1:] != ordered[:-1], axis=0)
-        return cls(data, np.maximum(bandwidth, min_bandwidth), levels)
+        d, n = data.shape
+        flat = (data + options * np.arange(d)[:, None]).ravel()
+        counts = np.bincount(flat, minlength=d * options).reshape(d, options).astype(np.float64)
+        codes = np.arange(options)
+        variance = counts @ codes**2 / n - (counts @ codes / n) ** 2
+        h = np.maximum(1.06 * np.sqrt(np.maximum(variance, 0.0)) * n ** (-1.0 / (4 + d)), min_bandwidth)
+        with np.errstate(divide="ignore"):
+            return cls(data, h, h / (np.count_nonzero(counts, axis=1) - 1))
 
     def pdf(self, points: NDArray[np.int64]) -> NDArray[np.float64]:
-        """(m,) densities of (m, d) points: mean over data of prod_j (1 - h_j if equal else h_j / (L_j - 1)).
-
-        A column with one level gives infinity, or NaN, to every other choice, as in statsmodels.
-        """
-        with np.errstate(divide="ignore", invalid="ignore"):
-            different = self.bandwidth / (self.levels - 1)
-            kernel = np.where(points[:, None] == self.data, 1 - self.bandwidth, different)  # (m, n, d)
-            density: NDArray[np.float64] = kernel.prod(axis=2).mean(axis=1)
+        """(m,) densities of (d, m) points: the mean over the data of the product over the decisions."""
+        equal = points[:, :, None] == self.data[:, None, :]  # (d, m, n)
+        kernel = np.where(equal, (1 - self.bandwidth)[:, None, None], self.different[:, None, None])
+        density: NDArray[np.float64] = np.multiply.reduce(kernel).sum(axis=1) / self.data.shape[1]
         return density
 
 
@@ -82,11 +83,11 @@ class BOHB(Hyperband):
             return self.space.sample(self.rng)
         good, bad = self.models[max(self.models)]
         candidates = self._candidates(good)
-        l, g = good.pdf(candidates), bad.pdf(candidates)  # noqa: E741  the paper's names
-        with np.errstate(invalid="ignore"):
+        with np.errstate(invalid="ignore"):  # infinity / infinity, infinity * 0
+            l, g = good.pdf(candidates), bad.pdf(candidates)  # noqa: E741  the paper's names
             ratio = np.maximum(1e-32, g) / np.maximum(l, 1e-32)
         best, chosen = math.inf, None
-        for candidate, value, density in zip(candidates.tolist(), ratio.tolist(), l.tolist(), strict=True):
+        for candidate, value, density in zip(candidates.T.tolist(), ratio.tolist(), l.tolist(), strict=True):
             if not math.isfinite(value) and math.isfinite(density):
                 return tuple(candidate)  # a choice no bad result has
             if value < best:
@@ -94,12 +95,12 @@ class BOHB(Hyperband):
         return self.space.sample(self.rng) if chosen is None else tuple(chosen)
 
     def _candidates(self, good: KDE) -> NDArray[np.int64]:
-        """(num_samples, d): each keeps a good result's choice with probability 1 - h, else draws any choice."""
+        """(d, num_samples): each keeps a good result's choice with probability 1 - h, else draws any choice."""
         d, options = self.space.shape
-        shape = (self.config.num_samples, d)
-        rows = good.data[self.rng.integers(len(good.data), size=shape[0])]
-        keep = self.rng.random(shape) < 1 - good.bandwidth
-        return np.where(keep, rows, self.rng.integers(options, size=shape))
+        shape = (d, self.config.num_samples)
+        rows = good.data.take((self.rng.random(shape[1]) * good.data.shape[1]).astype(np.int64), axis=1)
+        keep = self.rng.random(shape) < 1 - good.bandwidth[:, None]
+        return np.where(keep, rows, (self.rng.random(shape) * options).astype(np.int64))
 
     def learn(self, trial: Trial, outcome: Outcome) -> None:
         super().learn(trial, outcome)
@@ -112,12 +113,12 @@ class BOHB(Hyperband):
 
     def _fit(self, epochs: int, results: list[tuple[float, Arch]]) -> None:
         """Split the results at the percentile and fit both densities, once each side has more rows than decisions."""
-        n, d = len(results), self.space.shape[0]
+        n, (d, options) = len(results), self.space.shape
         n_good = max(d + 1, self.config.top_n_percent * n // 100)
         n_bad = max(d + 1, (100 - self.config.top_n_percent) * n // 100)
         if min(n_good, n - n_good) <= d:
             return
-        order = np.argsort([loss for loss, _ in results], kind="stable")
-        data = np.array([arch for _, arch in results])[order]
+        ranked = sorted(results, key=itemgetter(0))[: n_good + n_bad]
+        data = np.array([arch for _, arch in ranked]).T
         floor = self.config.min_bandwidth
-        self.models[epochs] = KDE.fit(data[:n_good], floor), KDE.fit(data[n_good : n_good + n_bad], floor)
+        self.models[epochs] = KDE.fit(data[:, :n_good], options, floor), KDE.fit(data[:, n_good:], options, floor)

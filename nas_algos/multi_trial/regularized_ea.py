@@ -18,6 +18,7 @@ import numpy as np
 
 from benchmarks.oracle import Fidelity, Outcome
 from benchmarks.spaces import Arch, Space
+from benchmarks.spaces.base import uniform_int
 from nas_algos.searcher import Config, Searcher, Trial, knob
 
 
@@ -46,7 +47,7 @@ class RegularizedEA(Searcher):
     def propose(self) -> tuple[Arch, Fidelity]:
         if self.next_id <= self.config.population_size or not self.population:
             return self.space.sample(self.rng), self.fidelity
-        draws = self.rng.integers(len(self.population), size=self.config.sample_size).tolist()
+        draws = (uniform_int(self.rng, len(self.population)) for _ in range(self.config.sample_size))
         _, parent = max((self.population[draw] for draw in draws), key=itemgetter(0))  # the first drawn wins ties
         mutate = self.space.mutate if self.config.mutation == "uniform" else self.space.mutate_official
         return mutate(parent, self.rng), self.fidelity

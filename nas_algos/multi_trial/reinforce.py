@@ -42,16 +42,11 @@ class Reinforce(Searcher):
         shape = space.shape  # (decisions, options)
         self.theta = config.init_scale * rng.standard_normal(shape)
         self.m, self.v, self.step = np.zeros(shape), np.zeros(shape), 0  # Adam's moments
+        self.policy = softmax(self.theta)  # (decisions, options) probabilities
         self.baseline_sum = self.baseline_weight = 0.0  # bias-corrected moving average of the reward
 
-    def policy(self) -> NDArray[np.float64]:
-        """(decisions, options) probabilities."""
-        p: NDArray[np.float64] = np.exp(self.theta - self.theta.max(axis=1, keepdims=True))
-        p /= p.sum(axis=1, keepdims=True)
-        return p
-
     def propose(self) -> tuple[Arch, Fidelity]:
-        cumulative = self.policy().cumsum(axis=1)
+        cumulative = self.policy.cumsum(axis=1)
         uniform = self.rng.random((len(cumulative), 1))
         return tuple((cumulative[:, :-1] < uniform).sum(axis=1).tolist()), self.fidelity  # inverse CDF
 
@@ -59,12 +54,14 @@ class Reinforce(Searcher):
         if outcome.failed:
             return
         momentum = self.config.ema_momentum
+        self.policy = softmax(self.theta)  # (decisions, options) probabilities
         self.baseline_sum = momentum * self.baseline_sum + (1 - momentum) * outcome.score
         self.baseline_weight = momentum * self.baseline_weight + (1 - momentum)
         advantage = outcome.score - self.baseline_sum / self.baseline_weight  # r - b, zero at the first outcome
-        gradient = self.policy()  # d/dtheta of -log p(arch) is p - onehot
+        gradient = self.policy.copy()  # d/dtheta of -log p(arch) is p - onehot
         gradient[np.arange(len(gradient)), trial.arch] -= 1.0
         self._adam(advantage * gradient)
+        self.policy = softmax(self.theta)
 
     def _adam(self, gradient: NDArray[np.float64]) -> None:
         """One step of Adam, minimising."""
@@ -74,3 +71,10 @@ class Reinforce(Searcher):
         m_hat = self.m / (1 - BETA1**self.step)
         v_hat = self.v / (1 - BETA2**self.step)
         self.theta -= self.config.learning_rate * m_hat / (np.sqrt(v_hat) + EPSILON)
+
+
+def softmax(theta: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Row-wise exp(theta) / sum exp(theta), of (decisions, options)."""
+    p: NDArray[np.float64] = np.exp(theta - theta.max(axis=1, keepdims=True))
+    p /= p.sum(axis=1, keepdims=True)
+    return p

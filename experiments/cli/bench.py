@@ -1,0 +1,86 @@
+"""nas-bench: import, list, describe and verify benchmark tables."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from experiments.cli.options import guarded, new_parser
+
+if TYPE_CHECKING:
+    from benchmarks.verify import Finding
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """The command; returns its exit code."""
+    given = _parser().parse_args(sys.argv[1:] if argv is None else argv)
+    return guarded("nas-bench", lambda: _COMMANDS[given.command](given))
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = new_parser("nas-bench", "Benchmark tables: import official files, see what is there, check it.")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    style = parser.formatter_class
+    convert = commands.add_parser("import", help="convert a benchmark file to a table", formatter_class=style)
+    formats = "NATS-Bench '-simple' directory, its .tar, monolithic .pickle.pbz2, or a .csv with named columns"
+    convert.add_argument("path", type=Path, metavar="PATH", help=formats)
+    convert.add_argument("--name", help="of the table (default: that of the official release or file)")
+    convert.add_argument("--workers", type=int, metavar="N", help="processes (default: one per core)")
+    commands.add_parser("list", help="the installed tables", formatter_class=style)
+    for name, text in (("info", "what a table holds"), ("verify", "check a table, or an official file's checksum")):
+        command = commands.add_parser(name, help=text, formatter_class=style)
+        command.add_argument("table", metavar="TABLE", help="name of an installed table, or a file")
+    return parser
+
+
+def _import(given: argparse.Namespace) -> int:
+    from experiments.console import progress_bar
+    from experiments.importing import import_benchmark
+    from experiments.tables import home
+
+    with progress_bar() as progress:
+        path = import_benchmark(given.path, home(), name=given.name, workers=given.workers, progress=progress)
+    print(f"imported {given.path} as the table {path.stem} ({path})")
+    return 0
+
+
+def _list(_: argparse.Namespace) -> int:
+    from experiments.console import show_tables
+    from experiments.tables import home, installed
+
+    show_tables(installed(), home())
+    return 0
+
+
+def _info(given: argparse.Namespace) -> int:
+    from experiments.console import show_table
+    from experiments.tables import table_named
+
+    show_table(table_named(given.table))
+    return 0
+
+
+def _verify(given: argparse.Namespace) -> int:
+    from benchmarks.verify import verify_release, verify_table
+    from experiments.importing import scratch_directory
+    from experiments.tables import home, is_table, table_named
+
+    if Path(given.table).exists() and not is_table(given.table):
+        with scratch_directory(home()) as scratch:
+            return _show_findings(given.table, verify_release(Path(given.table), scratch))
+    return _show_findings(given.table, verify_table(table_named(given.table)))
+
+
+def _show_findings(name: str, findings: Iterable[Finding]) -> int:
+    defects = 0
+    for finding in findings:
+        print(f"{'ok    ' if finding.ok else 'DEFECT'}  {finding.text}", flush=True)
+        defects += not finding.ok
+    print(f"{name}: {f'{defects} defects' if defects else 'no defects'}")
+    return 1 if defects else 0
+
+
+_COMMANDS = {"import": _import, "list": _list, "info": _info, "verify": _verify}

@@ -1,0 +1,335 @@
+"""From records to numbers: incumbent trajectories, their values over simulated time, aggregates over runs.
+
+Pure functions; no files, no figures. Runs differ in length, so the points of many runs lie behind one another in flat
+arrays, and `first`, of shape (runs + 1,), cuts them: run r owns the positions first[r], ..., first[r + 1] - 1.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from experiments.records import RecordError
+
+Floats = NDArray[np.float64]
+Interpolation = Literal["step", "nats"]
+INTERPOLATIONS: tuple[Interpolation, ...] = get_args(Interpolation)
+Band = Literal["iqr", "sem", "std"]
+"""What surrounds a mean: the inter-quartile range, one standard error, or one standard deviation on either side."""
+BANDS: tuple[Band, ...] = get_args(Band)
+Group = tuple[str, str]
+"""(algorithm, data set)."""
+
+TICKETS = 150
+"""Grid points of the published curves, `vis-nats-bench-algos.py` of AutoDL-Projects."""
+
+
+@dataclass(frozen=True)
+class Runs:
+    """All trials of one algorithm on one data set, run after run, each in the order of telling.
+
+    `number` and `first` have shapes (runs,) and (runs + 1,); the rest, columns of TRIALS_SCHEMA, shape (trials,).
+    """
+
+    number: NDArray[np.int32]
+    first: NDArray[np.int64]
+    elapsed: Floats
+    incumbent: NDArray[np.bool_]
+    architecture: NDArray[np.int32]
+    validation: Floats
+    """Percent at the reporting fidelity; NaN where the benchmark has none."""
+    test: Floats
+    """Percent at the reporting fidelity."""
+
+    def __len__(self) -> int:
+        return len(self.number)
+
+
+_COLUMNS = {
+    "elapsed": "elapsed",
+    "incumbent": "incumbent",
+    "architecture": "architecture",
+    "validation": "report_validation",
+    "test": "report_test",
+}  # field of Runs -> column of TRIALS_SCHEMA
+
+
+@dataclass(frozen=True)
+class Trajectories:
+    """The answers of runs over time. `first` has shape (runs + 1,), the rest shape (points,).
+
+    From `elapsed` simulated seconds on, a run's answer is `architecture`, with `validation` and `test` percent at the
+    reporting fidelity. A run may have no point: every evaluation of it failed.
+    """
+
+    first: NDArray[np.int64]
+    elapsed: Floats
+    architecture: NDArray[np.int32]
+    validation: Floats
+    test: Floats
+
+    @property
+    def sizes(self) -> NDArray[np.int64]:
+        """Points per run."""
+        return np.diff(self.first)
+
+
+@dataclass(frozen=True)
+class Aggregate:
+    """Statistics over runs, for each remaining axis; NaN where no run has a value."""
+
+    count: NDArray[np.int64]
+    """Runs with a value; all else is over these."""
+    mean: Floats
+    std: Floats
+    """Population standard deviation, np.std, as in the papers' tables."""
+    sem: Floats
+    """Standard error of the mean: sample standard deviation / sqrt(count); NaN for one run."""
+    lower: Floats
+    """First quartile; quartiles are interpolated linearly."""
+    median: Floats
+    upper: Floats
+    """Third quartile."""
+
+    def band(self, kind: Band) -> tuple[Floats, Floats]:
+        """(lower, upper) edge of the band around the mean."""
+        if kind == "iqr":
+            return self.lower, self.upper
+        half = {"sem": self.sem, "std": self.std}[kind]
+        return self.mean - half, self.mean + half
+
+
+@dataclass(frozen=True)
+class Final:
+    """How the runs of one algorithm on one data set ended."""
+
+    runs: int
+    validation: Aggregate
+    """Scalars, percent: of the last answer of each run at the reporting fidelity."""
+    test: Aggregate
+    evaluations: float
+    """Trials per run, mean."""
+    search_seconds: float
+    """Host seconds that the search itself took per run, mean; NaN if not recorded."""
+
+
+def split(trials: pa.Table) -> dict[Group, Runs]:
+    """The trials (TRIALS_SCHEMA) of each algorithm on each data set that has any.
+
+    Runs may lie in any order and in pieces; the order of the trials within a run is kept.
+
+    Raises:
+        RecordError: a run's clock goes backwards, as when it is recorded twice.
+    """
+    if not trials.num_rows:
+        return {}
+    algorithm, algorithms = _codes(trials["algorithm"])
+    dataset, datasets = _codes(trials["dataset"])
+    number = trials["run"].to_numpy()
+    runs_each = int(number.max()) + 1
+    key = (algorithm * len(datasets) + dataset) * runs_each + number
+    order = np.argsort(key, kind="stable")
+    key = key[order]
+    columns = {field: trials[column].to_numpy()[order] for field, column in _COLUMNS.items()}
+    starts = np.flatnonzero(np.diff(key, prepend=-1))  # first row of every run of every group
+    group_of_run, number_of_run = np.divmod(key[starts], runs_each)
+    names = [(a, d) for a in algorithms for d in datasets]
+    backwards = np.flatnonzero((np.diff(columns["elapsed"]) < 0) & (np.diff(key) == 0))
+    if len(backwards):
+        group, run = divmod(int(key[backwards[0]]), runs_each)
+        raise RecordError(
+            f"elapsed seconds decrease within run {run} of {' on '.join(names[group])}: the run is recorded twice or "
+            "damaged. Delete the file that holds it under trials/ and complete the study with nas-run"
+        )
+    bounds = np.append(starts, len(key))
+    groups = {}
+    for group in np.unique(group_of_run):
+        of_group = np.flatnonzero(group_of_run == group)
+        first = bounds[of_group[0] : of_group[-1] + 2]
+        rows = {field: values[first[0] : first[-1]] for field, values in columns.items()}
+        groups[names[group]] = Runs(number_of_run[of_group].astype(np.int32), first - first[0], **rows)
+    return groups
+
+
+def _codes(column: pa.ChunkedArray) -> tuple[NDArray[np.int64], list[str]]:
+    """(code of every row, names by code) of a dictionary column."""
+    array = column.unify_dictionaries().combine_chunks()
+    return array.indices.to_numpy().astype(np.int64), array.dictionary.to_pylist()
+
+
+def fidelities(trials: pa.Table) -> dict[Group, Counter[tuple[str, int]]]:
+    """How many trials each group has at each (schedule, epoch)."""
+    keys = ["algorithm", "dataset", "schedule", "epoch"]
+    counts: dict[Group, Counter[tuple[str, int]]] = {}
+    for row in trials.unify_dictionaries().group_by(keys).aggregate([([], "count_all")]).to_pylist():
+        found = counts.setdefault((row["algorithm"], row["dataset"]), Counter())
+        found[row["schedule"], row["epoch"]] += row["count_all"]
+    return counts
+
+
+def mean_search_seconds(overhead: pa.Table) -> dict[Group, float]:
+    """Host seconds of the search per run, mean over the runs in an overhead table (OVERHEAD_SCHEMA)."""
+    means = overhead.unify_dictionaries().group_by(["algorithm", "dataset"]).aggregate([("search_seconds", "mean")])
+    return {(row["algorithm"], row["dataset"]): row["search_seconds_mean"] for row in means.to_pylist()}
+
+
+def incumbents(runs: Runs) -> Trajectories:
+    """One point per change of the answer: the trials at which `incumbent` is true."""
+    first = np.append(0, np.cumsum(runs.incumbent))[runs.first]
+    chosen = runs.incumbent
+    return Trajectories(
+        first, runs.elapsed[chosen], runs.architecture[chosen], runs.validation[chosen], runs.test[chosen]
+    )
+
+
+def incumbents_at_every_trial(runs: Runs) -> Trajectories:
+    """One point per trial: the answer at that moment, as the published scripts log it. None before the first answer."""
+    rows = np.arange(len(runs.elapsed))
+    answer = np.maximum.accumulate(np.where(runs.incumbent, rows, -1))  # row of the latest incumbent, of any run
+    answered = answer >= np.repeat(runs.first[:-1], np.diff(runs.first))  # ... of this run
+    answer = answer[answered]
+    first = np.append(0, np.cumsum(answered))[runs.first]
+    return Trajectories(
+        first, runs.elapsed[answered], runs.architecture[answer], runs.validation[answer], runs.test[answer]
+    )
+
+
+def resample_step(trajectories: Trajectories, times: Floats) -> Floats:
+    """Test percent, shape (runs, times), of the last answer told at or before each time; NaN before the first.
+
+    Args:
+        times: simulated seconds, ascending. A run that ended earlier keeps its last answer.
+    """
+    told = _count(trajectories, times, including_equal=True)
+    position = np.where(told > 0, trajectories.first[:-1, None] + told - 1, -1)
+    values: Floats = np.append(trajectories.test, np.nan)[position]
+    return values
+
+
+def nats_tickets(budget: float) -> Floats:
+    """The grid of the published curves: i / 150 x budget for i = 0, ..., 149, in simulated seconds."""
+    return np.arange(TICKETS) / TICKETS * budget
+
+
+def resample_nats(trajectories: Trajectories, times: Floats) -> Floats:
+    """Test percent, shape (runs, times), by the rule of the published NATS-Bench curves.
+
+    `vis-nats-bench-algos.py` of AutoDL-Projects: of all points of a run take the two, A and B, whose times T_A and T_B
+    are nearest to t (the earlier point if two are equally near); the value is
+    (T_B - t) / (T_B - T_A) A + (t - T_A) / (T_B - T_A) B. Both may lie on one side of t, so this extrapolates too:
+    before the first point and after the last, and wherever trials are unevenly spaced.
+
+    Departures where the script divides by zero or runs out of points: of the points of a run that share one time only
+    the last counts; a run with one point has that value throughout; a run with none is NaN.
+
+    Args:
+        trajectories: with a point for every trial: `incumbents_at_every_trial`.
+        times: simulated seconds, ascending.
+    """
+    points = _without_repeated_times(trajectories)
+    sizes = points.sizes[:, None]
+    k = _count(points, times, including_equal=False)  # point k of a run is its first at or after t
+
+    def at(values: Floats, point: NDArray[np.int64], outside: float) -> Floats:
+        inside = (point >= 0) & (point < sizes)
+        found: Floats = np.append(values, outside)[np.where(inside, points.first[:-1, None] + point, -1)]
+        return found
+
+    def distance(point: NDArray[np.int64]) -> Floats:
+        return np.abs(at(points.elapsed, point, np.inf) - times)
+
+    # The two nearest are neighbours: (k - 2, k - 1), (k - 1, k) or (k, k + 1).
+    a = k - 1 - (distance(k - 2) <= distance(k)) + (distance(k + 1) < distance(k - 1))
+    a = np.where(sizes >= 2, a, 0)
+    time_a, time_b = at(points.elapsed, a, np.nan), at(points.elapsed, a + 1, np.nan)
+    test_a, test_b = at(points.test, a, np.nan), at(points.test, a + 1, np.nan)
+    line = (time_b - times) / (time_b - time_a) * test_a + (times - time_a) / (time_b - time_a) * test_b
+    values: Floats = np.where(sizes == 1, test_a, line)
+    return values
+
+
+def _without_repeated_times(points: Trajectories) -> Trajectories:
+    """Of the points of a run with equal times, the last."""
+    kept = np.append(np.diff(points.elapsed) != 0, True)[: len(points.elapsed)]
+    kept[points.first[1:][points.sizes > 0] - 1] = True  # the next point belongs to another run
+    first = np.append(0, np.cumsum(kept))[points.first]
+    return Trajectories(
+        first, points.elapsed[kept], points.architecture[kept], points.validation[kept], points.test[kept]
+    )
+
+
+def _count(points: Trajectories, times: Floats, *, including_equal: bool) -> NDArray[np.int64]:
+    """Points of each run before each time, or at it; shape (runs, times)."""
+    seen_from = np.searchsorted(times, points.elapsed, side="left" if including_equal else "right")
+    runs, columns = len(points.sizes), len(times) + 1  # the last column: after every time
+    cell = np.repeat(np.arange(runs), points.sizes) * columns + seen_from
+    new = np.bincount(cell, minlength=runs * columns).reshape(runs, columns)
+    counts: NDArray[np.int64] = np.cumsum(new[:, :-1], axis=1)
+    return counts
+
+
+def curve_times(budget: float, interpolation: Interpolation) -> Floats:
+    """Where curves up to `budget` are evaluated: simulated seconds, ascending, dense on linear and logarithmic axes."""
+    if interpolation == "nats":
+        return nats_tickets(budget)
+    return np.union1d(np.linspace(0, budget, 301), np.geomspace(budget / 1000, budget, 200))
+
+
+def resample(runs: Runs, times: Floats, interpolation: Interpolation) -> Floats:
+    """Test percent of the answers at `times` (simulated seconds, ascending), shape (runs, times)."""
+    if interpolation == "step":
+        return resample_step(incumbents(runs), times)
+    if interpolation == "nats":
+        return resample_nats(incumbents_at_every_trial(runs), times)
+    raise ValueError(f"an interpolation is one of {', '.join(INTERPOLATIONS)}, got {interpolation!r}")
+
+
+def regret(optimum: float, test: Floats) -> Floats:
+    """Percentage points by which `test` (percent) stays below the best architecture's test accuracy."""
+    return optimum - test
+
+
+def aggregate(values: Floats) -> Aggregate:
+    """Statistics over the runs, the first axis of `values`; a NaN is a run without a value."""
+    ordered = np.sort(values, axis=0)  # NaN last
+    present = ~np.isnan(ordered)
+    count = present.sum(axis=0)
+    mean = _ratio(np.where(present, ordered, 0).sum(axis=0), count)
+    squares = (np.where(present, ordered - mean, 0) ** 2).sum(axis=0)
+    lower, median, upper = (_quantile(ordered, count, q) for q in (0.25, 0.5, 0.75))
+    sem = np.sqrt(_ratio(squares, count * (count - 1)))
+    return Aggregate(count, mean, np.sqrt(_ratio(squares, count)), sem, lower, median, upper)
+
+
+def _ratio(numerator: Floats, denominator: NDArray[np.int64]) -> Floats:
+    """The quotient; NaN where the denominator is 0."""
+    quotient = np.full(np.shape(numerator), np.nan)
+    np.divide(numerator, denominator, where=denominator > 0, out=quotient)
+    return quotient
+
+
+def _quantile(ordered: Floats, count: NDArray[np.int64], q: float) -> Floats:
+    """Quantile q of the first `count` values along axis 0, interpolated linearly as by np.quantile."""
+    position = q * np.maximum(count - 1, 0)
+    below = np.floor(position).astype(np.int64)
+    above = np.minimum(below + 1, np.maximum(count - 1, 0))
+    low, high = (np.take_along_axis(ordered, index[None], axis=0)[0] for index in (below, above))
+    found: Floats = low + (position - below) * (high - low)
+    return found
+
+
+def final(runs: Runs, search_seconds: float = np.nan) -> Final:
+    """How the runs ended: the last point of each, also one told after the budget (crossing evaluations kept).
+
+    Args:
+        search_seconds: host seconds per run, carried into the result.
+    """
+    points = incumbents(runs)
+    last = np.where(points.sizes > 0, points.first[1:] - 1, -1)
+    validation, test = (aggregate(np.append(values, np.nan)[last]) for values in (points.validation, points.test))
+    return Final(len(runs), validation, test, len(runs.elapsed) / len(runs), search_seconds)

@@ -1,0 +1,64 @@
+"""Fixtures: the shared real data where it is present, and made-up tables that need no data at all."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from benchmarks.spaces import SPACES
+from benchmarks.table import BenchmarkTable, Column, RowWriter, TableInfo, Task, preallocate
+
+SHARED = Path(__file__).parents[2] / "shared" / "data"
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The directory of real benchmark data beside the project; tests that need it skip where it is absent."""
+    if not SHARED.exists():
+        pytest.skip(f"the real benchmark data is not at {SHARED}")
+    return SHARED
+
+
+@pytest.fixture(scope="session", params=list(SPACES))
+def made_up_table(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> BenchmarkTable:
+    """A complete table of each space with learning curves and two seeds."""
+    return write_made_up_table(tmp_path_factory.mktemp("tables"), request.param)
+
+
+@pytest.fixture(scope="session")
+def tss_table(tmp_path_factory: pytest.TempPathFactory) -> BenchmarkTable:
+    return write_made_up_table(tmp_path_factory.mktemp("tables"), "tss")
+
+
+def write_made_up_table(folder: Path, space_name: str) -> BenchmarkTable:
+    """A table whose numbers are made up: accuracy is a smooth function of the choices plus noise per seed.
+
+    Data set 'made-up': schedule '12' validated at every epoch, schedule '200' at its last; seeds 1 and 2.
+    """
+    space = SPACES[space_name]
+    rng = np.random.default_rng(7)
+    size = len(space)
+    decisions, options = space.shape
+    archs = np.array([space.arch(index) for index in range(size)])
+    quality: NDArray[np.float64] = rng.random((decisions, options))[np.arange(decisions), archs].sum(axis=1) / decisions
+    epochs = np.arange(1, 13)
+    final = 50 + 40 * quality[:, None, None] + rng.normal(0, 0.5, (size, 2, 1))
+    curve = final * (1 - 0.5 ** (1 + epochs / 3)) + rng.normal(0, 0.3, (size, 2, 12))
+    train = np.broadcast_to(4 + 6 * quality[:, None, None], (size, 2, 1))
+    seeds = ("1", "2")
+    values = {
+        Column("made-up", "12", "valid", "accuracy", seeds, tuple(epochs.tolist())): curve,
+        Column("made-up", "12", "train", "seconds", seeds): train,
+        Column("made-up", "12", "valid", "seconds", seeds): train / 8,
+        Column("made-up", "200", "valid", "accuracy", seeds, (200,)): final,
+        Column("made-up", "200", "test", "accuracy", seeds, (200,)): final - 1,
+    }
+    info = TableInfo(f"made-up-{space_name}", space_name, {"made-up": Task("made-up", "made-up", "12", "200")}, {})
+    path = folder / f"{info.name}.arrow"
+    preallocate(path, info, list(values), np.arange(size, dtype=np.int32))
+    with RowWriter(path) as writer:
+        writer.write(0, {column.name: array for column, array in values.items()})
+    return BenchmarkTable.open(path)

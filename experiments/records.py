@@ -114,12 +114,15 @@ class StudyRecords:
                     f"{self.path} holds another study: its {key} is {held.get(key)!r}, now {settings[key]!r} was asked "
                     "for. Choose another --out, or repeat the study's own command to complete it"
                 )
-            return
-        if self.path.exists() and any(self.path.iterdir()):
+        elif self.path.exists() and any(not name.name.endswith(".partial") for name in self.path.iterdir()):
             raise RecordError(f"{self.path} is not empty and holds no study.json: choose another --out")
+        else:
+            self.path.mkdir(parents=True, exist_ok=True)
+            _write_atomically(self.header_path, header.to_json().encode())
         for folder in ("trials", "overhead"):
-            (self.path / folder).mkdir(parents=True, exist_ok=True)
-        _write_atomically(self.header_path, header.to_json().encode())
+            (self.path / folder).mkdir(exist_ok=True)
+        for leftover in self.path.rglob(".*.partial"):  # of a killed process
+            leftover.unlink()
 
     def header(self) -> StudyHeader:
         """What was run; RecordError if this is no study or was written by a newer version."""

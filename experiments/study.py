@@ -17,7 +17,7 @@ import pyarrow as pa
 
 from benchmarks.errors import InputError
 from benchmarks.oracle import CostModel, Fidelity, Oracle, SeedPolicy
-from benchmarks.table import BenchmarkTable
+from benchmarks.table import BenchmarkTable, TableError
 from experiments.records import OVERHEAD_SCHEMA, TRIALS_SCHEMA, Optimum, StudyHeader
 from experiments.run import Clock, Crossing, IncumbentRule, RunResult, run
 from experiments.versions import git_commit, versions
@@ -102,9 +102,8 @@ class Study:
             oracle = self.oracle(dataset)
             self.clock(dataset)
             for algorithm in self.algorithms:
-                rng = np.random.default_rng(0)
-                for fidelity in self.searcher(algorithm, oracle, rng).fidelities:
-                    oracle.query(oracle.space.arch(int(oracle.table.architectures[0])), fidelity, rng)
+                searcher = self.searcher(algorithm, oracle, np.random.default_rng(0))
+                _check_fidelities(algorithm, searcher.fidelities, oracle)
 
     def header(self) -> StudyHeader:
         """What the records must say about themselves."""
@@ -131,6 +130,21 @@ class Study:
         return StudyHeader(
             settings, {name: _optimum(oracle) for name, oracle in oracles.items()}, versions(), git_commit()
         )
+
+
+def _check_fidelities(algorithm: str, fidelities: tuple[Fidelity, ...], oracle: Oracle) -> None:
+    measured = oracle.space.arch(int(oracle.table.architectures[0]))
+    for fidelity in fidelities:
+        try:
+            oracle.query(measured, fidelity, np.random.default_rng(0))
+        except TableError as error:
+            if len(fidelities) == 1:
+                raise
+            epochs = ", ".join(str(fidelity.epoch) for fidelity in fidelities)
+            raise TableError(
+                f"{error}. {algorithm} compares trainings of {epochs} epochs, for which the table needs learning "
+                f"curves; give --min-epochs {fidelities[-1].epoch} to search at the highest fidelity alone"
+            ) from error
 
 
 def _optimum(oracle: Oracle) -> Optimum:

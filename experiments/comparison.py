@@ -1,0 +1,154 @@
+"""Studies side by side: what a report is about, read from records, if the numbers can be compared at all."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks.errors import InputError
+from experiments import statistics
+from experiments.records import StudyHeader, StudyRecords
+from experiments.statistics import Final, Group, Runs
+
+MUST_AGREE = ("space", "table", "datasets", "budgets", "cost_model", "report_fidelity")
+"""Settings without which the numbers of two studies mean different things."""
+OWN = ("algorithms", "runs", "seed", "preset")
+"""Settings of which each study of a report has its own; a difference in another one is worth a note."""
+MULTI_FIDELITY = ("hyperband", "bohb")
+"""Algorithms that are made to evaluate at several fidelities."""
+
+
+class ReportError(InputError):
+    """Studies that no one report can hold, or a place where none can be written."""
+
+
+@dataclass(frozen=True)
+class Study:
+    """What was read from one study's directory."""
+
+    name: str
+    """The directory's; its whole path where two have the same name."""
+    header: StudyHeader
+    groups: Mapping[Group, Runs]
+    fidelities: Mapping[Group, Counter[tuple[str, int]]]
+    """Trials at each (schedule, epoch)."""
+    search_seconds: Mapping[Group, float]
+    """Host seconds of the search per run."""
+    trials: int
+    failed: int
+    """Trials whose score is NaN."""
+
+    def settings(self, keys: Sequence[str]) -> dict[str, Any]:
+        """The settings in `keys`, without what never matters: the order of data sets, and who imported the table."""
+        chosen = {key: self.header.settings[key] for key in keys}
+        if "datasets" in chosen:
+            chosen["datasets"] = sorted(chosen["datasets"])
+        if "table" in chosen:
+            provenance = dict(chosen["table"].get("provenance", {}))
+            provenance.pop("imported_by", None)
+            chosen["table"] = {**chosen["table"], "provenance": provenance}
+        return chosen
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One algorithm of one study: a row of the table and a line in the figures. The mappings go by data set."""
+
+    label: str
+    """The algorithm's name; with the study's if several studies ran it."""
+    algorithm: str
+    study: Study
+    runs: Mapping[str, Runs]
+    """Data sets without a recorded run are absent."""
+    finals: Mapping[str, Final]
+    fidelities: Mapping[str, Counter[tuple[str, int]]]
+
+    @property
+    def one_fidelity(self) -> list[str]:
+        """Data sets on which an algorithm that is made for several fidelities used one."""
+        return [name for name, used in self.fidelities.items() if self.algorithm in MULTI_FIDELITY and len(used) == 1]
+
+    @property
+    def text(self) -> str:
+        """How the row and the line are called."""
+        return f"{self.label}, one fidelity" if self.runs and len(self.one_fidelity) == len(self.runs) else self.label
+
+
+def read_studies(study_dirs: Sequence[Path]) -> list[Study]:
+    """Read studies that can be compared.
+
+    Raises:
+        RecordError: a directory holds no readable study.
+        ReportError: it holds no run yet, is given twice, or differs from the first in one of MUST_AGREE.
+    """
+    paths = [path.resolve() for path in study_dirs]
+    if not paths:
+        raise ReportError("a report needs at least one study directory, got none")
+    for path in paths:
+        if paths.count(path) > 1:
+            raise ReportError(f"{path} is given {paths.count(path)} times: give each study once")
+    unique = len({path.name for path in paths}) == len(paths)
+    studies = [_read(path, path.name if unique else str(path)) for path in paths]
+    for other in studies[1:]:
+        different = difference(studies[0].settings(MUST_AGREE), other.settings(MUST_AGREE))
+        if different:
+            setting, first, second = different
+            raise ReportError(
+                f"{studies[0].name} and {other.name} cannot share a report: {setting} is {first!r} in one and "
+                f"{second!r} in the other. Make a report of each"
+            )
+    return studies
+
+
+def _read(path: Path, name: str) -> Study:
+    records = StudyRecords(path)
+    header, trials = records.header(), records.trials()
+    if not trials.num_rows:
+        raise ReportError(f"{path} holds no finished run yet: repeat its nas-run command to go on")
+    return Study(
+        name=name,
+        header=header,
+        groups=statistics.split(trials),
+        fidelities=statistics.fidelities(trials),
+        search_seconds=statistics.mean_search_seconds(records.overhead()),
+        trials=trials.num_rows,
+        failed=int(np.isnan(trials["validation"].to_numpy()).sum()),
+    )
+
+
+def difference(first: Mapping[str, Any], second: Mapping[str, Any], prefix: str = "") -> tuple[str, Any, Any] | None:
+    """(name, first's value, second's value) of a setting that differs, looked for inside nested ones; or None."""
+    for key in [*first, *(key for key in second if key not in first)]:
+        a, b = first.get(key), second.get(key)
+        if isinstance(a, Mapping) and isinstance(b, Mapping):
+            nested = difference(a, b, f"{prefix}{key} ")
+            if nested:
+                return nested
+        elif a != b:
+            return f"{prefix}{key}", a, b
+    return None
+
+
+def entries_of(studies: Sequence[Study]) -> list[Entry]:
+    """Every algorithm of every study, in the order in which they were given."""
+    ran = Counter(algorithm for study in studies for algorithm in study.header.settings["algorithms"])
+    return [
+        _entry(study, algorithm, algorithm if ran[algorithm] == 1 else f"{algorithm} ({study.name})")
+        for study in studies
+        for algorithm in study.header.settings["algorithms"]
+    ]
+
+
+def _entry(study: Study, algorithm: str, label: str) -> Entry:
+    recorded = [name for name in study.header.settings["datasets"] if (algorithm, name) in study.groups]
+    runs = {name: study.groups[algorithm, name] for name in recorded}
+    seconds = {name: study.search_seconds.get((algorithm, name), math.nan) for name in recorded}
+    finals = {name: statistics.final(runs[name], seconds[name]) for name in recorded}
+    fidelities = {name: study.fidelities[algorithm, name] for name in recorded}
+    return Entry(label, algorithm, study, runs, finals, fidelities)

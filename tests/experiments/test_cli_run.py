@@ -1,0 +1,219 @@
+"""nas-run as a user types it: what it writes, what it refuses, and with which words."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from benchmarks.spaces import SPACES
+from benchmarks.table import BenchmarkTable
+from experiments.cli.run import main
+from experiments.records import StudyRecords
+from nas_algos.multi_trial import ALGORITHMS
+
+
+@pytest.fixture(autouse=True)
+def empty_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """No installed tables and no official files; the working directory is empty."""
+    monkeypatch.setenv("NAS_BENCH_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
+    (tmp_path / "work").mkdir()
+    monkeypatch.chdir(tmp_path / "work")
+    return tmp_path / "home"
+
+
+def arguments(table: BenchmarkTable, *more: str, algo: str = "random_search") -> list[str]:
+    """A small study on a made-up table."""
+    return ["--algo", algo, "--space", "tss", "--table", str(table.path), "--budget", "500", *more]
+
+
+def refused(argv: list[str], capsys: pytest.CaptureFixture[str]) -> str:
+    """The message of a command that must fail with exit code 2."""
+    try:
+        code = main(argv)
+    except SystemExit as stop:
+        code = int(str(stop.code))
+    captured = capsys.readouterr()
+    assert code == 2
+    assert "Traceback" not in captured.err
+    return captured.err
+
+
+@pytest.mark.parametrize("name", list(ALGORITHMS))
+def test_every_algorithm_runs_by_its_name(name: str, tss_table: BenchmarkTable, tmp_path: Path) -> None:
+    assert main(arguments(tss_table, "--out", str(tmp_path / "s"), algo=name)) == 0
+    trials = StudyRecords(tmp_path / "s").trials()
+    assert set(trials["algorithm"].to_pylist()) == {name}
+    assert trials["elapsed"].to_numpy().max() >= 500
+
+
+def test_hyphens_are_accepted_for_underscores(tss_table: BenchmarkTable, tmp_path: Path) -> None:
+    assert (
+        main(arguments(tss_table, "--out", str(tmp_path / "s"), "--population-size", "4", algo="regularized-ea")) == 0
+    )
+    assert StudyRecords(tmp_path / "s").header().settings["algorithms"]["regularized_ea"]["population_size"] == 4
+
+
+def test_several_algorithms_share_options_of_the_same_name(tss_table: BenchmarkTable, tmp_path: Path) -> None:
+    argv = ["--algo", "bohb", "hyperband", "--space", "tss", "--table", str(tss_table.path), "--budget", "300"]
+    assert main([*argv, "--eta", "4", "--out", str(tmp_path / "s")]) == 0
+    algorithms = StudyRecords(tmp_path / "s").header().settings["algorithms"]
+    assert algorithms["bohb"]["eta"] == algorithms["hyperband"]["eta"] == 4
+
+
+def test_every_setting_is_recorded(tss_table: BenchmarkTable, tmp_path: Path) -> None:
+    more = [
+        "--runs",
+        "2",
+        "--seed",
+        "5",
+        "--cost-model",
+        "train_only",
+        "--seed-policy",
+        "fixed:2",
+        "--crossing",
+        "drop",
+    ]
+    more += ["--cache", "--simulated-workers", "3", "--incumbent", "any_fidelity", "--schedule", "12"]
+    assert main(arguments(tss_table, *more, "--out", str(tmp_path / "s"))) == 0
+    settings = StudyRecords(tmp_path / "s").header().settings
+    assert (settings["runs"], settings["seed"], settings["cost_model"]) == (2, 5, "train_only")
+    assert (settings["seed_policy"], settings["crossing"], settings["cache"]) == ("fixed:2", "drop", True)
+    assert (settings["simulated_workers"], settings["incumbent"]) == (3, "any_fidelity")
+    assert settings["budgets"] == {"made-up": 500.0}
+
+
+def test_settings_change_the_records(tss_table: BenchmarkTable, tmp_path: Path) -> None:
+    def elapsed(*more: str) -> list[float]:
+        out = tmp_path / "-".join(["s", *more])
+        assert main(arguments(tss_table, "--algo", "random_search", *more, "--out", str(out))) == 0
+        found: list[float] = StudyRecords(out).trials()["elapsed"].to_pylist()
+        return found
+
+    usual = elapsed()
+    assert elapsed("--seed", "9") != usual
+    assert elapsed("--cost-model", "train_only") != usual
+    assert elapsed("--cost-model", "train_and_valid_each_epoch") != usual
+    assert elapsed("--crossing", "drop") == usual[:-1]
+    assert elapsed("--simulated-workers", "4") != usual
+    assert elapsed("--runs", "2") != usual
+
+
+def test_without_out_the_same_command_finds_its_records_again(tss_table: BenchmarkTable) -> None:
+    assert main(arguments(tss_table)) == 0
+    assert main(arguments(tss_table)) == 0
+    assert len(list(Path("runs").iterdir())) == 1
+
+
+def test_a_csv_is_imported_on_the_way(tmp_path: Path, empty_home: Path) -> None:
+    rows = ["arch,digits_valid_accuracy_12,digits_train_seconds_12,digits_test_accuracy_200"]
+    space, rng = SPACES["tss"], np.random.default_rng(0)
+    for index in range(len(space)):
+        valid = rng.random() * 100
+        rows.append(f"{space.to_string(space.arch(index))},{valid},12.0,{valid}")
+    (tmp_path / "mine.csv").write_text("\n".join(rows) + "\n")
+    argv = ["--algo", "random_search", "--space", "tss", "--table", str(tmp_path / "mine.csv"), "--budget", "100"]
+    assert main([*argv, "--cost-model", "train_only", "--seed-policy", "mean", "--out", str(tmp_path / "s")]) == 0
+    assert (empty_home / "mine.arrow").exists()
+    assert StudyRecords(tmp_path / "s").trials()["seconds"].to_pylist() == [12.0] * 9
+
+
+def test_the_published_protocols_are_presets(tss_table: BenchmarkTable, tmp_path: Path) -> None:
+    argv = arguments(tss_table, "--preset", "nb201-paper", "--out", str(tmp_path / "s"), algo="regularized_ea")
+    assert main(argv) == 0
+    settings = StudyRecords(tmp_path / "s").header().settings
+    assert (settings["crossing"], settings["preset"]) == ("drop", "nb201-paper")
+    assert settings["algorithms"]["regularized_ea"]["mutation"] == "official"
+    given = arguments(
+        tss_table, "--preset", "nb201-paper", "--mutation", "uniform", "--crossing", "keep", algo="regularized_ea"
+    )
+    assert main([*given, "--out", str(tmp_path / "t")]) == 0
+    settings = StudyRecords(tmp_path / "t").header().settings
+    assert settings["crossing"] == "keep"
+    assert settings["algorithms"]["regularized_ea"]["mutation"] == "uniform"
+
+
+def test_published_budgets_are_the_default(shared_data: Path, tmp_path: Path) -> None:
+    def budgets(*more: str) -> dict[str, float]:
+        out = tmp_path / "-".join(["s", *more])
+        argv = ["--algo", "random_search", "--space", "tss", "--table", str(shared_data / "nasbench201_accuracies.csv")]
+        datasets = ["--dataset", "cifar10", "cifar100", "ImageNet16-120"]
+        argv += [*datasets, "--cost-model", "train_only", "--seed-policy", "mean", *more]
+        assert main([*argv, "--out", str(out)]) == 0
+        found: dict[str, float] = StudyRecords(out).header().settings["budgets"]
+        return found
+
+    assert list(budgets().values()) == list(budgets("--preset", "nats-paper").values()) == [20_000, 40_000, 120_000]
+    assert list(budgets("--preset", "nb201-paper").values()) == [12_000, 12_000, 12_000]
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        (["--algo", "regularised_ea"], "unknown algorithm 'regularised_ea'.*did you mean 'regularized_ea'"),
+        (["--population-size", "5"], "unrecognized arguments: --population-size 5"),
+        (["--budget", "0"], "budget is a positive number"),
+        (["--budget", "lots"], "invalid float value: 'lots'"),
+        (["--runs", "0"], "at least 1 run"),
+        (["--seed", "-1"], "non-negative"),
+        (["--simulated-workers", "0"], "at least 1"),
+        (["--workers", "-1"], "--workers is 0 or more"),
+        (["--ray-address", "auto"], "at least 1 with --ray-address"),
+        (["--dataset", "cifar11"], "no data set 'cifar11'; it has made-up"),
+        (["--seed-policy", "median"], "a seed policy is 'sampled', 'mean' or 'fixed:SEED', got 'median'"),
+        (["--seed-policy", "fixed:5"], "no seed 5"),
+        (["--schedule", "90"], "no validation score of made-up at schedule '90'"),
+        (["--space", "sss"], "is of the space tss, not sss"),
+        (["--space", "nb101"], "invalid choice: 'nb101'"),
+        (["--table", "nowhere"], "unknown table 'nowhere'"),
+        (["--cost-model", "free"], "invalid choice: 'free'"),
+        (["--preset", "cvpr"], "invalid choice: 'cvpr'"),
+    ],
+)
+def test_bad_input_is_refused_with_a_reason(
+    more: list[str], message: str, tss_table: BenchmarkTable, capsys: pytest.CaptureFixture[str]
+) -> None:
+    error = refused(arguments(tss_table, *more), capsys)
+    assert re.search(message, error.replace("\n", " "), re.DOTALL), error
+    assert not Path("runs").exists(), "nothing is written"
+
+
+def test_an_option_out_of_range_is_refused(tss_table: BenchmarkTable, capsys: pytest.CaptureFixture[str]) -> None:
+    error = refused(arguments(tss_table, "--sample-size", "0", algo="regularized_ea"), capsys)
+    assert "sample_size must be in [1, inf), got 0" in error
+
+
+def test_a_missing_table_says_where_it_was_looked_for_and_what_to_do(capsys: pytest.CaptureFixture[str]) -> None:
+    error = refused(["--algo", "random_search", "--space", "tss"], capsys)
+    assert "home/*.arrow" in error
+    assert "torch/NATS-tss-v1_0-3ffb9-simple" in error
+    assert "nas-bench import" in error
+
+
+def test_a_data_set_without_a_published_budget_needs_one(
+    tss_table: BenchmarkTable, capsys: pytest.CaptureFixture[str]
+) -> None:
+    argv = ["--algo", "random_search", "--space", "tss", "--table", str(tss_table.path)]
+    assert "no published budget for made-up on tss: give --budget" in refused(argv, capsys)
+
+
+def test_help_lists_an_algorithm_s_own_options(capsys: pytest.CaptureFixture[str]) -> None:
+    for argv, expected in ((["--help"], False), (["--algo", "bohb", "--help"], True)):
+        with pytest.raises(SystemExit, match="0"):
+            main(argv)
+        text = capsys.readouterr().out
+        assert ("--min-bandwidth" in text) is expected
+        assert "--seed-policy" in text
+
+
+def test_help_names_every_option_of_every_config() -> None:
+    command = [sys.executable, "-m", "experiments.cli.run", "--algo", *ALGORITHMS, "--help"]
+    text = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    for searcher in ALGORITHMS.values():
+        for option in searcher.Config.__dataclass_fields__:
+            assert f"--{option.replace('_', '-')}" in text

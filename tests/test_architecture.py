@@ -1,0 +1,91 @@
+"""The shape of the code: imports point one way, heavy packages stay where they belong, registries keep their names."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from nas_algos.multi_trial import ALGORITHMS
+
+ROOT = Path(__file__).parents[1]
+OURS = ("benchmarks", "nas_algos", "supernets", "experiments")
+# Room -> rooms of ours it may import; the longest matching prefix decides.
+ARROWS = {
+    "benchmarks": {"benchmarks"},
+    "supernets": {"benchmarks", "supernets"},
+    "nas_algos": {"benchmarks", "nas_algos"},
+    "nas_algos.weight_sharing": {"benchmarks", "supernets", "nas_algos"},
+    "nas_algos.nar": {"benchmarks", "supernets", "nas_algos"},
+    "experiments": set(OURS),
+}
+TORCH_ROOMS = ("supernets", "nas_algos.weight_sharing", "nas_algos.nar")
+RAY_ROOMS = ("experiments.ray_runner", "experiments.sweep", "experiments.factory")
+
+
+def modules() -> Iterator[tuple[str, Path]]:
+    for package in OURS:
+        for path in sorted((ROOT / package).rglob("*.py")):
+            parts = path.relative_to(ROOT).with_suffix("").parts
+            yield ".".join(parts[:-1] if parts[-1] == "__init__" else parts), path
+
+
+def imported(path: Path) -> set[str]:
+    names = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            names.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative imports hide where they point"
+            names.add(str(node.module))
+    return names
+
+
+def within(module: str, rooms: tuple[str, ...]) -> bool:
+    return any(module == room or module.startswith(f"{room}.") for room in rooms)
+
+
+@pytest.mark.parametrize(("module", "path"), list(modules()))
+def test_imports_point_one_way(module: str, path: Path) -> None:
+    room = max((room for room in ARROWS if within(module, (room,))), key=len)
+    tops = {name.split(".")[0] for name in imported(path)}
+    assert tops & set(OURS) <= ARROWS[room]
+
+
+@pytest.mark.parametrize(("module", "path"), list(modules()))
+def test_torch_and_ray_stay_in_their_rooms(module: str, path: Path) -> None:
+    tops = {name.split(".")[0] for name in imported(path)}
+    assert "torch" not in tops or within(module, TORCH_ROOMS)
+    assert "ray" not in tops or within(module, RAY_ROOMS)
+
+
+@pytest.mark.parametrize("command", ["run", "bench", "report"])
+def test_help_imports_neither_torch_nor_ray_nor_matplotlib(command: str) -> None:
+    code = (
+        f"import sys; from experiments.cli.{command} import main\n"
+        "try: main(['--help'])\n"
+        "except SystemExit as stop: assert stop.code == 0\n"
+        "heavy = {'torch', 'ray', 'matplotlib', 'scipy', 'ConfigSpace'} & set(sys.modules)\n"
+        "assert not heavy, heavy"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+
+
+def test_an_algorithm_has_one_name_everywhere() -> None:
+    for name, searcher in ALGORITHMS.items():
+        assert searcher.__module__ == f"nas_algos.multi_trial.{name}"
+        assert searcher.__name__.lower() == name.replace("_", "")
+        assert searcher.Config.__name__ == f"{searcher.__name__}Config"
+
+
+def test_all_lists_every_public_name_of_a_package() -> None:
+    import benchmarks.spaces
+    import nas_algos.multi_trial
+
+    for package in (benchmarks.spaces, nas_algos.multi_trial):
+        for name in package.__all__:
+            assert hasattr(package, name)

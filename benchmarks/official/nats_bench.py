@@ -36,6 +36,7 @@ Different on purpose, each where the official package crashes or answers for som
 - A missing file is named as it is, without a doubled extension; a damaged one raises DamagedFileError, a ValueError
   (official: one of many types).
 - `avaliable_hps` is sorted (official: in the order of a set); error messages are worded differently.
+- Files are read from the file system only: there is no `api_utils.reset_file_system('google')`.
 """
 
 from __future__ import annotations

@@ -17,6 +17,7 @@ from benchmarks.official.nats_files import pickle_load
 from benchmarks.official.nats_trial import Metrics, ResultsCount, mean
 
 DATASETS = ("cifar10-valid", "cifar10", "cifar100", "ImageNet16-120")
+INTEGERS = (int, np.integer)
 MIGRATED_SEED = 888
 """Its numbers are right where the runs of an architecture disagree on parameters or FLOPs (nats_bench 1.6)."""
 
@@ -117,7 +118,7 @@ class ArchResults:
             infos = [trial.get_eval(setname, iepoch) for trial in trials]
         if isinstance(is_random, bool):
             return infos[random.randint(0, len(infos) - 1)] if is_random else _averaged(infos)
-        if not isinstance(is_random, int | np.integer):
+        if not isinstance(is_random, INTEGERS):
             raise ValueError(f"is_random must be a bool or the integer of a seed, got {is_random!r}")
         seeds = self.dataset_seed[dataset]
         if is_random not in seeds:

@@ -72,9 +72,10 @@ class _Training:
     def of(cls, table: BenchmarkTable, record: str, schedule: str) -> _Training:
         columns = [c for c in table.columns.values() if (c.record, c.schedule) == (record, schedule)]
         seeds = columns[0].seeds
-        if not all(seed.isdigit() for seed in seeds):
+        if any(column.seeds != seeds for column in columns) or not all(seed.isdigit() for seed in seeds):
+            found = sorted({column.seeds for column in columns})
             raise TableError(
-                f"{table.path} has the seeds {seeds} of {record}, schedule {schedule}; the NATS-Bench API needs the "
+                f"{table.path} has the seeds {found} of {record}, schedule {schedule}; the NATS-Bench API needs the "
                 "training seeds one by one, as the official files have them"
             )
         epochs = max(max(column.epochs, default=1) for column in columns)
@@ -138,15 +139,19 @@ class _Training:
         numbers = values[row, place]
         if not column.epochs:  # one value holds for every epoch
             return {} if np.isnan(numbers[0]) else dict.fromkeys(keys, numbers.item())
-        named = [keys[epoch - 1] for epoch in column.epochs]
-        curve = dict(zip(named, numbers.tolist(), strict=True))
-        for position in np.flatnonzero(np.isnan(numbers)).tolist():
-            del curve[named[position]]
+        if len(column.epochs) < self.epochs:
+            keys = [keys[epoch - 1] for epoch in column.epochs]
+        curve = dict(zip(keys, numbers.tolist(), strict=True))
+        if np.isnan(numbers).any():
+            return {key: value for key, value in curve.items() if value == value}  # NaN differs
         return curve
 
 
 def _joined(curves: Mapping[str, Mapping[str, float]]) -> dict[str, float]:
-    return {key: value for curve in curves.values() for key, value in curve.items()}
+    joined: dict[str, float] = {}
+    for curve in curves.values():
+        joined.update(curve)
+    return joined
 
 
 class _TableReader:

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import shutil
+import signal
+import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
 from pathlib import Path
 
 from benchmarks.convert import Source, open_source
 from benchmarks.errors import InputError
-from benchmarks.table import BenchmarkTable, RowWriter, TableInfo, preallocate, publish
+from benchmarks.table import BenchmarkTable, RowWriter, TableError, TableInfo, preallocate, publish
 from experiments.versions import version
 
 Progress = Callable[[str, int, int], None]
@@ -39,9 +43,10 @@ class _Partial:
         """First rows of the blocks that an interrupted import of the same source already finished."""
         stamp = json.dumps([info.to_json(), [column.name for column in source.columns], len(source.architectures)])
         if self.table.exists() and self.journal.exists():
-            lines = self.journal.read_text().splitlines()
-            if lines and lines[0] == stamp:
-                return {int(line) for line in lines[1:] if line.isdecimal()}
+            begun, *finished = self.journal.read_text().splitlines() or [""]
+            if begun == stamp:
+                return {int(line) for line in finished}
+        self.journal.unlink(missing_ok=True)  # an old journal never vouches for a new table
         preallocate(self.table, info, source.columns, source.architectures)
         self.journal.write_text(stamp + "\n")
         return set()
@@ -57,7 +62,7 @@ def import_benchmark(
     """Convert the benchmark at `path` to a table in the directory `home`; return the table's path.
 
     The table appears under its name only when it is complete. Interrupted or killed, the same call goes on where it
-    stopped. Bad data removes what was begun.
+    stopped. Bad data removes what was begun. Other imports into `home` wait until this one is done.
 
     Args:
         name: of the table; by default the name of the official release, or the CSV's.
@@ -66,7 +71,10 @@ def import_benchmark(
     Raises:
         FileNotFoundError, InputError: nothing was imported; the message says why.
     """
-    home.mkdir(parents=True, exist_ok=True)
+    if workers is not None and workers < 1:
+        raise InputError(f"an import needs at least one worker process, got {workers}")
+    if name is not None and (not name or name.startswith(".") or "/" in name):
+        raise InputError(f"a table's name is a file name that does not begin with a dot, got {name!r}")
     with scratch_directory(home) as scratch:
         source = open_source(path, scratch, lambda done, total: progress("reading", done, total))
         info = source.info
@@ -74,28 +82,46 @@ def import_benchmark(
             info, name=name or info.name, provenance={**info.provenance, "imported_by": f"nas-algos {version()}"}
         )
         table = home / f"{info.name}.arrow"
-        if table.exists() and BenchmarkTable.open(table).info == info:
-            return table
         partial = _Partial(table)
+        if _info_of(table) == info:
+            partial.remove()
+            return table
         try:
             _convert(source, partial, info, workers or os.cpu_count() or 1, progress)
         except InputError:
             partial.remove()
             raise
+        except BrokenProcessPool as error:
+            raise InputError(
+                f"{path}: a worker process died: out of memory, or the file crashes its reader. Finished blocks are "
+                "kept; the same command goes on there, with --workers 1 it needs the least memory"
+            ) from error
         publish(partial.table, table)
         partial.remove()
     return table
 
 
+def _info_of(table: Path) -> TableInfo | None:
+    """What a finished table holds; None if there is none or it is damaged."""
+    try:
+        return BenchmarkTable.open(table).info
+    except (FileNotFoundError, TableError):
+        return None
+
+
 @contextmanager
 def scratch_directory(home: Path) -> Iterator[Path]:
-    """A directory for intermediate files, emptied at the end whatever happens."""
-    scratch = home / f".scratch-{os.getpid()}"
-    scratch.mkdir()
-    try:
-        yield scratch
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
+    """A directory for intermediate files, removed at the end; for one process at a time, the others wait for it."""
+    home.mkdir(parents=True, exist_ok=True)
+    scratch = home / ".scratch"
+    with (home / ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        shutil.rmtree(scratch, ignore_errors=True)  # of a process that was killed
+        scratch.mkdir()
+        try:
+            yield scratch
+        finally:
+            shutil.rmtree(scratch, ignore_errors=True)
 
 
 def _convert(source: Source, partial: _Partial, info: TableInfo, workers: int, progress: Progress) -> None:
@@ -116,10 +142,9 @@ def _convert(source: Source, partial: _Partial, info: TableInfo, workers: int, p
 def _converted(source: Source, table: Path, blocks: list[range], workers: int) -> Iterator[range]:
     """Convert blocks, yielding each as it is finished; in this process if there is only one."""
     if len(blocks) <= 1 or workers == 1:
-        _open_worker(source, table)
-        for block in blocks:
-            _convert_block(block)
-            yield block
+        with RowWriter(table) as writer:
+            for block in blocks:
+                yield _convert_block(source, writer, block)
         return
     context = get_context("spawn")
     waiting, running = list(reversed(blocks)), set[Future[range]]()
@@ -127,7 +152,7 @@ def _converted(source: Source, table: Path, blocks: list[range], workers: int) -
     try:
         while waiting or running:
             while waiting and len(running) < 2 * workers:
-                running.add(pool.submit(_convert_block, waiting.pop()))
+                running.add(pool.submit(_convert_in_worker, waiting.pop()))
             ready, running = wait(running, return_when=FIRST_COMPLETED)
             yield from (future.result() for future in ready)
     finally:
@@ -139,12 +164,25 @@ _writer: RowWriter
 
 
 def _open_worker(source: Source, table: Path) -> None:
-    """What one worker process holds for its whole life."""
+    """What one worker process holds for its whole life, which ends with its parent's; Ctrl-C is the parent's to see."""
     global _source, _writer
     _source, _writer = source, RowWriter(table)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_exit_with_parent, daemon=True).start()
 
 
-def _convert_block(block: range) -> range:
-    for row, values in _source.read(block):
-        _writer.write(row, values)
+def _exit_with_parent() -> None:
+    parent = parent_process()
+    assert parent is not None
+    parent.join()
+    os._exit(1)
+
+
+def _convert_in_worker(block: range) -> range:
+    return _convert_block(_source, _writer, block)
+
+
+def _convert_block(source: Source, writer: RowWriter, block: range) -> range:
+    for row, values in source.read(block):
+        writer.write(row, values)
     return block

@@ -10,6 +10,7 @@ from typing import Any
 import pyarrow as pa
 import ray
 
+from benchmarks.errors import InputError
 from experiments.study import Job, Study, execute
 
 Batch = tuple[Job, pa.Table, pa.Table]
@@ -23,11 +24,7 @@ def run_jobs(study: Study, jobs: Sequence[Job], workers: int, address: str | Non
         address: of a running cluster ('auto', 'HOST:PORT', 'ray://HOST:PORT'); None starts Ray on this machine. Every
             node opens the table by its path, which must be the same on all of them.
     """
-    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
-    if address is None:
-        ray.init(num_cpus=workers, include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
-    else:
-        ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
+    _connect(workers, address)
     try:
         task = ray.remote(num_cpus=1, max_retries=3)(execute)
         shared = ray.put(study)
@@ -41,3 +38,18 @@ def run_jobs(study: Study, jobs: Sequence[Job], workers: int, address: str | Non
             yield running.pop(done), *ray.get(done)
     finally:
         ray.shutdown()
+
+
+def _connect(workers: int, address: str | None) -> None:
+    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # what a task without a GPU sees does not change
+    quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
+    if address is None:
+        ray.init(num_cpus=workers, include_dashboard=False, **quiet)
+        return
+    try:
+        ray.init(address=address, **quiet)
+    except (ConnectionError, ValueError) as error:
+        raise InputError(
+            f"no Ray cluster answers at {address!r} ({error}). Give --ray-address auto on a node of the cluster, or "
+            "HOST:PORT as 'ray start' printed it; a cluster with token authentication needs RAY_AUTH_MODE=token"
+        ) from error

@@ -16,6 +16,7 @@ import json
 import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from math import isnan, nan
 from pathlib import Path
 from typing import Any
 
@@ -85,11 +86,17 @@ class StudyHeader:
     @classmethod
     def from_json(cls, text: str) -> StudyHeader:
         facts = json.loads(text)
-        optima = {name: Optimum(**optimum) for name, optimum in facts["optima"].items()}
+        optima = {
+            name: Optimum(best["architecture"], best["test"], nan if best["validation"] is None else best["validation"])
+            for name, best in facts["optima"].items()
+        }
         return cls(**{**facts, "optima": optima})
 
     def to_json(self) -> str:
-        return json.dumps(asdict(self), indent=2) + "\n"
+        facts = asdict(self)
+        for best in facts["optima"].values():
+            best["validation"] = None if isnan(best["validation"]) else best["validation"]  # JSON has no NaN
+        return json.dumps(facts, indent=2, allow_nan=False) + "\n"
 
 
 @dataclass(frozen=True)

@@ -87,7 +87,7 @@ def _table_of(space: str, progress: Callable[[str, int, int], None]) -> Benchmar
     if official or len(tables) == 1:
         return (official or tables)[0]
     if tables:
-        names = ", ".join(table.info.name for table in tables)
+        names = ", ".join(table.path.stem for table in tables)
         raise MissingTableError(f"several tables hold the space {space}: {names}; choose one with --table NAME")
     for path in official_files(space):
         if path.exists():

@@ -140,3 +140,7 @@ def _budgets(given: argparse.Namespace, preset: Preset, table: BenchmarkTable) -
     if missing:
         raise InputError(f"no published budget for {missing[0]} on {given.space}: give --budget SECONDS")
     return {dataset: preset.budgets[given.space, dataset] for dataset in datasets}
+
+
+if __name__ == "__main__":
+    sys.exit(main())

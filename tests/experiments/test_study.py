@@ -212,3 +212,24 @@ def test_config_reaches_the_searcher(tss_table: BenchmarkTable) -> None:
     searcher = study.searcher("regularized_ea", study.oracle("made-up"), np.random.default_rng(0))
     assert searcher.config.population_size == 33
     assert {RandomSearch, BOHB} <= set(ALGORITHMS.values())
+
+
+def test_a_running_cluster_gives_the_same_records(tss_table: BenchmarkTable, tmp_path: Path) -> None:
+    from ray.cluster_utils import Cluster
+
+    study = study_on(tss_table, "regularized_ea")
+    run_study(study, tmp_path / "here", 0, None, quiet)
+    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1})
+    try:
+        run_study(study, tmp_path / "cluster", 1, cluster.address, quiet)
+    finally:
+        cluster.shutdown()
+    assert files(tmp_path / "cluster") == files(tmp_path / "here")
+
+
+def test_an_optimum_without_validation_is_written_as_json_null(tss_table: BenchmarkTable) -> None:
+    header = study_on(tss_table).header()
+    unknown = replace(header, optima={"made-up": replace(header.optima["made-up"], validation=float("nan"))})
+    text = unknown.to_json()
+    assert '"validation": null' in text
+    assert np.isnan(StudyHeader.from_json(text).optima["made-up"].validation)

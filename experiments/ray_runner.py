@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import socket
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -47,8 +48,11 @@ def _connect(workers: int, address: str | None) -> None:
         ray.init(num_cpus=workers, include_dashboard=False, **quiet)
         return
     try:
+        host, _, port = address.removeprefix("ray://").rpartition(":")
+        if port.isdecimal():  # Ray itself would try for minutes
+            socket.create_connection((host, int(port)), timeout=10).close()
         ray.init(address=address, **quiet)
-    except (ConnectionError, ValueError) as error:
+    except (OSError, ValueError) as error:
         raise InputError(
             f"no Ray cluster answers at {address!r} ({error}). Give --ray-address auto on a node of the cluster, or "
             "HOST:PORT as 'ray start' printed it; a cluster with token authentication needs RAY_AUTH_MODE=token"

@@ -233,3 +233,8 @@ def test_an_optimum_without_validation_is_written_as_json_null(tss_table: Benchm
     text = unknown.to_json()
     assert '"validation": null' in text
     assert np.isnan(StudyHeader.from_json(text).optima["made-up"].validation)
+
+
+def test_a_cluster_that_does_not_answer_is_named(tss_table: BenchmarkTable, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"no Ray cluster answers at '127\.0\.0\.1:9'"):
+        run_study(study_on(tss_table), tmp_path / "s", 1, "127.0.0.1:9", quiet)

@@ -133,10 +133,9 @@ class Study:
 
 
 def _check_fidelities(algorithm: str, fidelities: tuple[Fidelity, ...], oracle: Oracle) -> None:
-    measured = oracle.space.arch(int(oracle.table.architectures[0]))
     for fidelity in fidelities:
         try:
-            oracle.query(measured, fidelity, np.random.default_rng(0))
+            missing = len(oracle.unmeasured(fidelity))
         except TableError as error:
             if len(fidelities) == 1:
                 raise
@@ -145,6 +144,11 @@ def _check_fidelities(algorithm: str, fidelities: tuple[Fidelity, ...], oracle: 
                 f"{error}. {algorithm} compares trainings of {epochs} epochs, for which the table needs learning "
                 f"curves; give --min-epochs {fidelities[-1].epoch} to search at the highest fidelity alone"
             ) from error
+        if missing:
+            raise TableError(
+                f"{oracle.table.info.name} has no score of {missing} of {len(oracle.space)} architectures on "
+                f"{oracle.dataset} at {fidelity}; a search needs all of them"
+            )
 
 
 def _optimum(oracle: Oracle) -> Optimum:

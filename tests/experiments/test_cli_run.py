@@ -217,3 +217,12 @@ def test_help_names_every_option_of_every_config() -> None:
     for searcher in ALGORITHMS.values():
         for option in searcher.Config.__dataclass_fields__:
             assert f"--{option.replace('_', '-')}" in text
+
+
+def test_a_table_of_a_few_architectures_cannot_be_searched(
+    shared_data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    release = shared_data / "nats_bench" / "NATS-tss-v1_0-3ffb9-simple"
+    argv = ["--algo", "bohb", "--space", "tss", "--table", str(release), "--out", str(tmp_path / "s")]
+    assert "no score of 15622 of 15625 architectures on cifar10" in refused(argv, capsys)
+    assert not (tmp_path / "s").exists()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 
 from rich.console import Console
@@ -74,6 +76,25 @@ def show_table(table: BenchmarkTable) -> None:
     console.print(columns)
 
 
-def show_summary(records: StudyRecords) -> None:
-    """Print what the study found, on stdout."""
-    print(f"records: {records.path}")
+def show_results(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Print how searches ended: `rows` as `experiments.report.long_table` gives them, one table per data set."""
+    console = Console()
+    for dataset, of_dataset in groupby(rows, key=itemgetter(0)):
+        table = Table(headers[1], title=dataset, title_justify="left")
+        for header in headers[2:]:
+            table.add_column(header, justify="right", no_wrap=True)
+        for _, *cells in of_dataset:
+            table.add_row(*cells)
+        console.print(table)
+
+
+def show_answers(records: StudyRecords) -> None:
+    """Print the architecture that the one run of each algorithm on each data set found."""
+    space = space_named(records.header().settings["space"])
+    trials = records.trials()
+    answers = {
+        (row["algorithm"], row["dataset"]): row["architecture"]
+        for row in trials.filter(trials["incumbent"]).select(["algorithm", "dataset", "architecture"]).to_pylist()
+    }  # the last incumbent of a run wins
+    for (algorithm, dataset), index in answers.items():
+        print(f"{algorithm} on {dataset} found architecture {index}: {space.to_string(space.arch(index))}")

@@ -53,10 +53,10 @@ STYLES: dict[str, Style] = {
     "hyperband": Style("#E69F00", "v", (6, 1, 1, 1, 1, 1)),
     "local_search": Style("#CC79A7", "P", (4, 1, 2, 1)),
 }
-SPARE_COLOURS = ("#56B4E9", "#F0E442")
-"""For names that are not in STYLES, before the colours which no algorithm of the report uses."""
+SKY_BLUE, YELLOW = "#56B4E9", "#F0E442"
+"""For names that are not in STYLES: sky blue, then the colours that the report does not use, then the faint yellow."""
 SPARE_MARKERS = ("X", "<", ">", "p", "*", "h", "d")
-SPARE_DASHES: tuple[Dashes, ...] = ((2, 2), (), (7, 2), (5, 1, 1, 1))
+SPARE_DASHES: tuple[Dashes, ...] = ((2, 2), (8, 2), (5, 1, 1, 1), (7, 1, 3, 1))
 
 RC: dict[Any, Any] = {
     "font.size": 11,
@@ -72,17 +72,23 @@ RC: dict[Any, Any] = {
     "lines.markersize": 5,
     "legend.frameon": False,
     "legend.borderaxespad": 0.2,
+    "legend.columnspacing": 1.5,
+    "legend.fontsize": 10,
     "legend.handlelength": 3.2,
     "savefig.dpi": 200,
     "pdf.fonttype": 42,  # TrueType: text stays text, and journals accept it
     "svg.hashsalt": "nas-report",  # equal reports are equal files
 }
 PANEL_INCHES = (3.7, 3.3)
+LEAST_WIDTH = 6.0  # inches
 FORMATS: dict[str, dict[str, Any]] = {"png": {}, "svg": {"Date": None}, "pdf": {"CreationDate": None}}
 """File name extension -> metadata; none says when a file was written."""
 
 EARLY, EARLY_LOG = 0.05, 0.01
 """Part of the budget after which the y axis shows a curve whole, on a linear and a logarithmic time axis."""
+
+ZERO = 1e-6
+"""Percentage points of regret that are no more than rounding."""
 
 
 class View(NamedTuple):
@@ -90,12 +96,13 @@ class View(NamedTuple):
 
     quantity: Literal["test", "regret"]
     log_time: bool
+    caption: str
 
 
 FIGURES = {
-    "test_accuracy": View("test", log_time=False),
-    "log_regret": View("regret", log_time=False),
-    "test_accuracy_log_time": View("test", log_time=True),
+    "test_accuracy": View("test", False, "Test accuracy of the incumbent over simulated time"),
+    "log_regret": View("regret", False, "Regret of the incumbent, logarithmic, over simulated time"),
+    "test_accuracy_log_time": View("test", True, "Test accuracy of the incumbent over simulated time, logarithmic"),
 }
 """File name -> what it shows."""
 YLABELS = {"test": "test accuracy (%)", "regret": "regret (percentage points)"}
@@ -131,7 +138,7 @@ def styles(labels: Iterable[str]) -> dict[str, Style]:
     labels = set(labels)
     chosen = {label: STYLES[label] for label in labels & STYLES.keys()}
     used = {style.colour for style in chosen.values()}
-    colours = [*SPARE_COLOURS, *(style.colour for style in STYLES.values() if style.colour not in used)]
+    colours = [SKY_BLUE, *(style.colour for style in STYLES.values() if style.colour not in used), YELLOW]
     for i, label in enumerate(sorted(labels - STYLES.keys())):
         chosen[label] = Style(
             colours[i % len(colours)], SPARE_MARKERS[i % len(SPARE_MARKERS)], SPARE_DASHES[i % len(SPARE_DASHES)]
@@ -167,20 +174,19 @@ def write_figures(panels: Sequence[Panel], legend: Mapping[str, str], band: Band
         rcdefaults()  # whatever the user's matplotlibrc says
         rcParams.update(RC)
         for name, view in FIGURES.items():
-            figure = _figure(panels, legend, band, view)
+            figure = draw(panels, legend, band, view)
             for suffix, metadata in FORMATS.items():
                 paths.append(directory / f"{name}.{suffix}")
                 figure.savefig(paths[-1], metadata=metadata)
+                figure.set_layout_engine("none")  # every format in the layout of the first
     return paths
 
 
-def _figure(panels: Sequence[Panel], legend: Mapping[str, str], band: Band, view: View) -> Figure:
+def draw(panels: Sequence[Panel], legend: Mapping[str, str], band: Band, view: View) -> Figure:
     """One panel per data set, three in a row, and a common legend below."""
     columns = min(3, len(panels))
     rows = math.ceil(len(panels) / columns)
-    legend_columns = min(len(legend), 2 if columns == 1 else 4)
-    height = PANEL_INCHES[1] * rows + 0.3 * math.ceil(len(legend) / legend_columns)
-    figure = Figure((max(5.0, PANEL_INCHES[0] * columns), height), layout="constrained")
+    figure = Figure((max(LEAST_WIDTH, PANEL_INCHES[0] * columns), PANEL_INCHES[1] * rows), layout="constrained")
     look = styles(legend)
     for i, panel in enumerate(panels):
         axes = figure.add_subplot(rows, columns, i + 1, title=panel.dataset)
@@ -189,9 +195,21 @@ def _figure(panels: Sequence[Panel], legend: Mapping[str, str], band: Band, view
         (_scale_regret if view.quantity == "regret" else _scale_test)(axes, panel, view)
         if i % columns == 0:
             axes.set_ylabel(YLABELS[view.quantity])
-    handles = [Line2D([], [], label=text, **_line(look[label])) for label, text in legend.items()]
-    figure.legend(handles=handles, loc="outside lower center", ncols=legend_columns)
+    _add_legend(figure, [Line2D([], [], label=text, **_line(look[label])) for label, text in legend.items()])
     return figure
+
+
+def _add_legend(figure: Figure, lines: Sequence[Line2D]) -> None:
+    """Below the panels, as many lines side by side as fit; the figure grows by the legend's size."""
+    for columns in range(len(lines), 0, -1):
+        legend = figure.legend(handles=lines, loc="outside lower center", ncols=columns)
+        extent = legend.get_window_extent()
+        if extent.width <= figure.bbox.width:
+            break
+        if columns > 1:
+            legend.remove()
+    width, height = figure.get_size_inches()
+    figure.set_size_inches(max(width, extent.width / figure.dpi), height + extent.height / figure.dpi)
 
 
 def _line(style: Style) -> dict[str, Any]:
@@ -230,8 +248,8 @@ def _scale_time(axes: Axes, panel: Panel, view: View) -> None:
     if view.log_time:
         starts = [times[0] for times, _ in (_visible(curve, view) for curve in panel.curves) if len(times)]
         start = min(starts, default=panel.budget / 1000)
-        axes.set_xscale("log")
         axes.set_xlim(start, panel.budget)
+        axes.set_xscale("log")
         axes.xaxis.set_major_locator(LogLocator(subs=(1,) if panel.budget > 30 * start else (1, 2, 5)))
         axes.xaxis.set_minor_formatter(NullFormatter())
     else:
@@ -267,13 +285,13 @@ def _settled(times: Floats, statistics: Aggregate, budget: float, view: View) ->
 
 def _scale_regret(axes: Axes, panel: Panel, view: View) -> None:
     """A logarithmic axis over the means; zeros (every run has found the optimum) lie below it."""
-    axes.set_yscale("log")
     curves = [_visible(curve, view) for curve in panel.curves]
     means = np.concatenate([statistics.mean for _, statistics in curves] or [np.empty(0)])
-    lowest = float(means[means > 0].min()) if (means > 0).any() else 0.01
+    lowest = float(min(means[means > ZERO], default=0.01))
     settled = [_settled(times, statistics, panel.budget, view) for times, statistics in curves]
     highest = max((value for value in settled if lowest < value < math.inf), default=100 * lowest)
     axes.set_ylim(lowest / 1.6, highest * 1.1)
+    axes.set_yscale("log")  # after the limits: it would look for positive data to find its own
     axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 3, 5)))
     axes.yaxis.set_major_formatter(FuncFormatter(lambda points, _: f"{points:g}"))
     axes.yaxis.set_minor_formatter(NullFormatter())

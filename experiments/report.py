@@ -9,70 +9,59 @@ import csv
 import math
 import os
 import shutil
-from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from tabulate import tabulate
 
-from benchmarks.errors import InputError
-from experiments import statistics
-from experiments.records import StudyHeader, StudyRecords
-from experiments.statistics import Aggregate, Band, Final, Interpolation, Runs
+from experiments.comparison import MUST_AGREE, OWN, Entry, ReportError, Study, difference, entries_of, read_studies
+from experiments.records import StudyHeader
+from experiments.statistics import Aggregate, Band, Interpolation
 
-MUST_AGREE = ("space", "table", "datasets", "budgets", "cost_model", "report_fidelity")
-"""Settings without which the numbers of two studies mean different things."""
-OWN = ("algorithms", "runs", "seed", "preset")
-"""Settings that each study of a report has its own of."""
-MULTI_FIDELITY = ("hyperband", "bohb")
+GENERAL = (
+    "space", "table", "runs", "seed", "preset", "cost_model", "seed_policy", "crossing", "incumbent", "cache",
+    "simulated_workers",
+)  # fmt: skip
+"""Settings that the page lists one by one."""
+CSV_COLUMNS = {
+    "mean": "mean",
+    "std": "std",
+    "sem": "sem",
+    "lower": "quartile1",
+    "median": "median",
+    "upper": "quartile3",
+}
+"""Statistic of an Aggregate -> its name in table.csv."""
 DASH = "–"
 
-
-class ReportError(InputError):
-    """Studies that no one report can hold, or a place where none can be written."""
-
-
-@dataclass(frozen=True)
-class Study:
-    """What was read from one study's directory."""
-
-    name: str
-    """The directory's."""
-    header: StudyHeader
-    groups: Mapping[statistics.Group, Runs]
-    fidelities: Mapping[statistics.Group, Counter[tuple[str, int]]]
-    search_seconds: Mapping[statistics.Group, float]
-    trials: int
-    failed: int
-    """Trials whose score is NaN."""
-
-
-@dataclass(frozen=True)
-class Entry:
-    """One algorithm of one study: a row of the table, a line in the figures. The mappings go by data set."""
-
-    label: str
-    """The algorithm's name; with the study's if several studies ran it."""
-    algorithm: str
-    study: Study
-    runs: Mapping[str, Runs]
-    """Data sets without a recorded run are absent."""
-    finals: Mapping[str, Final]
-    fidelities: Mapping[str, Counter[tuple[str, int]]]
-
-    @property
-    def one_fidelity(self) -> list[str]:
-        """Data sets on which an algorithm made for several fidelities was given one."""
-        return [name for name, used in self.fidelities.items() if self.algorithm in MULTI_FIDELITY and len(used) == 1]
-
-    @property
-    def text(self) -> str:
-        """How the row and the line are called."""
-        return f"{self.label}, one fidelity" if self.runs and len(self.one_fidelity) == len(self.runs) else self.label
+TABLE_RULE = (
+    "Percent accuracy at the reporting fidelity of the last incumbent of each run, mean ± standard deviation over runs "
+    "(population, as in the papers). The evaluation that crosses the budget counts if the study keeps it (`crossing`). "
+    "The optimum is the table's best architecture by test accuracy, with its own validation accuracy. Evaluations are "
+    "trials per run, mean. Several numbers in a cell are in the order of the data sets. Full precision: "
+    "[table.csv](table.csv); for a paper: [table.tex](table.tex)."
+)
+CURVE_RULES = (
+    "A curve begins when all its runs have an incumbent.",
+    "The accuracy axis begins where the lowest curve is early in the search, to leave out the first, poor "
+    "architectures.",
+    "Searchers see validation scores only; test accuracy is looked up afterwards, at the reporting fidelity.",
+    "Regret is the optimum's test accuracy minus the incumbent's; the mean is taken before the logarithm.",
+)
+INTERPOLATION_RULES: dict[Interpolation, str] = {
+    "step": "At each time a run counts with its last incumbent told by then; a run that ended keeps it.",
+    "nats": "Between trials, curves follow the published NATS-Bench scripts: at i/150 of the budget, i = 0, ..., 149, "
+    "a run counts with the line through its two trials nearest in time, which also extrapolates.",
+}
+BAND_RULES: dict[Band, str] = {
+    "iqr": "Lines are means over runs and bands inter-quartile ranges; a mean leaves its band when few runs lag far "
+    "behind.",
+    "sem": "Lines are means over runs, bands one standard error of the mean on either side.",
+    "std": "Lines are means over runs, bands one standard deviation (population) on either side.",
+}
 
 
 @dataclass(frozen=True)
@@ -81,8 +70,9 @@ class Report:
 
     files: Sequence[Path]
     headers: Sequence[str]
-    """Of the final table."""
+    """Of `rows`."""
     rows: Sequence[Sequence[str]]
+    """How the searches ended, by data set and algorithm."""
 
 
 def write_report(
@@ -99,191 +89,250 @@ def write_report(
 
     Raises:
         RecordError: a directory holds no readable study.
-        ReportError: the studies differ in what must agree, hold no run, or `out` cannot be written.
+        ReportError: the studies cannot be compared (see `read_studies`), or `out` cannot be written.
     """
     studies = read_studies(study_dirs)
-    entries = entries_of(studies)
-    headers, rows = final_table(studies[0].header, entries)
+    header, entries = studies[0].header, entries_of(studies)
+    headers, rows = final_table(header, entries)
     with _published(out) as directory:
-        names = _draw(studies[0].header, entries, directory, band, interpolation)
-        (directory / "table.md").write_text(_markdown(headers, rows) + "\n")
-        (directory / "table.tex").write_text(_latex(headers, rows) + "\n")
-        _write_csv(directory / "table.csv", studies[0].header, entries)
-        (directory / "report.md").write_text(_page(studies, entries, names, band, interpolation))
-        files = ["report.md", "table.md", "table.csv", "table.tex", *names]
-    return Report([out / name for name in files], headers, rows)
-
-
-def read_studies(study_dirs: Sequence[Path]) -> list[Study]:
-    """Read the studies and check that they can be compared; RecordError or ReportError if not."""
-    paths = [path.resolve() for path in study_dirs]
-    for path in paths:
-        if paths.count(path) > 1:
-            raise ReportError(f"{path} is given {paths.count(path)} times: give each study once")
-    names = [path.name for path in paths]
-    unique = len(set(names)) == len(names)
-    studies = [_read(path, path.name if unique else str(path)) for path in paths]
-    for other in studies[1:]:
-        difference = _difference(_must_agree(studies[0]), _must_agree(other))
-        if difference:
-            setting, first, second = difference
-            raise ReportError(
-                f"{studies[0].name} and {other.name} cannot share a report: their {setting} differs, {first!r} and "
-                f"{second!r}. Make one report of each"
-            )
-    return studies
-
-
-def _read(path: Path, name: str) -> Study:
-    records = StudyRecords(path)
-    header, trials = records.header(), records.trials()
-    if not trials.num_rows:
-        raise ReportError(f"{path} holds no finished run yet: repeat its nas-run command to go on")
-    failed = int(np.isnan(trials["validation"].to_numpy()).sum())
-    return Study(
-        name, header, statistics.split(trials), statistics.fidelities(trials),
-        statistics.mean_search_seconds(records.overhead()), trials.num_rows, failed,
-    )  # fmt: skip
-
-
-def _must_agree(study: Study) -> dict[str, Any]:
-    """The settings in MUST_AGREE, without what may differ: the order of data sets, and who imported the table."""
-    settings = {key: study.header.settings.get(key) for key in MUST_AGREE}
-    table = settings["table"]
-    provenance = {key: value for key, value in table.get("provenance", {}).items() if key != "imported_by"}
-    return {**settings, "table": {**table, "provenance": provenance}, "datasets": sorted(settings["datasets"])}
-
-
-def _difference(first: Mapping[str, Any], second: Mapping[str, Any], prefix: str = "") -> tuple[str, Any, Any] | None:
-    """(name, first's value, second's value) of a setting that differs, looked for inside nested ones."""
-    for key in [*first, *(key for key in second if key not in first)]:
-        a, b = first.get(key), second.get(key)
-        if a == b:
-            continue
-        if isinstance(a, Mapping) and isinstance(b, Mapping):
-            return _difference(a, b, f"{prefix}{key} ")
-        return f"{prefix}{key}", a, b
-    return None
-
-
-def entries_of(studies: Sequence[Study]) -> list[Entry]:
-    """Every algorithm of every study, in the order in which they were given."""
-    ran = Counter(algorithm for study in studies for algorithm in study.header.settings["algorithms"])
-    entries = []
-    for study in studies:
-        for algorithm in study.header.settings["algorithms"]:
-            label = algorithm if ran[algorithm] == 1 else f"{algorithm} ({study.name})"
-            runs = {
-                dataset: study.groups[algorithm, dataset]
-                for dataset in study.header.settings["datasets"]
-                if (algorithm, dataset) in study.groups
-            }
-            finals = {
-                dataset: statistics.final(of, study.search_seconds.get((algorithm, dataset), math.nan))
-                for dataset, of in runs.items()
-            }
-            fidelities = {dataset: study.fidelities[algorithm, dataset] for dataset in runs}
-            entries.append(Entry(label, algorithm, study, runs, finals, fidelities))
-    return entries
+        figures = _draw(header, entries, directory, band, interpolation)
+        (directory / "table.md").write_text(_markdown(headers, rows) + "\n", "utf-8")
+        (directory / "table.tex").write_text(_latex(headers, rows) + "\n", "utf-8")
+        _write_csv(directory / "table.csv", header, entries)
+        how = _list([BAND_RULES[band], INTERPOLATION_RULES[interpolation], *CURVE_RULES])
+        (directory / "report.md").write_text(page(studies, entries, figures, how), "utf-8")
+        names = sorted(path.name for path in directory.iterdir())
+    return Report([out / name for name in names], *long_table(header, entries))
 
 
 def final_table(header: StudyHeader, entries: Sequence[Entry]) -> tuple[list[str], list[list[str]]]:
-    """(headers, rows) of the final table: validation and test percent as mean ± standard deviation over runs."""
+    """(headers, rows) of how the searches ended, a row per algorithm: the form of the papers.
+
+    Validation and test percent are mean ± standard deviation over runs.
+    """
     datasets = header.settings["datasets"]
     measured = [f"{dataset} {split} (%)" for dataset in datasets for split in ("validation", "test")]
     rows = []
     for entry in entries:
-        finals = [entry.finals.get(dataset) for dataset in datasets]
-        cells = [
-            _plus_minus(value) for end in finals for value in ((end.validation, end.test) if end else (None, None))
-        ]
-        runs = _joined([str(end.runs if end else 0) for end in finals])
-        evaluations = _joined([f"{end.evaluations:.1f}" if end else DASH for end in finals])
-        rows.append([entry.text, runs, *cells, evaluations])
+        runs, validation, test, evaluations = zip(*(_cells(entry, dataset) for dataset in datasets), strict=True)
+        accuracies = [cell for pair in zip(validation, test, strict=True) for cell in pair]
+        rows.append([entry.text, _joined(runs), *accuracies, _joined(evaluations)])
     optima = [header.optima[dataset] for dataset in datasets]
     best = [_number(value) for optimum in optima for value in (optimum.validation, optimum.test)]
     return ["algorithm", "runs", *measured, "evaluations"], [*rows, ["optimum", "", *best, ""]]
 
 
-def _plus_minus(value: Aggregate | None) -> str:
-    """'94.08 ± 0.26'; a dash if no run has a value."""
-    return f"{value.mean:.2f} ± {value.std:.2f}" if value is not None and value.count else DASH
+def long_table(header: StudyHeader, entries: Sequence[Entry]) -> tuple[list[str], list[list[str]]]:
+    """(headers, rows) of the same numbers for a terminal: a row per data set and algorithm."""
+    rows = []
+    for dataset in header.settings["datasets"]:
+        rows += [[dataset, entry.text, *_cells(entry, dataset)] for entry in entries]
+        optimum = header.optima[dataset]
+        rows.append([dataset, "optimum", "", _number(optimum.validation), _number(optimum.test), ""])
+    return ["data set", "algorithm", "runs", "validation (%)", "test (%)", "evaluations"], rows
+
+
+def _cells(entry: Entry, dataset: str) -> tuple[str, str, str, str]:
+    """(runs, validation, test, evaluations)."""
+    end = entry.finals.get(dataset)
+    if end is None:
+        return "0", DASH, DASH, DASH
+    return str(end.runs), _plus_minus(end.validation), _plus_minus(end.test), f"{end.evaluations:.1f}"
+
+
+def _plus_minus(value: Aggregate) -> str:
+    """'94.08 ± 0.26'; '94.08' of a single run; a dash if no run has a value."""
+    if value.count <= 1:
+        return f"{value.mean:.2f}" if value.count else DASH
+    return f"{value.mean:.2f} ± {value.std:.2f}"
 
 
 def _number(value: float) -> str:
     return DASH if math.isnan(value) else f"{value:.2f}"
 
 
-def _joined(cells: Sequence[str]) -> str:
-    """One cell if the data sets agree, otherwise one after the other."""
-    return cells[0] if len(set(cells)) == 1 else " / ".join(cells)
+def _joined(cells: Iterable[str]) -> str:
+    """One cell for all data sets if they agree, otherwise one after the other."""
+    cells = list(cells)
+    return " / ".join(cells[:1] if len(set(cells)) == 1 else cells)
 
 
-def _alignment(headers: Sequence[str]) -> list[str]:
-    return ["left", *["right"] * (len(headers) - 1)]
+def _list(items: Iterable[str]) -> str:
+    return "\n".join(f"- {item}" for item in items)
 
 
-def _markdown(headers: Sequence[str], rows: Sequence[Sequence[str]], alignment: Sequence[str] | None = None) -> str:
+def _markdown(headers: Sequence[str], rows: Sequence[Sequence[str]], numbers: str = "right") -> str:
     safe = [[cell.replace("|", "\\|") for cell in row] for row in rows]
-    alignment = alignment or _alignment(headers)
+    alignment = ["left", *[numbers] * (len(headers) - 1)]
     text: str = tabulate(safe, headers, tablefmt="pipe", colalign=alignment, disable_numparse=True)
     return text
 
 
 def _latex(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    text: str = tabulate(rows, headers, tablefmt="latex_booktabs", colalign=_alignment(headers), disable_numparse=True)
+    alignment = ["left", *["right"] * (len(headers) - 1)]
+    text: str = tabulate(rows, headers, tablefmt="latex_booktabs", colalign=alignment, disable_numparse=True)
     return text.replace("±", r"$\pm$").replace(DASH, "--")
 
 
 def _write_csv(path: Path, header: StudyHeader, entries: Sequence[Entry]) -> None:
     """One line per algorithm and data set, numbers in full precision, empty where there is none."""
-    statistics_of = ("mean", "std", "sem", "lower", "median", "upper")
-    names = {"lower": "quartile1", "upper": "quartile3"}
-    with path.open("w", newline="") as stream:
-        writer = csv.writer(stream, lineterminator="\n")
-        columns = [f"{split}_{names.get(name, name)}" for split in ("validation", "test") for name in statistics_of]
-        writer.writerow(["algorithm", "dataset", "runs", *columns, "evaluations_mean", "search_host_seconds_mean"])
+    columns = [f"{split}_{name}" for split in ("validation", "test") for name in CSV_COLUMNS.values()]
+    with path.open("w", newline="", encoding="utf-8") as stream:
+        writer = csv.DictWriter(
+            stream, ["algorithm", "dataset", "runs", *columns, "evaluations_mean", "search_host_seconds_mean"],
+            lineterminator="\n",
+        )  # fmt: skip
+        writer.writeheader()
         for entry in entries:
             for dataset, end in entry.finals.items():
-                numbers = [float(getattr(of, name)) for of in (end.validation, end.test) for name in statistics_of]
-                cells = [*numbers, end.evaluations, end.search_seconds]
-                writer.writerow([entry.text, dataset, end.runs, *("" if math.isnan(x) else x for x in cells)])
+                numbers = [float(getattr(of, name)) for of in (end.validation, end.test) for name in CSV_COLUMNS]
+                row = dict(zip(columns, numbers, strict=True))
+                row |= {"evaluations_mean": end.evaluations, "search_host_seconds_mean": end.search_seconds}
+                writer.writerow({"algorithm": entry.text, "dataset": dataset, "runs": end.runs, **_without_nan(row)})
         for dataset in header.settings["datasets"]:
             optimum = header.optima[dataset]
-            rest = [""] * (len(statistics_of) - 1)
-            validation = "" if math.isnan(optimum.validation) else optimum.validation
-            writer.writerow(["optimum", dataset, "", validation, *rest, optimum.test, *rest, "", ""])
+            row = {"validation_mean": optimum.validation, "test_mean": optimum.test}
+            writer.writerow({"algorithm": "optimum", "dataset": dataset, **_without_nan(row)})
+
+
+def _without_nan(row: Mapping[str, float]) -> dict[str, float]:
+    return {name: value for name, value in row.items() if not math.isnan(value)}
 
 
 def _draw(
     header: StudyHeader, entries: Sequence[Entry], directory: Path, band: Band, interpolation: Interpolation
-) -> list[str]:
-    """Write the figures; return their file names."""
-    from experiments import figures  # matplotlib is slow to import, and --help does not need it
+) -> dict[str, str]:
+    """Write the figures; return file name without extension -> caption."""
+    from experiments.figures import FIGURES, panel, write_figures  # matplotlib is slow to import
 
     panels = []
-    for dataset in header.settings["datasets"]:
-        budget, optimum = float(header.settings["budgets"][dataset]), header.optima[dataset].test
-        times = statistics.curve_times(budget, interpolation)
-        curves = []
-        for entry in entries:
-            if dataset in entry.runs:
-                test = statistics.resample(entry.runs[dataset], times, interpolation)
-                regret = statistics.aggregate(statistics.regret(optimum, test))
-                curves.append(figures.Curve(entry.label, times, statistics.aggregate(test), regret))
-        panels.append(figures.Panel(dataset, budget, optimum, curves))
-    legend = {
-        entry.label: f"{entry.text} (n = {_joined([str(len(runs)) for runs in entry.runs.values()])})"
+    for dataset, budget in header.settings["budgets"].items():
+        runs = {entry.label: entry.runs[dataset] for entry in entries if dataset in entry.runs}
+        panels.append(panel(dataset, float(budget), header.optima[dataset].test, runs, interpolation))
+    legend = {}
+    for entry in entries:
+        if entry.runs:
+            legend[entry.label] = f"{entry.text} (n = {_joined(str(len(runs)) for runs in entry.runs.values())})"
+    write_figures(panels, legend, band, directory)
+    return {name: view.caption for name, view in FIGURES.items()}
+
+
+def page(studies: Sequence[Study], entries: Sequence[Entry], figures: Mapping[str, str], how: str) -> str:
+    """report.md.
+
+    Args:
+        figures: file name without extension -> caption.
+        how: a list of how they are drawn.
+    """
+    header = studies[0].header
+    notes = _list(_notes(studies, entries))
+    parts = [
+        f"# Architecture search on {header.settings['space']}: {header.settings['table']['name']}",
+        f"## Read this first\n\n{notes}" if notes else "",
+        f"## Final results\n\n{_markdown(*final_table(header, entries))}\n\n{TABLE_RULE}",
+        "## Curves",
+        *(f"![{caption}]({name}.png)\n\n{caption} ([SVG]({name}.svg), [PDF]({name}.pdf))."
+          for name, caption in figures.items()),
+        how,
+        "## What was run",
+        *(_provenance(study, [entry for entry in entries if entry.study is study]) for study in studies),
+    ]  # fmt: skip
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _notes(studies: Sequence[Study], entries: Sequence[Entry]) -> Iterator[str]:
+    """What a reader must know before comparing the numbers."""
+    for entry in entries:
+        if entry.one_fidelity:
+            used = _joined(_fidelities(entry.fidelities[dataset]) for dataset in entry.one_fidelity)
+            yield (
+                f"**{entry.label} searched at one fidelity** on {', '.join(entry.one_fidelity)}: all its recorded "
+                f"trials are at {used}. None was a cheaper, shorter training, so these numbers do not show what "
+                f"{entry.algorithm} does where learning curves are searched."
+            )
+    for entry in entries:
+        yield from _missing(entry)
+    for study in studies:
+        if study.failed:
+            yield f"{study.failed} of {study.trials} evaluations in {study.name} failed."
+    others = [key for key in studies[0].header.settings if key not in MUST_AGREE + OWN]
+    for study in studies[1:]:
+        different = difference(studies[0].settings(others), study.settings(others))
+        if different:
+            setting, first, second = different
+            yield f"**The studies differ**: {setting} is {first!r} in {studies[0].name}, {second!r} in {study.name}."
+
+
+def _missing(entry: Entry) -> Iterator[str]:
+    planned = entry.study.header.settings["runs"]
+    for dataset in entry.study.header.settings["datasets"]:
+        end = entry.finals.get(dataset)
+        runs = end.runs if end else 0
+        if runs < planned:
+            yield (
+                f"**{entry.label} on {dataset}: {runs} of {planned} runs are recorded.** The study is unfinished, or "
+                "no evaluation of the others ended within the budget."
+            )
+        if end and end.test.count < runs:
+            lost = runs - int(end.test.count)
+            yield f"{lost} of {runs} runs of {entry.label} on {dataset} have no answer: every trial failed."
+
+
+def _provenance(study: Study, entries: Sequence[Entry]) -> str:
+    """Everything that decided the numbers of one study, as tables."""
+    settings, optima = study.header.settings, study.header.optima
+    facts = {key.replace("_", " "): settings[key] for key in GENERAL}
+    facts |= {"versions": study.header.versions, "commit": study.header.git_commit}
+    datasets = [
+        [name, f"{budget:g}", _told_fidelity(settings["fidelity"][name]),
+         _told_fidelity(settings["report_fidelity"][name]), str(optima[name].architecture), _number(optima[name].test)]
+        for name, budget in settings["budgets"].items()
+    ]  # fmt: skip
+    algorithms = [
+        [
+            entry.label,
+            _told(settings["algorithms"][entry.algorithm]),
+            _joined(_fidelities(used) for used in entry.fidelities.values()),
+            _joined(f"{end.search_seconds:.3g}" for end in entry.finals.values()),
+        ]
         for entry in entries
-        if entry.runs
-    }
-    return [path.name for path in figures.write_figures(figures.Figures(panels, band, legend), directory)]
+    ]
+    tables = [
+        (["data set", "budget (simulated s)", "searched at", "reported at", "best index", "its test (%)"], datasets),
+        (["algorithm", "options", "trials at", "search itself (host s per run)"], algorithms),
+    ]
+    told = _list(f"{name}: {_told(fact)}" for name, fact in facts.items())
+    return "\n\n".join([f"### {study.name}", told, *(_markdown(names, rows, "left") for names, rows in tables)])
+
+
+def _told(value: Any) -> str:
+    """A setting in words."""
+    if isinstance(value, Mapping):
+        return ", ".join(f"{key}: {_told(inner)}" for key, inner in value.items()) or "none"
+    return "none" if value is None else str(value)
+
+
+def _told_fidelity(fidelity: Mapping[str, Any]) -> str:
+    return _fidelities([(fidelity["schedule"], fidelity["epoch"])])
+
+
+def _fidelities(used: Iterable[tuple[str, int]]) -> str:
+    """(schedule, epoch) pairs as 'epochs 1, 4, 12 of schedule 12'."""
+    schedules: dict[str, list[int]] = {}
+    for schedule, epoch in sorted(used):
+        schedules.setdefault(schedule, []).append(epoch)
+    return "; ".join(
+        f"epoch{'s' * (len(epochs) > 1)} {', '.join(map(str, epochs))} of schedule {schedule}"
+        for schedule, epochs in schedules.items()
+    )
 
 
 @contextmanager
 def _published(out: Path) -> Iterator[Path]:
     """A directory to write a report into. It becomes `out` when the block ends, and vanishes if the block raises."""
     out = out.resolve()
+    if out.exists() and not out.is_dir():
+        raise ReportError(f"{out} is a file, and a report is a directory: choose another --out")
     directory = out.parent / f".{out.name}.partial-{os.getpid()}"
     try:
         shutil.rmtree(directory, ignore_errors=True)

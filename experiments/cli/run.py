@@ -84,10 +84,9 @@ def _add_where(group: argparse._ArgumentGroup) -> None:
 
 
 def _run(given: argparse.Namespace) -> int:
-    from experiments.console import (
-        progress_bar,
-        show_summary,
-    )  # the rest is slow to import, and --help does not need it
+    from experiments.comparison import entries_of, read_studies  # slow to import, and --help does not need them
+    from experiments.console import progress_bar, show_answers, show_results
+    from experiments.report import long_table
     from experiments.study_runner import default_directory, run_study
     from experiments.tables import find_table
 
@@ -99,7 +98,11 @@ def _run(given: argparse.Namespace) -> int:
     directory = given.out or default_directory(study)
     with progress_bar() as progress:
         records = run_study(study, directory, given.workers, given.ray_address, progress)
-    show_summary(records)
+    studies = read_studies([directory])
+    show_results(*long_table(studies[0].header, entries_of(studies)))
+    if given.runs == 1:
+        show_answers(records)
+    print(f"records: {directory}; draw them with: nas-report {directory}")
     return 0
 
 

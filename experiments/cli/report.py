@@ -1,0 +1,43 @@
+"""nas-report: figures and tables out of the records of nas-run."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from experiments.cli.options import guarded, new_parser
+from experiments.statistics import BANDS, INTERPOLATIONS
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """The command; returns its exit code."""
+    given = _parser().parse_args(argv)
+    return guarded("nas-report", lambda: _report(given))
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = new_parser(
+        "nas-report",
+        "Draw the test accuracy of each algorithm's incumbent over simulated time, and tabulate how the searches "
+        "ended. Several studies go into one report if they searched the same data sets under the same budgets.",
+    )
+    parser.add_argument("studies", nargs="+", type=Path, metavar="DIR", help="--out directories of nas-run")
+    parser.add_argument("--out", type=Path, metavar="DIR", help="where to write (default: report/ in the first DIR)")
+    band = "around the mean over runs: inter-quartile range, standard error or standard deviation (default: iqr)"
+    parser.add_argument("--band", choices=BANDS, default="iqr", help=band)
+    interpolation = "between trials: the last incumbent, or the published NATS-Bench curves' rule (default: step)"
+    parser.add_argument("--interpolation", choices=INTERPOLATIONS, default="step", help=interpolation)
+    return parser
+
+
+def _report(given: argparse.Namespace) -> int:
+    from experiments.console import show_results  # these are slow to import, and --help does not need them
+    from experiments.report import write_report
+
+    out = given.out or given.studies[0] / "report"
+    report = write_report(given.studies, out, band=given.band, interpolation=given.interpolation)
+    show_results(report.headers, report.rows)
+    for file in report.files:
+        print(file)
+    return 0

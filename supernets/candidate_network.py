@@ -1,0 +1,158 @@
+"""The stand-alone networks that were trained to make NATS-Bench and NAS-Bench-201.
+
+Dong, Liu, Musial, Gabrys: "NATS-Bench: Benchmarking NAS Algorithms for Architecture Topology and Size", TPAMI 2021,
+https://arxiv.org/abs/2009.00437, figure 2:
+
+    stem, N cells, reduction block, N cells, reduction block, N cells, ReLU, global average pooling, linear classifier
+
+The official code has two classes, `TinyNetwork` for the topology space and `DynamicShapeTinyNet` for the size space.
+They are one network: the first is the second with channels C, 2C, 4C in its three stages. Here the list of channels is
+data, and so is the cell. State-dict names and the order of the random draws are the official ones.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Self
+
+import torch
+from torch import Tensor, nn
+
+from benchmarks.errors import InputError
+from benchmarks.spaces import Arch, SizeSpace, TopologySpace, space_named
+from benchmarks.spaces.base import unknown_name
+from benchmarks.spaces.sss import CHANNELS
+from supernets.cell import Cell
+from supernets.ops import ResNetBasicblock
+from supernets.randomness import drawing_from
+
+SIZE_CELL: Arch = (3, 3, 3, 1, 3, 3)
+"""The cell of every network of the size space: tss index 9930, the best of tss on CIFAR-100's validation set."""
+
+
+class Layer(NamedTuple):
+    """One layer between stem and classifier: a cell at stride 1, a reduction block at stride 2."""
+
+    c_in: int
+    c_out: int
+    stride: int
+
+
+@dataclass(frozen=True)
+class NetworkConfig:
+    """All that a stand-alone network depends on, except its weights."""
+
+    cell: Arch  # an architecture of tss
+    channels: tuple[int, ...]  # after each of the 3N + 2 layers; the stem gives as many as the first layer
+    num_classes: int = 10
+    in_channels: int = 3  # of the images
+
+    def __post_init__(self) -> None:
+        TopologySpace().position(self.cell)  # raises on a bad architecture
+        if len(self.channels) < 5 or len(self.channels) % 3 != 2:
+            raise InputError(
+                "a network has 3N + 2 channel counts, N >= 1: N cells, a reduction block, N cells, a reduction block, "
+                f"N cells; got {len(self.channels)}: {self.channels}"
+            )
+        if min(*self.channels, self.num_classes, self.in_channels) < 1:
+            raise InputError(f"channels and classes of a network are at least 1, got {self}")
+
+    @classmethod
+    def tiny(cls, cell: Arch, width: int = 16, depth: int = 5, num_classes: int = 10, in_channels: int = 3) -> Self:
+        """The official `TinyNetwork`: `width` is C and `depth` is N of the paper, both as published by default."""
+        channels = (width,) * depth + (2 * width,) * (depth + 1) + (4 * width,) * (depth + 1)
+        return cls(cell, channels, num_classes, in_channels)
+
+    @classmethod
+    def dynamic_shape(cls, channels: tuple[int, ...], num_classes: int = 10, in_channels: int = 3) -> Self:
+        """The official `DynamicShapeTinyNet` with the cell of the size space; any numbers of channels."""
+        return cls(SIZE_CELL, channels, num_classes, in_channels)
+
+    @classmethod
+    def from_official(cls, config: Mapping[str, Any]) -> Self:
+        """What `get_net_config(index, dataset)` of the NATS-Bench API describes.
+
+        Raises:
+            InputError: `config` describes another kind of network, or a string in it is malformed.
+        """
+        read_cell = TopologySpace().from_string
+        match config:
+            case {"name": "infer.tiny", "arch_str": str(cell), "C": width, "N": depth, "num_classes": classes}:
+                return cls.tiny(read_cell(cell), width, depth, classes)
+            case {"name": "infer.shape.tiny", "genotype": str(cell), "channels": str(channels), "num_classes": classes}:
+                return cls(read_cell(cell), _read_channels(channels), classes)
+        raise InputError(
+            "an official network is {name: 'infer.tiny', C, N, arch_str, num_classes} or "
+            f"{{name: 'infer.shape.tiny', channels, genotype, num_classes}}, got {dict(config)}"
+        )
+
+    @property
+    def layers(self) -> list[Layer]:
+        """The 3N + 2 layers in order."""
+        stage = (1,) * (len(self.channels) // 3)
+        strides = (*stage, 2, *stage, 2, *stage)
+        inputs = (self.channels[0], *self.channels[:-1])
+        return [Layer(*layer) for layer in zip(inputs, self.channels, strides, strict=True)]
+
+
+def _read_channels(string: str) -> tuple[int, ...]:
+    """'8:16:8:8:64' -> (8, 16, 8, 8, 64)."""
+    counts = string.split(":")
+    if not all(count.isdecimal() for count in counts):
+        raise InputError(f"channels are whole numbers joined by ':', got {string!r}")
+    return tuple(int(count) for count in counts)
+
+
+class CandidateNetwork(nn.Module):
+    """The network that `config` describes, with PyTorch's default initial weights drawn from `rng`."""
+
+    def __init__(self, config: NetworkConfig, rng: torch.Generator) -> None:
+        super().__init__()
+        self.config = config
+        with drawing_from(rng):
+            self._build(config)
+
+    def _build(self, config: NetworkConfig) -> None:
+        first, last = config.channels[0], config.channels[-1]
+        self.stem = nn.Sequential(
+            nn.Conv2d(config.in_channels, first, 3, padding=1, bias=False),
+            nn.BatchNorm2d(first),
+        )
+        self.cells = nn.ModuleList(
+            Cell(config.cell, c_in, c_out) if stride == 1 else ResNetBasicblock(c_in, c_out, stride)
+            for c_in, c_out, stride in config.layers
+        )
+        self.lastact = nn.Sequential(nn.BatchNorm2d(last), nn.ReLU())
+        self.classifier = nn.Linear(last, config.num_classes)
+
+    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """(B, in_channels, H, W) -> pooled features (B, last of the channels) and logits (B, num_classes)."""
+        x = self.stem(images)  # (B, channels[0], H, W)
+        for layer in self.cells:
+            x = layer(x)  # H and W halve at each of the two reduction blocks, rounded up
+        features = self.lastact(x).mean(dim=(2, 3))  # (B, F)
+        return features, self.classifier(features)
+
+
+def candidate_config(space_name: str, arch: Arch | str, num_classes: int = 10, in_channels: int = 3) -> NetworkConfig:
+    """The published network of an architecture of `tss` or `sss`, given as choices or as the official string.
+
+    Raises:
+        InputError: the space has no such networks, or `arch` is not in it.
+    """
+    if space_name not in ("tss", "sss"):
+        raise InputError(unknown_name("space of candidate networks", space_name, ["tss", "sss"]))
+    if isinstance(arch, str):
+        arch = space_named(space_name).from_string(arch)
+    if space_name == "tss":
+        return NetworkConfig.tiny(arch, num_classes=num_classes, in_channels=in_channels)
+    SizeSpace().position(arch)  # raises on a bad architecture
+    return NetworkConfig.dynamic_shape(tuple(CHANNELS[choice] for choice in arch), num_classes, in_channels)
+
+
+def candidate_network(
+    space_name: str, arch: Arch | str, rng: torch.Generator, num_classes: int = 10, in_channels: int = 3
+) -> CandidateNetwork:
+    """The published network of an architecture, with fresh weights; errors as `candidate_config`."""
+    return CandidateNetwork(candidate_config(space_name, arch, num_classes, in_channels), rng)

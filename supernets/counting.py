@@ -1,0 +1,108 @@
+"""Parameters and FLOPs of a network, by formula and by looking at its modules.
+
+The conventions are those of the published tables: FLOPs are the multiply-accumulates of convolutions (without bias)
+and, for a linear layer, in * out + out, of one image; everything else counts nothing. Parameters are all learnt
+numbers. The tables give both divided by 10^6.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import torch
+from torch import nn
+from torch.func import functional_call
+
+from benchmarks.spaces import Arch
+from benchmarks.spaces.tss import EDGES, OPERATIONS
+from supernets.candidate_network import NetworkConfig
+
+KERNEL_AREA = {
+    "none": (0, 0),
+    "skip_connect": (0, 1),
+    "nor_conv_1x1": (1, 1),
+    "nor_conv_3x3": (9, 9),
+    "avg_pool_3x3": (0, 1),
+}
+"""Operation -> pixels in the kernel of its convolution (between equal numbers of channels, between different ones)."""
+
+
+class Cost(NamedTuple):
+    """The size of a network; exact numbers, not millions."""
+
+    parameters: int
+    flops: int
+
+
+class Convolutions(NamedTuple):
+    """The convolutions of a layer, which all give images of one size, and their batch normalisations."""
+
+    weights: int  # each is one multiply-accumulate per output pixel
+    normalised: int  # channels, with two parameters each
+
+
+def cost_by_formula(config: NetworkConfig, image_size: tuple[int, int] = (32, 32)) -> Cost:
+    """The cost of the stand-alone network `config` on images of (height, width), without building it."""
+    height, width = image_size
+    first, last = config.channels[0], config.channels[-1]
+    stem = 9 * config.in_channels * first
+    weights, normalised, flops = stem, first + last, stem * height * width  # `last`: before the pooling
+    for c_in, c_out, stride in config.layers:
+        height, width = -(-height // stride), -(-width // stride)  # rounded up
+        layer = cell_convolutions(config.cell, c_in, c_out) if stride == 1 else block_convolutions(c_in, c_out)
+        weights += layer.weights
+        normalised += layer.normalised
+        flops += layer.weights * height * width
+    classifier = last * config.num_classes + config.num_classes
+    return Cost(weights + 2 * normalised + classifier, flops + classifier)
+
+
+def cell_convolutions(cell: Arch, c_in: int, c_out: int) -> Convolutions:
+    """The convolutions on the six edges; those out of node 0 have `c_in` input channels, the others `c_out`."""
+    weights = normalised = 0
+    for (_, source), choice in zip(EDGES, cell, strict=True):
+        c_source = c_in if source == 0 else c_out
+        area = KERNEL_AREA[OPERATIONS[choice]][c_source != c_out]
+        weights += area * c_source * c_out
+        normalised += c_out if area else 0
+    return Convolutions(weights, normalised)
+
+
+def block_convolutions(c_in: int, c_out: int) -> Convolutions:
+    """A reduction block: two 3x3 ReLUConvBN, and the 1x1 convolution of the shortcut, which is not normalised."""
+    return Convolutions(9 * c_in * c_out + 9 * c_out * c_out + c_in * c_out, 2 * c_out)
+
+
+def cost_by_counting(network: nn.Module, image_shape: tuple[int, int, int] = (3, 32, 32)) -> Cost:
+    """The cost of any network of Conv2d and Linear layers on images of (channels, height, width).
+
+    `network` runs once with its state on the meta device: shapes only, nothing is computed and nothing in it changes.
+    """
+    flops = 0
+
+    def add(module: nn.Module, _inputs: Any, output: Any) -> None:
+        nonlocal flops
+        flops += _flops(module, output)
+
+    hooks = [module.register_forward_hook(add) for module in network.modules()]
+    state = {**dict(network.named_parameters()), **dict(network.named_buffers())}
+    on_meta = {name: tensor.to("meta") for name, tensor in state.items()}
+    dtype = next(network.parameters()).dtype
+    images = torch.empty(2, *image_shape, dtype=dtype, device="meta")  # a batch of 1 may be refused by BN in training
+    try:
+        functional_call(network, on_meta, images)
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return Cost(sum(parameter.numel() for parameter in network.parameters()), flops)
+
+
+def _flops(module: nn.Module, output: Any) -> int:
+    """Of one image: `output` is (B, c_out, H, W) of a convolution, (B, ..., out) of a linear layer."""
+    if isinstance(module, nn.Conv2d):
+        pixels: int = output[0, 0].numel()
+        return module.weight.numel() * pixels  # weight: (c_out, c_in / groups, kernel, kernel)
+    if isinstance(module, nn.Linear):
+        positions: int = output[0, ..., 0].numel()
+        return sum(parameter.numel() for parameter in module.parameters()) * positions  # in * out + out
+    return 0

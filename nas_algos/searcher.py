@@ -12,10 +12,11 @@ The tell rules, held for every searcher on every space by `tests/nas_algos/test_
 from __future__ import annotations
 
 import copy
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import MISSING, Field, dataclass, field, fields
-from typing import Any, TypeVar
+from dataclasses import MISSING, Field, asdict, dataclass, field, fields
+from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 import numpy as np
 
@@ -53,10 +54,19 @@ class Config:
     """The options of one algorithm; every field is a `knob`. InputError on construction if one is out of range."""
 
     def __post_init__(self) -> None:
+        kinds = get_type_hints(type(self))
         for option in fields(self):
-            value, low, high = getattr(self, option.name), option.metadata["low"], option.metadata["high"]
-            if (low is not None and value < low) or (high is not None and value > high):
+            value, kind = getattr(self, option.name), kinds[option.name]
+            if get_origin(kind) is Literal:
+                if value not in get_args(kind):
+                    raise InputError(f"{option.name} must be one of {', '.join(get_args(kind))}, got {value!r}")
+                continue
+            low, high = option.metadata["low"], option.metadata["high"]
+            inside = (low is None or value >= low) and (high is None or value <= high)  # never of NaN
+            if not inside or not math.isfinite(value):
                 raise InputError(f"{option.name} must be in {describe_range(option)}, got {value}")
+            if kind is int and value != int(value):
+                raise InputError(f"{option.name} must be a whole number in {describe_range(option)}, got {value}")
 
 
 def describe_range(option: Field[Any]) -> str:
@@ -116,6 +126,8 @@ class Searcher(ABC):
     def tell(self, trial: Trial, outcome: Outcome) -> None:
         """Report the outcome of an open trial; ValueError if it was never asked or was told already."""
         if self._open.get(trial.id) != trial:
+            if trial.id in self._open:
+                raise ValueError(f"trial {trial.id} was asked as {self._open[trial.id]}, got {trial}")
             was = "told already" if 1 <= trial.id < self.next_id else "never asked"
             raise ValueError(f"trial {trial.id} was {was}; open trials: {sorted(self._open) or 'none'}")
         del self._open[trial.id]
@@ -124,12 +136,15 @@ class Searcher(ABC):
     def state_dict(self) -> dict[str, Any]:
         """The complete state as plain picklable data, random state included."""
         state = {name: value for name, value in vars(self).items() if name not in self._FIXED}
-        return {**copy.deepcopy(state), "rng": self.rng.bit_generator.state}
+        return {"of": self._identity(), "rng": self.rng.bit_generator.state, **copy.deepcopy(state)}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go on from a `state_dict` of a searcher built with the same arguments; ValueError if of another kind."""
-        expected = {"rng", *(name for name in vars(self) if name not in self._FIXED)}
-        if state.keys() != expected:
-            raise ValueError(f"not a state of {type(self).__name__}: expected {sorted(expected)}, got {sorted(state)}")
+        """Go on from a `state_dict` of a searcher built with the same arguments; ValueError if of another one."""
+        if state.get("of") != self._identity():
+            raise ValueError(f"expected a state of {self._identity()}, got one of {state.get('of')}")
         self.rng.bit_generator.state = state["rng"]
-        vars(self).update(copy.deepcopy({name: value for name, value in state.items() if name != "rng"}))
+        vars(self).update(copy.deepcopy({name: value for name, value in state.items() if name not in ("of", "rng")}))
+
+    def _identity(self) -> dict[str, Any]:
+        arguments = {"space": self.space.name, "config": asdict(self.config), "fidelity": asdict(self.fidelity)}
+        return {"algorithm": type(self).__name__, **arguments}

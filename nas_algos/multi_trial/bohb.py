@@ -5,14 +5,19 @@ https://arxiv.org/abs/1807.01774, algorithms 1 and 2. The model follows hpbandst
 bohb.py`, kernel density estimate of statsmodels) for categorical decisions, and is held to it numerically by a test;
 defaults are those of the NATS-Bench scripts. It runs in process: no name server, no workers of its own.
 
-Departures from hpbandster: the sort into good and bad is stable (hpbandster's is for up to 16 results), and a failed
-evaluation is not modelled (hpbandster gives it infinite loss).
+The model is only as good as hpbandster's: choice codes are unordered, yet their standard deviation sets the bandwidth,
+which has no upper bound; above 1 a good result's choice is never kept. On these spaces BOHB searches little better than
+Hyperband, as NATS-Bench reports too.
+
+Departures from hpbandster: the sort into good and bad is stable (ties: first told), and a failed evaluation is not
+modelled (hpbandster gives it infinite loss).
 """
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from itertools import chain
 from operator import itemgetter
 
 import numpy as np
@@ -57,8 +62,8 @@ class KDE:
         codes = np.arange(options)
         variance = counts @ codes**2 / n - (counts @ codes / n) ** 2
         h = np.maximum(1.06 * np.sqrt(np.maximum(variance, 0.0)) * n ** (-1.0 / (4 + d)), min_bandwidth)
-        with np.errstate(divide="ignore"):
-            return cls(data, h, h / (np.count_nonzero(counts, axis=1) - 1))
+        others = (counts > 0).sum(axis=1) - 1  # L - 1
+        return cls(data, h, np.divide(h, others, out=np.full(d, np.inf), where=others > 0))
 
     def pdf(self, points: NDArray[np.int64]) -> NDArray[np.float64]:
         """(m,) densities of (d, m) points: the mean over the data of the product over the decisions."""
@@ -85,7 +90,7 @@ class BOHB(Hyperband):
         candidates = self._candidates(good)
         with np.errstate(invalid="ignore"):  # infinity / infinity, infinity * 0
             l, g = good.pdf(candidates), bad.pdf(candidates)  # noqa: E741  the paper's names
-            ratio = np.maximum(1e-32, g) / np.maximum(l, 1e-32)
+            ratio = np.fmax(g, 1e-32) / np.maximum(l, 1e-32)  # as Python's max: NaN counts as 1e-32 in g, stays in l
         best, chosen = math.inf, None
         for candidate, value, density in zip(candidates.T.tolist(), ratio.tolist(), l.tolist(), strict=True):
             if not math.isfinite(value) and math.isfinite(density):
@@ -119,6 +124,7 @@ class BOHB(Hyperband):
         if min(n_good, n - n_good) <= d:
             return
         ranked = sorted(results, key=itemgetter(0))[: n_good + n_bad]
-        data = np.array([arch for _, arch in ranked]).T
+        choices = np.fromiter(chain.from_iterable(arch for _, arch in ranked), np.int64, len(ranked) * d)
+        data = np.ascontiguousarray(choices.reshape(-1, d).T)
         floor = self.config.min_bandwidth
         self.models[epochs] = KDE.fit(data[:, :n_good], options, floor), KDE.fit(data[:, n_good:], options, floor)

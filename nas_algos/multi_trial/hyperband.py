@@ -27,7 +27,7 @@ class HyperbandConfig(Config):
 
     eta: int = knob(3, "one in eta architectures is promoted to eta times the epochs", symbol="eta", low=2)
     min_epochs: int = knob(
-        1, "epochs of the lowest rung; equal to the highest for a single fidelity", unit="epochs", low=1
+        1, "fewest epochs of a rung; equal to the highest for a single fidelity", unit="epochs", low=1
     )
 
 

@@ -3,7 +3,7 @@
 White, Nolen, Savani: "Exploring the Loss Landscape in Neural Architecture Search", UAI 2021,
 https://arxiv.org/abs/2005.02960, algorithm 1, and its variant that moves at the first improvement. The paper stops at a
 local optimum; here, as in its experiments with a fixed budget, the search restarts from a new random architecture.
-Architectures told once are not asked again: their score is remembered.
+Architectures told once are not asked again (until all are told): their score is remembered.
 
 With several trials open and the neighbourhood asked but not yet told, the searcher asks random architectures ahead; the
 best of those becomes the next start.
@@ -51,36 +51,45 @@ class LocalSearch(Searcher):
             self.unasked.pop()
         if not self.unasked:
             self.random_ids.add(self.next_id)
-            return self.space.sample(self.rng), self.fidelity
+            return self._new_start(), self.fidelity
         arch = self.unasked.pop()
         self.pending.add(arch)
         return arch, self.fidelity
+
+    def _new_start(self) -> Arch:
+        arch = self.space.sample(self.rng)
+        while arch in self.scores and len(self.scores) < len(self.space):
+            arch = self.space.sample(self.rng)
+        return arch
 
     def learn(self, trial: Trial, outcome: Outcome) -> None:
         arch = trial.arch
         self.scores[arch] = -math.inf if outcome.failed else outcome.score
         if trial.id in self.random_ids:
             self.random_ids.remove(trial.id)
-            self.starts.append(arch)
+            if not outcome.failed:
+                self.starts.append(arch)
         self.pending.discard(arch)
-        if self.centre is not None:
-            self._climb()
+        self._climb()
         if self.centre is None and len(self.starts) >= self.config.initial_samples:
             self._move(max(self.starts, key=self.scores.__getitem__))
             self.starts.clear()
+            self._climb()
 
     def _climb(self) -> None:
-        """Move to an improving neighbour, or give the climb up at a local optimum."""
-        assert self.centre is not None
-        finished = not self.pending and all(arch in self.scores for arch in self.unasked)
-        if not finished and self.config.accept == "best":
-            return
-        told = [arch for arch in self.space.neighbours(self.centre) if arch in self.scores]
-        best = max(told, key=self.scores.__getitem__, default=self.centre)
-        if self.scores[best] > self.scores[self.centre]:
-            self._move(best)
-        elif finished:
-            self.centre = None
+        """Move to improving neighbours as far as the told scores lead; give the climb up at a local optimum."""
+        while self.centre is not None:
+            finished = not self.pending and all(arch in self.scores for arch in self.unasked)
+            if not finished and self.config.accept == "best":
+                return
+            told = [arch for arch in self.space.neighbours(self.centre) if arch in self.scores]
+            best = max(told, key=self.scores.__getitem__, default=self.centre)
+            if self.scores[best] > self.scores[self.centre]:
+                self._move(best)
+            elif finished:
+                self.centre = None
+            else:
+                return
 
     def _move(self, arch: Arch) -> None:
         neighbours = self.space.neighbours(arch)

@@ -3,8 +3,8 @@
 Real, Aggarwal, Huang, Le: "Regularized Evolution for Image Classifier Architecture Search", AAAI 2019,
 https://arxiv.org/abs/1802.01548, algorithm 1. Defaults are those of NATS-Bench (P = 10, S = 3).
 
-Departures from the paper: with several trials open, children are bred from the members told so far. A failed evaluation
-does not join the population.
+Departures from the paper: with several trials open, children are bred from the members told so far, and members age in
+the order of telling. A failed evaluation does not join the population.
 """
 
 from __future__ import annotations

@@ -43,7 +43,7 @@ class Reinforce(Searcher):
         self.theta = config.init_scale * rng.standard_normal(shape)
         self.m, self.v, self.step = np.zeros(shape), np.zeros(shape), 0  # Adam's moments
         self.policy = softmax(self.theta)  # (decisions, options) probabilities
-        self.baseline_sum = self.baseline_weight = 0.0  # bias-corrected moving average of the reward
+        self.baseline = self.baseline_weight = 0.0  # b, the bias-corrected moving average of the reward
 
     def propose(self) -> tuple[Arch, Fidelity]:
         cumulative = self.policy.cumsum(axis=1)
@@ -54,10 +54,9 @@ class Reinforce(Searcher):
         if outcome.failed:
             return
         momentum = self.config.ema_momentum
-        self.policy = softmax(self.theta)  # (decisions, options) probabilities
-        self.baseline_sum = momentum * self.baseline_sum + (1 - momentum) * outcome.score
         self.baseline_weight = momentum * self.baseline_weight + (1 - momentum)
-        advantage = outcome.score - self.baseline_sum / self.baseline_weight  # r - b, zero at the first outcome
+        self.baseline += (1 - momentum) / self.baseline_weight * (outcome.score - self.baseline)
+        advantage = outcome.score - self.baseline  # r - b, exactly zero at the first outcome
         gradient = self.policy.copy()  # d/dtheta of -log p(arch) is p - onehot
         gradient[np.arange(len(gradient)), trial.arch] -= 1.0
         self._adam(advantage * gradient)

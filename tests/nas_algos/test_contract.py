@@ -210,7 +210,7 @@ def test_a_state_of_other_options_is_refused() -> None:
     space, algorithm = SPACES["tss"], ALGORITHMS["regularized_ea"]
     small = algorithm(space, algorithm.Config(population_size=4), TOP, np.random.default_rng(0))  # type: ignore[call-arg]
     large = algorithm(space, algorithm.Config(), TOP, np.random.default_rng(0))
-    with pytest.raises(ValueError, match="'population_size': 10.*'population_size': 4"):
+    with pytest.raises(ValueError, match=r"'population_size': 10.*'population_size': 4"):
         large.load_state_dict(small.state_dict())
 
 

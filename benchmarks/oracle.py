@@ -43,7 +43,7 @@ class Outcome(NamedTuple):
 
     @property
     def failed(self) -> bool:
-        return math.isnan(self.score)
+        return not math.isfinite(self.score)
 
 
 class FinalReport(NamedTuple):
@@ -145,7 +145,9 @@ class Oracle:
         """Epochs of `schedule` with a validation score; TableError if there are none."""
         name = f"{self.task.search_record}/{schedule}/valid/{self.task.metric}"
         if name not in self.table.columns:
-            have = sorted({c.schedule for c in self.table.columns.values() if c.split == "valid"}, key=int)
+            wanted = (self.task.search_record, "valid", self.task.metric)
+            columns = self.table.columns.values()
+            have = sorted({c.schedule for c in columns if (c.record, c.split, c.quantity) == wanted}, key=int)
             raise TableError(
                 f"{self.table.info.name} has no validation score of {self.dataset} at schedule {schedule!r}; "
                 f"schedules with one: {', '.join(have) or 'none'}"
@@ -186,6 +188,11 @@ class Oracle:
         drawn = (_required(rng).random(len(indices)) * recorded).astype(np.int64)
         cells = indices * width + drawn
         return answers.scores.take(cells), answers.seconds.take(cells)
+
+    def unmeasured(self, fidelity: Fidelity) -> NDArray[np.int64]:
+        """Official indices of the architectures without a score at `fidelity`; otherwise as `query`."""
+        answers = self._answers.get(fidelity) or self._load(fidelity)
+        return np.flatnonzero(answers.recorded == 0)
 
     def final_report(self, arch: Arch) -> FinalReport:
         """The numbers to report about `arch`; never shown to a searcher."""
@@ -233,6 +240,11 @@ class Oracle:
         scores = self.table.values(name)[:, :, epochs.index(fidelity.epoch)]
         seconds = self._cost(fidelity, self.table.columns[name].seeds)
         seconds = np.where(np.isnan(scores), np.nan, seconds)
+        if lacking := int(np.count_nonzero(np.isnan(seconds) & ~np.isnan(scores))):
+            raise TableError(
+                f"{self.table.info.name} has {lacking} validation scores of {self.dataset} at {fidelity} without the "
+                f"seconds that the cost model {self.cost_model!r} needs; other cost models: {', '.join(COST_MODELS)}"
+            )
         if self.seed_policy.kind == "mean":
             counts = np.maximum(1, np.count_nonzero(~np.isnan(scores), axis=1, keepdims=True))
             unknown = np.isnan(scores).all(1, keepdims=True)
@@ -283,9 +295,13 @@ class Oracle:
                 f"{self.table.info.name} has no {split} seconds of {self.dataset} at schedule {fidelity.schedule}, "
                 f"which the cost model {self.cost_model!r} needs{advice}"
             )
-        epochs = self.table.columns[name].epochs or range(1, fidelity.epoch + 1)
+        needed = tuple(range(1, fidelity.epoch + 1))
         values = self.table.values(name)
-        return np.broadcast_to(values, (*values.shape[:2], len(epochs)))
+        if not column.epochs:
+            return np.broadcast_to(values, (*values.shape[:2], len(needed)))
+        if column.epochs[: len(needed)] != needed:
+            raise TableError(f"{name} of {self.table.info.name} must cover the epochs {ranges(needed)}")
+        return values
 
     def _spread(self, rows: NDArray[Any], fill: float = np.nan) -> NDArray[Any]:
         """Table rows as one row per official index of the space, `fill` where the table has no row."""

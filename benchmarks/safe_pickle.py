@@ -40,18 +40,25 @@ class _Dtype:
             self.dtype = self.dtype.newbyteorder(">")
 
 
-def _scalar(dtype: _Dtype, payload: bytes) -> Any:
-    """The numpy scalar with these bytes, as `numpy.core.multiarray.scalar` makes it."""
-    if not isinstance(dtype, _Dtype) or not isinstance(payload, bytes):
-        raise UnsafePickleError("a pickled numpy scalar must be given as a plain dtype and its bytes")
-    return np.frombuffer(payload, dtype.dtype, count=1)[0]
+class _Scalar:
+    """Stands for `numpy.core.multiarray.scalar`: the numpy scalar with these bytes.
+
+    An object without attributes, because a pickle may set the attributes of a function it can name.
+    """
+
+    __slots__ = ()
+
+    def __call__(self, dtype: _Dtype, payload: bytes) -> Any:
+        if not isinstance(dtype, _Dtype) or not isinstance(payload, bytes):
+            raise UnsafePickleError("a pickled numpy scalar must be given as a plain dtype and its bytes")
+        return np.frombuffer(payload, dtype.dtype, count=1)[0]
 
 
 ALLOWED: Mapping[tuple[str, str], Any] = {
     ("collections", "OrderedDict"): OrderedDict,
     ("numpy", "dtype"): _Dtype,
-    ("numpy.core.multiarray", "scalar"): _scalar,
-    ("numpy._core.multiarray", "scalar"): _scalar,
+    ("numpy.core.multiarray", "scalar"): _Scalar(),
+    ("numpy._core.multiarray", "scalar"): _Scalar(),
 }
 """Every global that the official NATS-Bench and NAS-Bench-201 files use: (module, name) -> what stands for it here."""
 
@@ -82,14 +89,20 @@ def load(stream: IO[bytes], source: str, allowed: Mapping[tuple[str, str], Any] 
 
     Raises:
         UnsafePickleError: the pickle names an object outside `allowed`; nothing was executed.
-        DamagedFileError: the stream is truncated, fails its checksum, or is no pickle.
+        DamagedFileError: the stream is truncated, fails its checksum, or is not exactly one pickle.
+        InputError: as raised by an object in `allowed`.
     """
     try:
-        return RestrictedUnpickler(stream, allowed).load()
+        value = RestrictedUnpickler(stream, allowed).load()
+        if stream.read(1):  # reading on to the end also checks the checksum of a compressed stream
+            raise pickle.UnpicklingError("there is more in it after the pickle's end")
+        return value
     except UnsafePickleError as error:
         raise UnsafePickleError(f"{source}: {error}") from None
+    except InputError:
+        raise
     except (EOFError, OSError, pickle.UnpicklingError, ValueError, KeyError, IndexError, AttributeError, TypeError,
-            UnicodeDecodeError, MemoryError, OverflowError, ImportError) as error:  # fmt: skip
+            RecursionError, MemoryError, OverflowError, ImportError) as error:  # fmt: skip
         # A damaged pickle can fail in any opcode, with any of these.
         raise DamagedFileError(
             f"{source}: not readable as a benchmark pickle ({type(error).__name__}: {error}). "

@@ -110,6 +110,8 @@ class TableInfo:
     @classmethod
     def from_json(cls, text: str | bytes) -> TableInfo:
         facts = json.loads(text)
+        if facts["format"] > FORMAT:
+            raise TableError(f"table format {facts['format']}, this version reads up to {FORMAT}: upgrade nas-algos")
         return cls(**{**facts, "tasks": {name: Task(**task) for name, task in facts["tasks"].items()}})
 
 
@@ -135,15 +137,16 @@ class BenchmarkTable:
             batch = pa.ipc.open_file(pa.memory_map(str(path))).get_batch(0)
             info = TableInfo.from_json(batch.schema.metadata[METADATA_KEY])
             columns = [Column.from_arrow(batch.schema.field(i)) for i in range(1, batch.num_columns)]
-        except (pa.ArrowInvalid, KeyError, TypeError, ValueError, OSError) as error:
-            if isinstance(error, FileNotFoundError):
-                raise
+            _check_layout(batch, columns)
+        except FileNotFoundError:
+            raise
+        except TableError as error:
+            raise TableError(f"{path}: {error}") from None
+        except (pa.ArrowException, AttributeError, LookupError, TypeError, ValueError, OSError) as error:
             raise TableError(
                 f"{path} is not a benchmark table ({type(error).__name__}: {error}). "
                 "Import the benchmark again with: nas-bench import PATH"
             ) from error
-        if info.format > FORMAT:
-            raise TableError(f"{path} has table format {info.format}, this version reads up to {FORMAT}: upgrade")
         return cls(path, info, {column.name: column for column in columns}, batch)
 
     def __len__(self) -> int:
@@ -168,6 +171,20 @@ class BenchmarkTable:
         if name not in self.info.tasks:
             raise TableError(f"{self.info.name} has no data set {name!r}; it has {', '.join(self.info.tasks)}")
         return self.info.tasks[name]
+
+
+def _check_layout(batch: pa.RecordBatch, columns: Sequence[Column]) -> None:
+    """ValueError unless the data has the names and types the columns promise, none of it null, inside the file."""
+    batch.validate()
+    arrays = [batch.column(0)]
+    for position, column in enumerate(columns, start=1):
+        kind = batch.schema.field(position).type
+        shape = (kind.list_size, kind.value_type.list_size)
+        if (batch.schema.names[position], shape, kind.value_type.value_type) != (column.name, column.shape, "double"):
+            raise ValueError(f"the data of {column.name} are not what its metadata says")
+        arrays.append(batch.column(position).values.values)
+    if arrays[0].type != "int32" or any(array.null_count for array in arrays):
+        raise ValueError("null or another type where numbers are promised")
 
 
 def preallocate(path: Path, info: TableInfo, columns: Sequence[Column], architectures: NDArray[np.int32]) -> None:
@@ -209,7 +226,9 @@ class RowWriter:
             seeds, epochs = self._columns[name].shape
             assert array.shape[1:] == (seeds, epochs), f"{name}: expected (rows, {seeds}, {epochs}), got {array.shape}"
             payload = np.ascontiguousarray(array, np.float64).tobytes()
-            os.pwrite(self._file, payload, self._offsets[name] + row * seeds * epochs * 8)
+            written = os.pwrite(self._file, payload, self._offsets[name] + row * seeds * epochs * 8)
+            if written != len(payload):
+                raise OSError(f"{name}: wrote {written} of {len(payload)} bytes; is the disk full?")
 
     def __enter__(self) -> Self:
         return self

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.convert import open_source
+from benchmarks.convert import Source, open_source
 from benchmarks.errors import InputError
 from benchmarks.spaces import space_named
 from benchmarks.table import UNITS, BenchmarkTable, checksum_path, sha256
@@ -38,7 +38,7 @@ def verify_table(table: BenchmarkTable) -> Iterator[Finding]:
     """Check a table against its checksum, its space, and the range of every quantity; count what is missing."""
     checksum = checksum_path(table.path)
     if checksum.exists():
-        same = sha256(table.path) == checksum.read_text().split()[0]
+        same = checksum.read_bytes().split()[:1] == [sha256(table.path).encode()]
         yield Finding(same, f"SHA-256 {'matches' if same else 'differs from'} {checksum.name}")
     else:
         yield Finding(True, f"no checksum file {checksum.name}: the bytes could not be checked")
@@ -61,22 +61,32 @@ def verify_release(path: Path, scratch: Path) -> Iterator[Finding]:
     """
     try:
         source = open_source(path, scratch, lambda _done, _total: None)
+        info = source.info
     except InputError as error:
         yield Finding(False, str(error))
         return
-    yield Finding(True, f"{source.info.provenance['format']}, SHA-256 {source.info.provenance['sha256']}")
-    yield _coverage(source.info.space, source.architectures)
+    yield Finding(True, f"{info.provenance['format']}, SHA-256 {info.provenance['sha256']}")
+    yield _coverage(info.space, source.architectures)
     for block in source.blocks():
+        yield from _unreadable(source, block)
+
+
+def _unreadable(source: Source, rows: range) -> Iterator[Finding]:
+    """One finding per row that cannot be read; reading goes on behind it."""
+    start = rows.start
+    while start < rows.stop:
         try:
-            for _ in source.read(block):
-                pass
+            for row, _ in source.read(range(start, rows.stop)):
+                start = row + 1
+            return
         except InputError as error:
             yield Finding(False, str(error))
+            start += 1
 
 
 def _coverage(space: str, indices: NDArray[np.int32]) -> Finding:
     size = len(space_named(space))
-    ordered = bool(np.all(np.diff(indices) > 0)) and indices[0] >= 0 and indices[-1] < size
+    ordered = bool(np.all(np.diff(indices) > 0) and np.all((indices >= 0) & (indices < size)))
     missing = np.setdiff1d(np.arange(size), indices)
     first = (
         f"; missing: {', '.join(map(str, missing[:5]))}{', ...' if len(missing) > 5 else ''}" if len(missing) else ""

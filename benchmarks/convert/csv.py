@@ -24,7 +24,7 @@ from benchmarks.spaces import SPACES
 from benchmarks.table import Column, TableInfo, Task, sha256
 
 _NAME = re.compile(
-    r"(?P<dataset>.+)_(?P<split>train|valid|test)_(?P<quantity>accuracy|loss|seconds)_(?P<schedule>\d+)$"
+    r"(?P<dataset>.+)_(?P<split>train|valid|test)_(?P<quantity>accuracy|loss|seconds)_(?P<schedule>[1-9]\d*)$"
 )
 _SPELLINGS = {"imagenet16_120": "ImageNet16-120"}
 
@@ -39,16 +39,21 @@ class NamedColumnsCsv:
     def _frame(self) -> pa.Table:
         try:
             frame = pa.csv.read_csv(self.path)
-        except pa.ArrowInvalid as error:
+            names = frame.column_names
+        except (pa.ArrowInvalid, UnicodeDecodeError) as error:
             raise SourceError(f"{self.path}: not a readable CSV ({error})") from error
-        if "arch" not in frame.column_names:
-            raise SourceError(f"{self.path}: needs a column 'arch' of architecture strings, has {frame.column_names}")
+        if "arch" not in names:
+            raise SourceError(f"{self.path}: needs a column 'arch' of architecture strings, has {names}")
+        if repeated := {name for name in names if names.count(name) > 1}:
+            raise SourceError(f"{self.path}: several columns are called {', '.join(sorted(repeated))}")
+        if not frame.num_rows:
+            raise SourceError(f"{self.path}: holds no architecture")
         return frame
 
     @cached_property
     def _names(self) -> dict[str, Column]:
         """CSV column -> table column."""
-        names = {}
+        names: dict[str, Column] = {}
         for name in self._frame.column_names:
             if name in ("arch", "arch_index"):
                 continue
@@ -58,9 +63,15 @@ class NamedColumnsCsv:
                     f"{self.path}: column {name!r} is not named DATASET_SPLIT_QUANTITY_SCHEDULE, such as "
                     "'cifar10_valid_accuracy_12'; rename or remove it"
                 )
+            kind = self._frame.schema.field(name).type
+            if not (pa.types.is_floating(kind) or pa.types.is_integer(kind) or pa.types.is_null(kind)):
+                raise SourceError(f"{self.path}: column {name!r} has cells that are not numbers (read as {kind})")
             epochs = () if match["quantity"] == "seconds" else (int(match["schedule"]),)
             dataset = _SPELLINGS.get(match["dataset"], match["dataset"])
-            names[name] = Column(dataset, match["schedule"], match["split"], match["quantity"], ("mean",), epochs)
+            column = Column(dataset, match["schedule"], match["split"], match["quantity"], ("mean",), epochs)
+            if column in names.values():
+                raise SourceError(f"{self.path}: column {name!r} means the same as another one; remove one of them")
+            names[name] = column
         return names
 
     @cached_property
@@ -69,10 +80,10 @@ class NamedColumnsCsv:
         for name, space in SPACES.items():
             try:
                 space.from_string(str(strings[0]))
-            except (ValueError, IndexError):
+            except ValueError:
                 continue
             return name, self._indices(name, strings)
-        raise SourceError(f"{self.path}: {strings[:1]} is an architecture of no space; spaces: {', '.join(SPACES)}")
+        raise SourceError(f"{self.path}: {strings[0]!r} is an architecture of no space; spaces: {', '.join(SPACES)}")
 
     def _indices(self, name: str, strings: list[str]) -> NDArray[np.int64]:
         space, indices = SPACES[name], []
@@ -126,10 +137,7 @@ class NamedColumnsCsv:
         order = np.argsort(self._space_and_indices[1])[rows.start : rows.stop]
         values: Values = {}
         for name, column in self._names.items():
-            try:
-                numbers = self._frame[name].cast(pa.float64()).to_numpy()[order].reshape(-1, 1, 1)
-            except pa.ArrowInvalid as error:
-                raise SourceError(f"{self.path}: column {name!r} is not numeric ({error})") from error
+            numbers = self._frame[name].cast(pa.float64(), safe=False).to_numpy()[order].reshape(-1, 1, 1)
             whole_schedule = column.quantity == "seconds" and column.split == "train"
             values[column.name] = numbers / int(column.schedule) if whole_schedule else numbers
         yield rows.start, values

@@ -10,12 +10,14 @@ from __future__ import annotations
 import bz2
 import hashlib
 import io
+import os
 import re
 import tarfile
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -123,6 +125,9 @@ def _space_of(members: tuple[Member, ...], meta: bytes | None, path: Path) -> st
             f"{path} holds no file like 000000.pickle.pbz2: give the unpacked '-simple' release or its .tar"
         )
     first = _load_member(members[0])
+    twice = [later for former, later in pairwise(members) if former.architecture == later.architecture]
+    if twice:
+        raise SourceError(f"{path} holds architecture {twice[0].architecture} twice: remove one of the two files")
     try:
         string = next(iter(first.values()))["arch_str"]
     except (AttributeError, KeyError, TypeError, StopIteration) as error:
@@ -148,7 +153,7 @@ def _check_order(meta: Any, name: str, path: Path) -> None:
 
 
 def _info(path: Path, space: str, digest: str, kind: str) -> TableInfo:
-    name = re.sub(r"(-simple|\.pickle\.pbz2|\.tar)+$", "", path.name)
+    name = re.sub(r"(-simple|\.pickle\.pbz2|\.tar)+$", "", Path(os.path.abspath(path)).name)
     provenance = {"source": path.name, "sha256": digest, "format": kind, "citation": CITATION, "licence": "MIT"}
     return TableInfo(name, space, TASKS[space], provenance)
 
@@ -257,15 +262,20 @@ class _Spooler:
         """Take what the unpickler built as plain dicts, once it is done."""
         if not isinstance(whole, dict) or not isinstance(whole.get("arch2infos"), dict):
             raise SourceError(f"{self._path}: not a monolithic NATS-Bench file: it has no 'arch2infos'")
-        for results in whole["arch2infos"].values():
-            for schedule, record in results.items():
-                if record is not None:
-                    self.take(schedule, record)
-        if self._pending:
-            self._flush()
-        if not self.indices:
+        try:
+            for results in whole["arch2infos"].values():
+                for schedule, record in results.items():
+                    if record is not None:
+                        self.take(schedule, record)
+            if self._pending:
+                self._flush()
+        except (AttributeError, KeyError, TypeError) as error:
+            raise SourceError(f"{self._path}: not official records ({type(error).__name__}: {error})") from error
+        if not self.reader_space:
             raise SourceError(f"{self._path} holds no architecture")
-        _check_order(whole, self.reader_space or "", self._path)
+        if sorted(self.indices) != sorted(whole["arch2infos"]):
+            raise SourceError(f"{self._path}: the keys of 'arch2infos' are not the indices in its records")
+        _check_order(whole, self.reader_space, self._path)
 
     def _flush(self) -> None:
         first = next(iter(self._pending.values()))

@@ -122,6 +122,8 @@ class RecordReader:
             ) from error
 
     def _row(self, results: ArchResults, index: int, source: str) -> Values:
+        if not any(result["all_results"] for result in results.values()):
+            raise SourceError(f"{source}: holds no training")
         row = {column.name: np.full((1, *column.shape), np.nan) for column in self._columns}
         for schedule, result in results.items():
             expected = self._space.to_string(self._space.arch(index))
@@ -144,7 +146,7 @@ class RecordReader:
             values, count = self._read(trial, column, where)
             row[column.name][0, position] = values
             used += count
-        curves = ("train_acc1es", "train_acc5es", "train_losses", "eval_acc1es", "eval_losses")
+        curves = ("train_acc1es", "train_acc5es", "train_losses", "eval_acc1es", "eval_losses", "eval_times")
         held = sum(len(trial[key] or ()) for key in curves)
         if used != held:
             raise SourceError(
@@ -154,7 +156,7 @@ class RecordReader:
     def _read(self, trial: Mapping[str, Any], column: Column, where: str) -> tuple[list[float], int]:
         """(values of one column for one training, how many entries of the official curves they were)."""
         if column.split == "network":
-            return [self._network(trial, column.quantity)], 0
+            return [self._network(trial, column.quantity, where)], 0
         if column.split == "train":
             if column.quantity == "seconds":
                 return [_constant(trial["train_times"] or {}, where)], 0
@@ -163,12 +165,15 @@ class RecordReader:
         name = SET_NAMES[column.record][column.split]
         if column.quantity == "seconds":
             times = {k: v for k, v in (trial["eval_times"] or {}).items() if k.startswith(f"{name}@")}
-            return [_constant(times, where)], 0
+            return [_constant(times, where)], len(times)
         key = {"accuracy": "eval_acc1es", "loss": "eval_losses"}[column.quantity]
         return _curve(trial[key], [f"{name}@{epoch - 1}" for epoch in column.epochs])
 
     @staticmethod
-    def _network(trial: Mapping[str, Any], quantity: str) -> float:
+    def _network(trial: Mapping[str, Any], quantity: str, where: str) -> float:
         if quantity == "latency":
-            return float(trial["latency"][0]) if trial["latency"] else np.nan
+            latencies = trial["latency"] or [np.nan]
+            if len(latencies) != 1:
+                raise SourceError(f"{where}: {len(latencies)} latencies, in the released files there is one")
+            return float(latencies[0])
         return float(trial["params" if quantity == "params" else "flop"])

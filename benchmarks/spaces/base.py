@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
+from benchmarks.errors import InputError
+
 if TYPE_CHECKING:
     import ConfigSpace
 
@@ -51,7 +53,7 @@ class Space(Protocol):
         """The official string."""
 
     def from_string(self, string: str) -> Arch:
-        """The exact inverse of `to_string`; a ValueError names the bad part."""
+        """The exact inverse of `to_string`; an InputError names the bad part."""
 
     def index(self, arch: Arch) -> int:
         """The official index of `arch` in the published benchmark."""
@@ -122,23 +124,23 @@ class ProductSpace(ABC):
         """Where `arch` stands in the lexicographic product, last decision fastest.
 
         Raises:
-            ValueError: `arch` has the wrong length or a choice out of range.
+            InputError: `arch` has the wrong length or a choice out of range.
         """
         decisions, options = self.shape
         if len(arch) != decisions:
-            raise ValueError(f"an architecture of {self.name} has {decisions} decisions, got {len(arch)}: {arch}")
+            raise InputError(f"an architecture of {self.name} has {decisions} decisions, got {len(arch)}: {arch}")
         position = 0
         for choice in arch:
             if not 0 <= choice < options:
-                raise ValueError(f"a choice in {self.name} is one of 0..{options - 1}, got {choice} in {arch}")
+                raise InputError(f"a choice in {self.name} is one of 0..{options - 1}, got {choice} in {arch}")
             position = position * options + choice
         return position
 
     def at_position(self, position: int) -> Arch:
-        """The exact inverse of `position`; ValueError if out of range."""
+        """The exact inverse of `position`; InputError if out of range."""
         decisions, options = self.shape
         if not 0 <= position < len(self):
-            raise ValueError(f"{self.name} holds architectures 0..{len(self) - 1}, got {position}")
+            raise InputError(f"{self.name} holds architectures 0..{len(self) - 1}, got {position}")
         choices = []
         for _ in range(decisions):
             position, choice = divmod(position, options)

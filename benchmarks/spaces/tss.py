@@ -88,6 +88,7 @@ class TopologySpace(ProductSpace):
         Each node is the sorted sum of its edges, a skip is its source, `none` is '#'. A sum of several zeros ('#+#')
         is not simplified to '#', as in the official code, so a few equal functions keep different strings.
         """
+        self.position(arch)  # raises on a bad architecture
         nodes = ["0"]
         for target in (1, 2, 3):
             edges = []

@@ -6,7 +6,7 @@ import argparse
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from experiments.cli.options import guarded, new_parser
 
@@ -23,15 +23,15 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = new_parser("nas-bench", "Benchmark tables: import official files, see what is there, check it.")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    style = parser.formatter_class
-    convert = commands.add_parser("import", help="convert a benchmark file to a table", formatter_class=style)
+    style: dict[str, Any] = {"formatter_class": parser.formatter_class, "allow_abbrev": False}
+    convert = commands.add_parser("import", help="convert a benchmark file to a table", **style)
     formats = "NATS-Bench '-simple' directory, its .tar, monolithic .pickle.pbz2, or a .csv with named columns"
     convert.add_argument("path", type=Path, metavar="PATH", help=formats)
     convert.add_argument("--name", help="of the table (default: that of the official release or file)")
     convert.add_argument("--workers", type=int, metavar="N", help="processes (default: one per core)")
-    commands.add_parser("list", help="the installed tables", formatter_class=style)
-    for name, text in (("info", "what a table holds"), ("verify", "check a table, or an official file's checksum")):
-        command = commands.add_parser(name, help=text, formatter_class=style)
+    commands.add_parser("list", help="the installed tables", **style)
+    for name, text in (("info", "what a table holds"), ("verify", "check a table or an official file")):
+        command = commands.add_parser(name, help=text, **style)
         command.add_argument("table", metavar="TABLE", help="name of an installed table, or a file")
     return parser
 

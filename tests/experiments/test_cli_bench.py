@@ -1,0 +1,205 @@
+"""nas-bench: what it prints, how it exits, and no traceback on bad input."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from experiments.cli.bench import main
+
+CSV = """arch,cifar10_valid_accuracy_12,cifar10_train_seconds_12,cifar10_test_accuracy_90
+8:8:8:8:8,50,120,60
+8:8:8:8:16,55.5,132,
+"""
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty home for tables, a wide terminal, and `sizes.csv` in the working directory."""
+    for variable in ("NAS_BENCH_HOME", "TORCH_HOME"):
+        monkeypatch.setenv(variable, str(tmp_path / variable.lower()))
+    monkeypatch.setenv("COLUMNS", "300")
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    Path("sizes.csv").write_text(CSV)
+    return tmp_path / "nas_bench_home"
+
+
+@pytest.fixture
+def imported(home: Path, capsys: pytest.CaptureFixture[str]) -> Path:
+    """The table of sizes.csv."""
+    assert main(["import", "sizes.csv"]) == 0
+    capsys.readouterr()
+    return home / "sizes.arrow"
+
+
+def test_import_says_where_the_table_is(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for _ in range(2):  # the second time there is nothing to do
+        assert main(["import", "sizes.csv"]) == 0
+        output, errors = capsys.readouterr()
+        assert output == f"imported sizes.csv as the table sizes ({home / 'sizes.arrow'})\n"
+        assert errors == ""
+
+
+def test_import_takes_a_name_and_a_number_of_processes(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["import", "sizes.csv", "--name", "mine", "--workers", "2"]) == 0
+    assert "as the table mine" in capsys.readouterr().out
+    assert (home / "mine.arrow").exists()
+
+
+def test_list_without_tables_says_how_to_get_one(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["list"]) == 0
+    assert capsys.readouterr().out == f"no tables in {home}; import one with: nas-bench import PATH\n"
+
+
+@pytest.mark.usefixtures("imported")
+def test_list_names_every_table(capsys: pytest.CaptureFixture[str]) -> None:
+    main(["import", "sizes.csv", "--name", "copy"])
+    capsys.readouterr()
+    assert main(["list"]) == 0
+    rows = [line.split() for line in capsys.readouterr().out.splitlines() if "cifar10" in line]
+    assert [row[1] for row in rows] == ["copy", "sizes"]
+    assert all("sss" in row and "2" in row for row in rows)
+
+
+@pytest.mark.usefixtures("imported")
+def test_info_tells_tasks_provenance_and_every_column(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["info", "sizes"]) == 0
+    output = capsys.readouterr().out
+    assert "sizes: 2 of 32,768 architectures of sss" in output
+    assert "cifar10: searched on the validation accuracy of cifar10 at schedule 12" in output
+    assert "source: sizes.csv" in output
+    assert "format: CSV with named columns" in output
+    rows = [line.split("│")[1:-1] for line in output.splitlines() if line.count("│") == 7]
+    assert [[cell.strip() for cell in row] for row in rows] == [
+        ["cifar10", "12", "valid", "accuracy", "mean", "12"],
+        ["cifar10", "12", "train", "seconds", "mean", "any"],
+        ["cifar10", "90", "test", "accuracy", "mean", "90"],
+    ]
+
+
+def test_info_takes_a_file_too(imported: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["info", str(imported)]) == 0
+    assert "2 of 32,768" in capsys.readouterr().out
+
+
+@pytest.mark.usefixtures("imported")
+def test_verify_of_a_sound_table_exits_0(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["verify", "sizes"]) == 0
+    assert capsys.readouterr().out.splitlines() == [
+        "ok      SHA-256 matches sizes.arrow.sha256",
+        "ok      2 of 32768 architectures of sss; missing: 2, 3, 4, 5, 6, ...",
+        "ok      cifar10/90/test/accuracy: 1 of 2 values not measured",
+        "sizes: no defects",
+    ]
+
+
+def test_verify_of_a_changed_table_exits_1(imported: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    content = imported.read_bytes()
+    at = content.index(b"sizes.csv")
+    imported.write_bytes(content[:at] + b"SIZES" + content[at + 5 :])
+    assert main(["verify", "sizes"]) == 1
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "DEFECT  SHA-256 differs from sizes.arrow.sha256"
+    assert lines[-1] == "sizes: 1 defects"
+
+
+def test_verify_of_a_file_outside_checks_it_without_importing(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["verify", "sizes.csv"]) == 0
+    assert capsys.readouterr().out.splitlines()[-1] == "sizes.csv: no defects"
+    assert [path.name for path in home.iterdir()] == [".lock"]
+    Path("bad.csv").write_text(CSV + "8:8:8:8:16,1,2,3\n")
+    assert main(["verify", "bad.csv"]) == 1
+    assert "DEFECT  bad.csv: an architecture occurs twice" in capsys.readouterr().out
+
+
+def test_verify_of_official_files_finds_what_is_wrong(shared_data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    release = shared_data / "nats_bench" / "NATS-sss-v1_0-50262-simple"
+    assert main(["verify", str(release)]) == 0
+    assert "3 of 32768 architectures of sss" in capsys.readouterr().out
+    copy = Path("copy-simple")
+    copy.mkdir()
+    for file in release.iterdir():
+        (copy / file.name).write_bytes(file.read_bytes()[: None if "284" not in file.name else -100])
+    assert main(["verify", str(copy)]) == 1
+    lines = capsys.readouterr().out.splitlines()
+    assert [line[:6] for line in lines] == ["ok    ", "ok    ", "DEFECT", "copy-s"]
+    assert "000284.pickle.pbz2" in lines[2]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["import", "absent"], "absent: no such file or directory"),
+        (["import", "notes.txt"], "not a known benchmark format"),
+        (["import", "fake.tar"], "not a readable tar"),
+        (["import", "fake.pickle.pbz2"], "not readable as a benchmark pickle"),
+        (["import", "fake.csv"], "needs a column 'arch'"),
+        (["import", "."], "holds no file like 000000.pickle.pbz2"),
+        (["import", "sizes.csv", "--workers", "0"], "at least one worker process, got 0"),
+        (["import", "sizes.csv", "--name", "../x"], "a table's name is a file name"),
+        (["info", "absent"], "unknown table 'absent'"),
+        (["info", "fake.arrow"], "not a benchmark table"),
+        (["verify", "absent"], "unknown table 'absent'"),
+        (["verify", "fake.arrow"], "not a benchmark table"),
+    ],
+)
+def test_bad_input_is_one_message_and_exit_code_2(
+    arguments: list[str], message: str, home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("notes.txt", "fake.tar", "fake.pickle.pbz2", "fake.csv", "fake.arrow"):
+        Path(name).write_text("text\n")
+    assert main(arguments) == 2
+    output, errors = capsys.readouterr()
+    assert output == ""
+    assert errors.startswith("nas-bench: error: ")
+    assert message in errors
+    assert errors.count("\n") == 1
+    assert not home.exists() or [path.name for path in home.iterdir()] in ([], [".lock"])
+
+
+@pytest.mark.parametrize("arguments", [[], ["unknown"], ["import"], ["info"], ["import", "a", "--work", "2"]])
+def test_a_wrong_command_line_shows_the_usage_and_exits_2(
+    arguments: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(arguments)
+    assert caught.value.code == 2
+    assert "usage: nas-bench" in capsys.readouterr().err.lower()
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["import", "--help"], ["verify", "--help"]])
+def test_help_exits_0(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(arguments)
+    assert caught.value.code == 0
+    assert "usage: nas-bench" in capsys.readouterr().out.lower()
+
+
+def test_the_installed_command_works_from_a_fresh_process(home: Path) -> None:
+    command = Path(sys.executable).with_name("nas-bench")
+    if not command.exists():
+        pytest.skip("the project is not installed, so there is no command nas-bench")
+    for arguments, code, expected in (
+        (["import", "sizes.csv"], 0, "imported sizes.csv"),
+        (["verify", "sizes"], 0, "no defects"),
+        (["info", "siez"], 2, "did you mean 'sizes'"),
+    ):
+        done = subprocess.run([command, *arguments], capture_output=True, text=True, check=False, env=os.environ)
+        assert done.returncode == code
+        assert expected in done.stdout + done.stderr
+        assert "Traceback" not in done.stderr
+    assert (home / "sizes.arrow").exists()
+
+
+def test_looking_at_tables_imports_neither_torch_nor_ray() -> None:
+    code = (
+        "import sys; from experiments.cli.bench import main; main(['import', 'sizes.csv']); main(['list']);"
+        "print([name for name in ('torch', 'ray', 'matplotlib', 'ConfigSpace') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=os.environ)
+    assert done.stdout.splitlines()[-1] == "[]"

@@ -60,7 +60,7 @@ ALLOWED: Mapping[tuple[str, str], Any] = {
     ("numpy.core.multiarray", "scalar"): _Scalar(),
     ("numpy._core.multiarray", "scalar"): _Scalar(),
 }
-"""Every global that the official NATS-Bench and NAS-Bench-201 files use: (module, name) -> what stands for it here."""
+"""Every global that the official NATS-Bench files use: (module, name) -> what stands for it here."""
 
 
 class RestrictedUnpickler(pickle.Unpickler):

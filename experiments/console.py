@@ -59,7 +59,7 @@ def show_table(table: BenchmarkTable) -> None:
     """Describe one table: tasks, provenance, and every measured quantity."""
     console, info = Console(), table.info
     size = len(space_named(info.space))
-    console.print(f"[bold]{info.name}[/]: {len(table):,} of {size:,} architectures of {info.space} ({table.path})")
+    console.print(f"{info.name}: {len(table):,} of {size:,} architectures of {info.space} ({table.path})", markup=False)
     for name, task in info.tasks.items():
         console.print(
             f"{name}: searched on the validation {task.metric} of {task.search_record} at schedule "
@@ -67,7 +67,7 @@ def show_table(table: BenchmarkTable) -> None:
             f"{task.report_schedule}"
         )
     for key, value in info.provenance.items():
-        console.print(f"{key}: {value}", highlight=False)
+        console.print(f"{key}: {value}", highlight=False, markup=False)
     columns = Table("record", "schedule", "split", "quantity", "seeds", "epochs")
     for column in table.columns.values():
         epochs = ranges(column.epochs) if column.epochs else "any"

@@ -152,11 +152,20 @@ def _converted(source: Source, table: Path, blocks: list[range], workers: int) -
     try:
         while waiting or running:
             while waiting and len(running) < 2 * workers:
-                running.add(pool.submit(_convert_in_worker, waiting.pop()))
+                running.add(_submit(pool, waiting.pop()))
             ready, running = wait(running, return_when=FIRST_COMPLETED)
             yield from (future.result() for future in ready)
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _submit(pool: ProcessPoolExecutor, block: range) -> Future[range]:
+    """Hand out a block. A worker process that this starts never sees Ctrl-C, which is its parent's to handle."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # the mask is inherited
+    try:
+        return pool.submit(_convert_in_worker, block)
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 _source: Source
@@ -164,10 +173,9 @@ _writer: RowWriter
 
 
 def _open_worker(source: Source, table: Path) -> None:
-    """What one worker process holds for its whole life, which ends with its parent's; Ctrl-C is the parent's to see."""
+    """What one worker process holds for its whole life, which ends with its parent's."""
     global _source, _writer
     _source, _writer = source, RowWriter(table)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_exit_with_parent, daemon=True).start()
 
 

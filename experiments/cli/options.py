@@ -22,10 +22,13 @@ def new_parser(name: str, description: str, epilog: str | None = None) -> argpar
 
 
 def guarded(name: str, body: Callable[[], int]) -> int:
-    """Run a command; bad input becomes one message on stderr and exit code 2, Ctrl-C exit code 130."""
+    """Run a command; bad input, or a file that cannot be read or written, becomes one message on stderr and exit code 2.
+
+    Ctrl-C gives exit code 130. Anything else is a defect of ours and keeps its traceback.
+    """
     try:
         return body()
-    except (InputError, FileNotFoundError, PermissionError) as error:
+    except (InputError, OSError) as error:
         print(f"{name}: error: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:

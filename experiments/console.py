@@ -22,7 +22,7 @@ from rich.table import Table
 
 from benchmarks.oracle import ranges
 from benchmarks.spaces import space_named
-from benchmarks.table import BenchmarkTable
+from benchmarks.table import BenchmarkTable, TableError
 from experiments.records import StudyRecords
 
 
@@ -49,7 +49,11 @@ def show_tables(paths: Sequence[Path], home: Path) -> None:
         return
     listing = Table("table", "space", "data sets", "architectures", "MB")
     for path in paths:
-        table = BenchmarkTable.open(path)
+        try:
+            table = BenchmarkTable.open(path)
+        except TableError:
+            listing.add_row(path.stem, "", "damaged: import it again", "", "")
+            continue
         size = f"{path.stat().st_size / 1e6:.1f}"
         listing.add_row(table.info.name, table.info.space, ", ".join(table.info.tasks), f"{len(table):,}", size)
     Console().print(listing)

@@ -22,7 +22,7 @@ def new_parser(name: str, description: str, epilog: str | None = None) -> argpar
 
 
 def guarded(name: str, body: Callable[[], int]) -> int:
-    """Run a command; bad input, or a file that cannot be read or written, becomes one message on stderr and exit code 2.
+    """Run a command; bad input and files that cannot be read or written give one line on stderr and exit code 2.
 
     Ctrl-C gives exit code 130. Anything else is a defect of ours and keeps its traceback.
     """

@@ -108,7 +108,7 @@ class Oracle:
         cost_model: what an evaluation is charged, in the benchmark's recorded seconds. `nats` (official): all training
             epochs and one validation pass; `train_only`: training epochs; `train_and_valid_each_epoch`: a validation
             pass after every training epoch.
-        seed_policy: see SeedPolicy.
+        seed_policy: a SeedPolicy, or how it is written: 'sampled', 'mean', 'fixed:SEED'.
 
     Raises:
         TableError: the table lacks the data set, the seed, or the numbers the cost model needs.
@@ -120,11 +120,12 @@ class Oracle:
         dataset: str,
         *,
         cost_model: CostModel = "nats",
-        seed_policy: SeedPolicy = SeedPolicy("sampled"),
+        seed_policy: SeedPolicy | str = "sampled",
     ) -> None:
         if cost_model not in COST_MODELS:
             raise InputError(f"a cost model is one of {', '.join(COST_MODELS)}, got {cost_model!r}")
-        self.table, self.dataset, self.cost_model, self.seed_policy = table, dataset, cost_model, seed_policy
+        self.table, self.dataset, self.cost_model = table, dataset, cost_model
+        self.seed_policy = SeedPolicy.parse(seed_policy) if isinstance(seed_policy, str) else seed_policy
         self.space = space_named(table.info.space)
         self.task: Task = table.task(dataset)
         self._answers: dict[Fidelity, _Answers] = {}
@@ -179,6 +180,8 @@ class Oracle:
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """(n,) scores and (n,) seconds of (n,) official indices; otherwise as `query`."""
         answers = self._answers.get(fidelity) or self._load(fidelity)
+        if len(indices) and not (indices.min() >= 0 and indices.max() < len(self.space)):
+            raise InputError(f"official indices of {self.space.name} are 0..{len(self.space) - 1}, got {indices}")
         recorded = answers.recorded.take(indices)
         if len(recorded) and recorded.min() == 0:
             raise self._missing(int(indices[recorded.argmin()]), fidelity)

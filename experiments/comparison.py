@@ -29,7 +29,7 @@ class ReportError(InputError):
 
 
 @dataclass(frozen=True)
-class Study:
+class RecordedStudy:
     """What was read from one study's directory."""
 
     name: str
@@ -38,6 +38,8 @@ class Study:
     groups: Mapping[Group, Runs]
     fidelities: Mapping[Group, Counter[tuple[str, int]]]
     """Trials at each (schedule, epoch)."""
+    finished: Mapping[Group, int]
+    """Recorded runs, also those without a trial."""
     search_seconds: Mapping[Group, float]
     """Host seconds of the search per run."""
     trials: int
@@ -63,7 +65,7 @@ class Entry:
     label: str
     """The algorithm's name; with the study's if several studies ran it."""
     algorithm: str
-    study: Study
+    study: RecordedStudy
     runs: Mapping[str, Runs]
     """Data sets without a recorded run are absent."""
     finals: Mapping[str, Final]
@@ -80,7 +82,7 @@ class Entry:
         return f"{self.label}, one fidelity" if self.runs and len(self.one_fidelity) == len(self.runs) else self.label
 
 
-def read_studies(study_dirs: Sequence[Path]) -> list[Study]:
+def read_studies(study_dirs: Sequence[Path]) -> list[RecordedStudy]:
     """Read studies that can be compared.
 
     Raises:
@@ -106,17 +108,23 @@ def read_studies(study_dirs: Sequence[Path]) -> list[Study]:
     return studies
 
 
-def _read(path: Path, name: str) -> Study:
+def _read(path: Path, name: str) -> RecordedStudy:
     records = StudyRecords(path)
     header, trials = records.header(), records.trials()
+    overhead = records.overhead()
     if not trials.num_rows:
-        raise ReportError(f"{path} holds no finished run yet: repeat its nas-run command to go on")
-    return Study(
+        raise ReportError(
+            f"{path}: no evaluation of its {overhead.num_rows} runs ended within the budget; search with a larger one"
+            if overhead.num_rows
+            else f"{path} holds no finished run yet: repeat its nas-run command to go on"
+        )
+    return RecordedStudy(
         name=name,
         header=header,
         groups=statistics.split(trials),
         fidelities=statistics.fidelities(trials),
-        search_seconds=statistics.mean_search_seconds(records.overhead()),
+        finished=statistics.finished_runs(overhead),
+        search_seconds=statistics.mean_search_seconds(overhead),
         trials=trials.num_rows,
         failed=int(np.isnan(trials["validation"].to_numpy()).sum()),
     )
@@ -135,7 +143,7 @@ def difference(first: Mapping[str, Any], second: Mapping[str, Any], prefix: str 
     return None
 
 
-def entries_of(studies: Sequence[Study]) -> list[Entry]:
+def entries_of(studies: Sequence[RecordedStudy]) -> list[Entry]:
     """Every algorithm of every study, in the order in which they were given."""
     ran = Counter(algorithm for study in studies for algorithm in study.header.settings["algorithms"])
     return [
@@ -145,7 +153,7 @@ def entries_of(studies: Sequence[Study]) -> list[Entry]:
     ]
 
 
-def _entry(study: Study, algorithm: str, label: str) -> Entry:
+def _entry(study: RecordedStudy, algorithm: str, label: str) -> Entry:
     recorded = [name for name in study.header.settings["datasets"] if (algorithm, name) in study.groups]
     runs = {name: study.groups[algorithm, name] for name in recorded}
     seconds = {name: study.search_seconds.get((algorithm, name), math.nan) for name in recorded}

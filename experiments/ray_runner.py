@@ -45,7 +45,7 @@ def _connect(workers: int, address: str | None) -> None:
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # what a task without a GPU sees does not change
     quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
     if address is None:
-        ray.init(num_cpus=workers, include_dashboard=False, **quiet)
+        ray.init("local", num_cpus=workers, include_dashboard=False, **quiet)
         return
     try:
         host, _, port = address.removeprefix("ray://").rpartition(":")

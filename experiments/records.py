@@ -14,8 +14,8 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from math import isnan, nan
 from pathlib import Path
 from typing import Any
@@ -81,7 +81,13 @@ class StudyHeader:
     """Data set -> optimum."""
     versions: Mapping[str, str]
     git_commit: str
+    resumed_with: Sequence[Mapping[str, Any]] = ()
+    """Other code that went on with the study: {git_commit, versions} of each."""
     format: int = FORMAT
+
+    @property
+    def made_by(self) -> dict[str, Any]:
+        return {"git_commit": self.git_commit, "versions": dict(self.versions)}
 
     @classmethod
     def from_json(cls, text: str) -> StudyHeader:
@@ -130,6 +136,13 @@ class StudyRecords:
             (self.path / folder).mkdir(exist_ok=True)
         for leftover in self.path.rglob(".*.partial"):  # of a killed process
             leftover.unlink()
+
+    def resume(self, header: StudyHeader) -> None:
+        """Note in study.json if other code than before goes on with the study."""
+        held = self.header()
+        if header.made_by not in (held.made_by, *held.resumed_with):
+            held = replace(held, resumed_with=[*held.resumed_with, header.made_by])
+            _write_atomically(self.header_path, held.to_json().encode())
 
     def header(self) -> StudyHeader:
         """What was run; RecordError if this is no study or was written by a newer version."""

@@ -17,7 +17,16 @@ from typing import Any
 
 from tabulate import tabulate
 
-from experiments.comparison import MUST_AGREE, OWN, Entry, ReportError, Study, difference, entries_of, read_studies
+from experiments.comparison import (
+    MUST_AGREE,
+    OWN,
+    Entry,
+    RecordedStudy,
+    ReportError,
+    difference,
+    entries_of,
+    read_studies,
+)
 from experiments.records import StudyHeader
 from experiments.statistics import Aggregate, Band, Interpolation
 
@@ -36,6 +45,8 @@ CSV_COLUMNS = {
 }
 """Statistic of an Aggregate -> its name in table.csv."""
 DASH = "–"
+SEARCHED = "searched validation"
+"""Heads the column of the scores that the searches were told, at the search fidelity."""
 
 TABLE_RULE = (
     "Percent accuracy at the reporting fidelity of the last incumbent of each run, mean ± standard deviation over runs "
@@ -110,11 +121,13 @@ def final_table(header: StudyHeader, entries: Sequence[Entry]) -> tuple[list[str
 
     Validation and test percent are mean ± standard deviation over runs.
     """
-    datasets = header.settings["datasets"]
-    measured = [f"{dataset} {split} (%)" for dataset in datasets for split in ("validation", "test")]
+    datasets, validated = header.settings["datasets"], _validated(entries)
+    measured = [f"{dataset} {split} (%)" for dataset in datasets for split in (validated, "test")]
     rows = []
     for entry in entries:
-        runs, validation, test, evaluations = zip(*(_cells(entry, dataset) for dataset in datasets), strict=True)
+        runs, validation, test, evaluations = zip(
+            *(_cells(entry, dataset, validated) for dataset in datasets), strict=True
+        )
         accuracies = [cell for pair in zip(validation, test, strict=True) for cell in pair]
         rows.append([entry.text, _joined(runs), *accuracies, _joined(evaluations)])
     optima = [header.optima[dataset] for dataset in datasets]
@@ -124,20 +137,27 @@ def final_table(header: StudyHeader, entries: Sequence[Entry]) -> tuple[list[str
 
 def long_table(header: StudyHeader, entries: Sequence[Entry]) -> tuple[list[str], list[list[str]]]:
     """(headers, rows) of the same numbers for a terminal: a row per data set and algorithm."""
-    rows = []
+    rows, validated = [], _validated(entries)
     for dataset in header.settings["datasets"]:
-        rows += [[dataset, entry.text, *_cells(entry, dataset)] for entry in entries]
+        rows += [[dataset, entry.text, *_cells(entry, dataset, validated)] for entry in entries]
         optimum = header.optima[dataset]
         rows.append([dataset, "optimum", "", _number(optimum.validation), _number(optimum.test), ""])
-    return ["data set", "algorithm", "runs", "validation (%)", "test (%)", "evaluations"], rows
+    return ["data set", "algorithm", "runs", f"{validated} (%)", "test (%)", "evaluations"], rows
 
 
-def _cells(entry: Entry, dataset: str) -> tuple[str, str, str, str]:
+def _validated(entries: Sequence[Entry]) -> str:
+    """What the validation column shows: the search's own score where the benchmark has no other validation."""
+    reported = any(end.validation.count for entry in entries for end in entry.finals.values())
+    return "validation" if reported else SEARCHED
+
+
+def _cells(entry: Entry, dataset: str, validated: str) -> tuple[str, str, str, str]:
     """(runs, validation, test, evaluations)."""
     end = entry.finals.get(dataset)
     if end is None:
         return "0", DASH, DASH, DASH
-    return str(end.runs), _plus_minus(end.validation), _plus_minus(end.test), f"{end.evaluations:.1f}"
+    validation = end.score if validated == SEARCHED else end.validation
+    return str(end.runs), _plus_minus(validation), _plus_minus(end.test), f"{end.evaluations:.1f}"
 
 
 def _plus_minus(value: Aggregate) -> str:
@@ -176,7 +196,9 @@ def _latex(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 def _write_csv(path: Path, header: StudyHeader, entries: Sequence[Entry]) -> None:
     """One line per algorithm and data set, numbers in full precision, empty where there is none."""
-    columns = [f"{split}_{name}" for split in ("validation", "test") for name in CSV_COLUMNS.values()]
+    columns = [
+        f"{split}_{name}" for split in ("searched_validation", "validation", "test") for name in CSV_COLUMNS.values()
+    ]
     with path.open("w", newline="", encoding="utf-8") as stream:
         writer = csv.DictWriter(
             stream, ["algorithm", "dataset", "runs", *columns, "evaluations_mean", "search_host_seconds_mean"],
@@ -185,7 +207,9 @@ def _write_csv(path: Path, header: StudyHeader, entries: Sequence[Entry]) -> Non
         writer.writeheader()
         for entry in entries:
             for dataset, end in entry.finals.items():
-                numbers = [float(getattr(of, name)) for of in (end.validation, end.test) for name in CSV_COLUMNS]
+                numbers = [
+                    float(getattr(of, name)) for of in (end.score, end.validation, end.test) for name in CSV_COLUMNS
+                ]
                 row = dict(zip(columns, numbers, strict=True))
                 row |= {"evaluations_mean": end.evaluations, "search_host_seconds_mean": end.search_seconds}
                 writer.writerow({"algorithm": entry.text, "dataset": dataset, "runs": end.runs, **_without_nan(row)})
@@ -217,7 +241,7 @@ def _draw(
     return {name: view.caption for name, view in FIGURES.items()}
 
 
-def page(studies: Sequence[Study], entries: Sequence[Entry], figures: Mapping[str, str], how: str) -> str:
+def page(studies: Sequence[RecordedStudy], entries: Sequence[Entry], figures: Mapping[str, str], how: str) -> str:
     """report.md.
 
     Args:
@@ -240,7 +264,7 @@ def page(studies: Sequence[Study], entries: Sequence[Entry], figures: Mapping[st
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
-def _notes(studies: Sequence[Study], entries: Sequence[Entry]) -> Iterator[str]:
+def _notes(studies: Sequence[RecordedStudy], entries: Sequence[Entry]) -> Iterator[str]:
     """What a reader must know before comparing the numbers."""
     for entry in entries:
         if entry.one_fidelity:
@@ -253,6 +277,9 @@ def _notes(studies: Sequence[Study], entries: Sequence[Entry]) -> Iterator[str]:
     for entry in entries:
         yield from _missing(entry)
     for study in studies:
+        if study.header.resumed_with:
+            commits = [study.header.git_commit, *(code["git_commit"] for code in study.header.resumed_with)]
+            yield f"**{study.name} was interrupted and completed by other code**: commits {', '.join(commits)}."
         if study.failed:
             yield f"{study.failed} of {study.trials} evaluations in {study.name} failed."
     others = [key for key in studies[0].header.settings if key not in MUST_AGREE + OWN]
@@ -268,17 +295,20 @@ def _missing(entry: Entry) -> Iterator[str]:
     for dataset in entry.study.header.settings["datasets"]:
         end = entry.finals.get(dataset)
         runs = end.runs if end else 0
-        if runs < planned:
+        finished = entry.study.finished.get((entry.algorithm, dataset), 0)
+        if finished < planned:
+            yield f"**{entry.label} on {dataset} is unfinished: {finished} of {planned} runs are recorded.**"
+        if runs < finished:
             yield (
-                f"**{entry.label} on {dataset}: {runs} of {planned} runs are recorded.** The study is unfinished, or "
-                "no evaluation of the others ended within the budget."
+                f"**{finished - runs} of {finished} runs of {entry.label} on {dataset} ended without any evaluation "
+                "within the budget**: the numbers are of the others."
             )
         if end and end.test.count < runs:
             lost = runs - int(end.test.count)
             yield f"{lost} of {runs} runs of {entry.label} on {dataset} have no answer: every trial failed."
 
 
-def _provenance(study: Study, entries: Sequence[Entry]) -> str:
+def _provenance(study: RecordedStudy, entries: Sequence[Entry]) -> str:
     """Everything that decided the numbers of one study, as tables."""
     settings, optima = study.header.settings, study.header.optima
     facts = {key.replace("_", " "): settings[key] for key in GENERAL}

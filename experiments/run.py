@@ -92,7 +92,7 @@ def run(
         rng: the oracle's own stream, which draws training seeds; the searcher has another.
     """
     result, incumbent = RunResult(), Incumbent(incumbent_rule)
-    known: dict[tuple[Arch, Fidelity], Outcome] = {}
+    known: dict[tuple[Arch, Fidelity], tuple[float, float]] = {}  # cached query -> (simulated finish, score)
     running: list[tuple[float, int, Trial, Outcome]] = []  # (simulated finish, order of asking, ...)
     now, repeats = 0.0, 0
     while True:
@@ -100,13 +100,18 @@ def run(
             begin = perf_counter()
             trial = searcher.ask()
             result.search_seconds += perf_counter() - begin
-            outcome = known.get((trial.arch, trial.fidelity))
-            repeats = 0 if outcome is None else repeats + 1
-            if outcome is None:
+            query = (trial.arch, trial.fidelity)
+            if query in known:
+                repeats += 1
+                first_finish, score = known[query]
+                finish, outcome = max(now, first_finish), Outcome(score, 0.0)  # not known before it is measured
+            else:
+                repeats = 0
                 outcome = oracle.query(trial.arch, trial.fidelity, rng)
+                finish = now + outcome.seconds
                 if clock.cache:
-                    known[trial.arch, trial.fidelity] = Outcome(outcome.score, 0.0)
-            heapq.heappush(running, (now + outcome.seconds, trial.id, trial, outcome))
+                    known[query] = finish, outcome.score
+            heapq.heappush(running, (finish, trial.id, trial, outcome))
         if not running:
             return result
         now, _, trial, outcome = heapq.heappop(running)

@@ -41,6 +41,8 @@ class Runs:
     elapsed: Floats
     incumbent: NDArray[np.bool_]
     architecture: NDArray[np.int32]
+    score: Floats
+    """Percent validation accuracy that the searcher was told; NaN of a failed evaluation."""
     validation: Floats
     """Percent at the reporting fidelity; NaN where the benchmark has none."""
     test: Floats
@@ -54,6 +56,7 @@ _COLUMNS = {
     "elapsed": "elapsed",
     "incumbent": "incumbent",
     "architecture": "architecture",
+    "score": "validation",
     "validation": "report_validation",
     "test": "report_test",
 }  # field of Runs -> column of TRIALS_SCHEMA
@@ -109,8 +112,10 @@ class Final:
     """How the runs of one algorithm on one data set ended."""
 
     runs: int
+    score: Aggregate
+    """Scalars, percent: the validation accuracy for which the last answer of each run was chosen."""
     validation: Aggregate
-    """Scalars, percent: of the last answer of each run at the reporting fidelity."""
+    """Of the last answer of each run at the reporting fidelity."""
     test: Aggregate
     evaluations: float
     """Trials per run, mean."""
@@ -170,6 +175,12 @@ def fidelities(trials: pa.Table) -> dict[Group, Counter[tuple[str, int]]]:
         found = counts.setdefault((row["algorithm"], row["dataset"]), Counter())
         found[row["schedule"], row["epoch"]] += row["count_all"]
     return counts
+
+
+def finished_runs(overhead: pa.Table) -> dict[Group, int]:
+    """How many runs of each group are recorded, also those without a trial (OVERHEAD_SCHEMA has a row for each)."""
+    counts = overhead.unify_dictionaries().group_by(["algorithm", "dataset"]).aggregate([([], "count_all")])
+    return {(row["algorithm"], row["dataset"]): row["count_all"] for row in counts.to_pylist()}
 
 
 def mean_search_seconds(overhead: pa.Table) -> dict[Group, float]:
@@ -331,5 +342,6 @@ def final(runs: Runs, search_seconds: float = np.nan) -> Final:
     """
     points = incumbents(runs)
     last = np.where(points.sizes > 0, points.first[1:] - 1, -1)
-    validation, test = (aggregate(np.append(values, np.nan)[last]) for values in (points.validation, points.test))
-    return Final(len(runs), validation, test, len(runs.elapsed) / len(runs), search_seconds)
+    ends = (runs.score[runs.incumbent], points.validation, points.test)
+    score, validation, test = (aggregate(np.append(values, np.nan)[last]) for values in ends)
+    return Final(len(runs), score, validation, test, len(runs.elapsed) / len(runs), search_seconds)

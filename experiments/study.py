@@ -147,7 +147,14 @@ def _check_fidelities(algorithm: str, fidelities: tuple[Fidelity, ...], oracle: 
         if missing:
             raise TableError(
                 f"{oracle.table.info.name} has no score of {missing} of {len(oracle.space)} architectures on "
-                f"{oracle.dataset} at {fidelity}; a search needs all of them"
+                f"{oracle.dataset} at {fidelity}; a search needs all of them: choose a complete table with --table"
+            )
+
+        _, seconds = oracle.query_many(np.arange(len(oracle.space)), fidelity, np.random.default_rng(0))
+        if seconds.min() <= 0:
+            raise TableError(
+                f"{oracle.table.info.name} has evaluations of {oracle.dataset} at {fidelity} that cost 0 s or less, "
+                "with which a search would never end; correct the seconds in its source and import it again"
             )
 
 

@@ -35,10 +35,12 @@ def run_study(study: Study, directory: Path, workers: int, ray_address: str | No
         TableError: the table lacks what the study needs.
     """
     study.check()
-    records = StudyRecords(directory)
-    records.begin(study.header())
+    records, header = StudyRecords(directory), study.header()
+    records.begin(header)
     jobs, finished = study.jobs(), records.finished()
     left = [job for job in jobs if job.name not in finished]
+    if left and finished:
+        records.resume(header)
     total = sum(job.stop - job.first for job in jobs)
     done = total - sum(job.stop - job.first for job in left)
     progress("runs", done, total)

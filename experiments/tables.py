@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import platformdirs
 
+from benchmarks.spaces import SPACES
 from benchmarks.spaces.base import unknown_name
 from benchmarks.table import BenchmarkTable, TableError
 from experiments.importing import import_benchmark
@@ -81,8 +83,16 @@ def official_files(space: str) -> list[Path]:
     return [stem.with_name(stem.name + suffix) for suffix in ("-simple", "-simple.tar", ".pickle.pbz2")]
 
 
+def _readable() -> Iterator[BenchmarkTable]:
+    """The installed tables; a damaged one does not stand in the way of the others."""
+    for path in installed():
+        with suppress(TableError):
+            yield BenchmarkTable.open(path)
+
+
 def _table_of(space: str, progress: Callable[[str, int, int], None]) -> BenchmarkTable:
-    tables = [table for path in installed() if (table := BenchmarkTable.open(path)).info.space == space]
+    tables = [table for table in _readable() if table.info.space == space]
+    tables = [table for table in tables if len(table) == len(SPACES[space])] or tables  # whole ones, if there are any
     official = [table for table in tables if table.info.name == OFFICIAL[space]]
     if official or len(tables) == 1:
         return (official or tables)[0]

@@ -16,6 +16,7 @@ from nas_algos.searcher import Config, default_of, describe_range
 
 def new_parser(name: str, description: str, epilog: str | None = None) -> argparse.ArgumentParser:
     """A parser in this project's manner: no abbreviations, coloured help on a terminal."""
+    RichHelpFormatter.group_name_formatter = str
     return argparse.ArgumentParser(
         prog=name, description=description, epilog=epilog, formatter_class=RichHelpFormatter, allow_abbrev=False
     )
@@ -39,7 +40,7 @@ def guarded(name: str, body: Callable[[], int]) -> int:
 def first_pass(arguments: Sequence[str], flag: str) -> list[str]:
     """The values of one list option, which decide what other options there are; the rest is ignored."""
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
-    parser.add_argument(flag, nargs="*", dest="values", default=[])
+    parser.add_argument(flag, nargs="*", action="extend", dest="values", default=[])
     values: list[str] = parser.parse_known_args(arguments)[0].values
     return values
 

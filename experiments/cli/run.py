@@ -6,12 +6,14 @@ import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 from benchmarks.errors import InputError
+from benchmarks.oracle import COST_MODELS
 from benchmarks.spaces import SPACES
 from experiments.cli.options import add_config_options, build_config, first_pass, guarded, new_parser
 from experiments.presets import PRESETS, Preset, preset_named
+from experiments.run import Crossing, IncumbentRule
 from nas_algos.multi_trial import ALGORITHMS, algorithm_named
 
 if TYPE_CHECKING:
@@ -25,8 +27,18 @@ ORDINARY = Preset("the defaults", PRESETS["nats-paper"].budgets)
 def main(argv: Sequence[str] | None = None) -> int:
     """The command; returns its exit code."""
     arguments = list(sys.argv[1:] if argv is None else argv)
-    given = _parser(first_pass(arguments, "--algo")).parse_args(arguments)
+    parser = _parser(first_pass(arguments, "--algo"))
+    given, unknown = parser.parse_known_args(arguments)
+    if unknown:
+        owners = [f"{flag} belongs to {name}" for flag in unknown for name in owners_of(flag)]
+        parser.error("; ".join([f"unrecognized arguments: {' '.join(unknown)}", *owners]))
     return guarded("nas-run", lambda: _run(given))
+
+
+def owners_of(flag: str) -> list[str]:
+    """The algorithms that have the option `flag`."""
+    knob = flag.split("=")[0].removeprefix("--").replace("-", "_")
+    return [name for name, searcher in ALGORITHMS.items() if knob in searcher.Config.__dataclass_fields__]
 
 
 def _parser(names: Sequence[str]) -> argparse.ArgumentParser:
@@ -46,9 +58,13 @@ def _parser(names: Sequence[str]) -> argparse.ArgumentParser:
 
 def _add_what(group: argparse._ArgumentGroup) -> None:
     algorithms = ", ".join(ALGORITHMS)
-    group.add_argument("--algo", nargs="+", required=True, metavar="NAME", help=f"search algorithms: {algorithms}")
+    group.add_argument(
+        "--algo", nargs="+", action="extend", required=True, metavar="NAME", help=f"search algorithms: {algorithms}"
+    )
     group.add_argument("--space", required=True, choices=list(SPACES), help="search space")
-    group.add_argument("--dataset", nargs="+", metavar="NAME", help="data sets of the table (default: its first)")
+    group.add_argument(
+        "--dataset", nargs="+", action="extend", metavar="NAME", help="data sets of the table (default: its first)"
+    )
     table = "installed table, or a file that nas-bench import takes (default: the space's installed table, else the "
     group.add_argument("--table", metavar="TABLE", help=f"{table}official files under $TORCH_HOME)")
     group.add_argument("--runs", type=int, default=1, metavar="N", help="independent runs of each (default: 1)")
@@ -61,17 +77,17 @@ def _add_how(group: argparse._ArgumentGroup) -> None:
     budget = "simulated seconds per run (default: the nats-paper budget of the data set)"
     group.add_argument("--budget", type=float, metavar="SECONDS", help=budget)
     cost = "charged per evaluation; nats: its training epochs and one validation pass (default: nats)"
-    group.add_argument("--cost-model", choices=("nats", "train_only", "train_and_valid_each_epoch"), help=cost)
+    group.add_argument("--cost-model", choices=COST_MODELS, help=cost)
     policy = "sampled: the score of one training seed at random; mean: over seeds; fixed:SEED (default: sampled)"
     group.add_argument("--seed-policy", metavar="POLICY", help=policy)
     group.add_argument("--schedule", metavar="NAME", help="training schedule searched with (default: the table's)")
     crossing = "whether the evaluation that crosses the budget counts (default: keep)"
-    group.add_argument("--crossing", choices=("keep", "drop"), help=crossing)
+    group.add_argument("--crossing", choices=get_args(Crossing), help=crossing)
     group.add_argument("--cache", action="store_true", help="repeated queries are free (default: charged again)")
     simulated = "evaluations at a time on the simulated clock (default: 1)"
     group.add_argument("--simulated-workers", type=int, default=1, metavar="W", help=simulated)
     incumbent = "fidelities whose scores are compared to find a run's answer (default: highest_fidelity)"
-    group.add_argument("--incumbent", choices=("highest_fidelity", "any_fidelity"), help=incumbent)
+    group.add_argument("--incumbent", choices=get_args(IncumbentRule), help=incumbent)
 
 
 def _add_where(group: argparse._ArgumentGroup) -> None:
@@ -114,6 +130,8 @@ def _study(given: argparse.Namespace, table: BenchmarkTable) -> Study:
     for name in given.algo:
         searcher = algorithm_named(name)
         key = next(key for key, value in ALGORITHMS.items() if value is searcher)
+        if key in algorithms:
+            raise InputError(f"the algorithm {key} is given twice")
         algorithms[key] = build_config(searcher.Config, preset.configs.get(key, {}), given)
     return Study(
         table=table.path,
@@ -137,6 +155,8 @@ def _budgets(given: argparse.Namespace, preset: Preset, table: BenchmarkTable) -
     datasets = given.dataset or list(table.info.tasks)[:1]
     for dataset in datasets:
         table.task(dataset)  # raises on an unknown name
+        if datasets.count(dataset) > 1:
+            raise InputError(f"the data set {dataset} is given {datasets.count(dataset)} times")
     if given.budget is not None:
         return dict.fromkeys(datasets, given.budget)
     missing = [dataset for dataset in datasets if (given.space, dataset) not in preset.budgets]

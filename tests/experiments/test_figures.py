@@ -136,7 +136,7 @@ def test_a_panel_samples_runs_over_the_budget() -> None:
     numbers = np.array([1.0, 2.0])
     runs = Runs(
         np.array([0], np.int32), np.array([0, 2]), numbers, np.array([True, False]), np.array([4, 5], np.int32),
-        numbers, np.array([90.0, 99.0]),
+        numbers, numbers, np.array([90.0, 99.0]),
     )  # fmt: skip
     (shown,) = panel("cifar10", 3.0, OPTIMUM, {"bohb": runs}, "step").curves
     assert (shown.times[0], shown.times[-1]) == (0, 3)

@@ -78,6 +78,13 @@ def test_repeated_queries_are_charged_again_unless_cached() -> None:
     assert [outcome.score for outcome in cached.outcomes] == [1, 1, 2, 3]
 
 
+def test_a_cached_outcome_is_not_told_before_it_is_measured() -> None:
+    result = scripted_run(Clock(10, cache=True, workers=2), [1, 2, 3, 4, 5], [4] * 5, [5, 5, 6, 7, 8, 9])
+    assert [trial.id for trial in result.trials] == [1, 2, 3, 4, 5, 6]
+    assert result.elapsed == [4, 4, 8, 8, 12, 12]
+    assert [outcome.seconds for outcome in result.outcomes] == [4, 0, 4, 4, 4, 4]
+
+
 def test_a_cached_search_that_meets_nothing_new_ends() -> None:
     space_size = len(SPACES["tss"])
     result = scripted_run(Clock(10, cache=True), [1.0], [4.0], [3] * (space_size + 2))

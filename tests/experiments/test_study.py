@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -15,7 +16,7 @@ import pyarrow as pa
 import pytest
 
 from benchmarks.errors import InputError
-from benchmarks.table import BenchmarkTable, TableError
+from benchmarks.table import BenchmarkTable, RowWriter, TableError
 from experiments.records import RecordError, StudyHeader, StudyRecords
 from experiments.study import RUNS_PER_JOB, Job, Study, execute
 from experiments.study_runner import default_directory, run_study
@@ -238,3 +239,27 @@ def test_an_optimum_without_validation_is_written_as_json_null(tss_table: Benchm
 def test_a_cluster_that_does_not_answer_is_named(tss_table: BenchmarkTable, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"no Ray cluster answers at '127\.0\.0\.1:9'"):
         run_study(study_on(tss_table), tmp_path / "s", 1, "127.0.0.1:9", quiet)
+
+
+def test_other_code_that_completes_a_study_is_named(tss_table: BenchmarkTable, tmp_path: Path) -> None:
+    study = study_on(tss_table, "random_search", "regularized_ea")
+    records = run_study(study, tmp_path / "s", 0, None, quiet)
+    text = records.header_path.read_text()
+    records.header_path.write_text(text.replace(study.header().git_commit, "0ld"))
+    run_study(study, tmp_path / "s", 0, None, quiet)
+    assert not records.header().resumed_with, "nothing was left to do"
+    (tmp_path / "s" / "trials" / f"{study.jobs()[0].name}.parquet").unlink()
+    run_study(study, tmp_path / "s", 0, None, quiet)
+    assert records.header().git_commit == "0ld"
+    assert list(records.header().resumed_with) == [study.header().made_by]
+
+
+def test_evaluations_that_cost_nothing_are_refused(tss_table: BenchmarkTable, tmp_path: Path) -> None:
+    path = tmp_path / "free.arrow"
+    shutil.copy(tss_table.path, path)
+    values = {name: tss_table.values(name).copy() for name in tss_table.columns}
+    values["made-up/12/train/seconds"][3] = values["made-up/12/valid/seconds"][3] = 0
+    with RowWriter(path) as writer:
+        writer.write(0, values)
+    with pytest.raises(TableError, match="cost 0 s or less"):
+        replace(study_on(tss_table), table=path).check()

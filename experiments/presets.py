@@ -1,8 +1,8 @@
 """Named protocols of the papers' scripts.
 
-Not imitated, because it is a fault or needs what a table does not charge: run seeds drawn from the previous run's stream
-(both); of nb201-paper also host seconds added to simulated ones, REINFORCE's answer taken from an evaluation beyond the
-budget, and BOHB at 200 epochs only (give --schedule 200 --min-epochs 200).
+Not imitated, as faults or as what a table does not charge: run seeds drawn from the previous run's stream (both); of
+nb201-paper also host seconds added to simulated ones, REINFORCE's answer taken from an evaluation beyond the budget,
+and BOHB at 200 epochs only (give --schedule 200 --min-epochs 200).
 """
 
 from __future__ import annotations

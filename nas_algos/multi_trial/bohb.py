@@ -59,8 +59,8 @@ class KDE:
         d, n = data.shape
         flat = (data + options * np.arange(d)[:, None]).ravel()
         counts = np.bincount(flat, minlength=d * options).reshape(d, options).astype(np.float64)
-        codes = np.arange(options)
-        variance = counts @ codes**2 / n - (counts @ codes / n) ** 2
+        codes = np.arange(float(options))
+        variance = counts @ (codes * codes) / n - (counts @ codes / n) ** 2
         h = np.maximum(1.06 * np.sqrt(np.maximum(variance, 0.0)) * n ** (-1.0 / (4 + d)), min_bandwidth)
         others = (counts > 0).sum(axis=1) - 1  # L - 1
         return cls(data, h, np.divide(h, others, out=np.full(d, np.inf), where=others > 0))
@@ -102,10 +102,10 @@ class BOHB(Hyperband):
     def _candidates(self, good: KDE) -> NDArray[np.int64]:
         """(d, num_samples): each keeps a good result's choice with probability 1 - h, else draws any choice."""
         d, options = self.space.shape
-        shape = (d, self.config.num_samples)
-        rows = good.data.take((self.rng.random(shape[1]) * good.data.shape[1]).astype(np.int64), axis=1)
-        keep = self.rng.random(shape) < 1 - good.bandwidth[:, None]
-        return np.where(keep, rows, (self.rng.random(shape) * options).astype(np.int64))
+        uniform = self.rng.random((2 * d + 1, self.config.num_samples))
+        rows = good.data.take((uniform[0] * good.data.shape[1]).astype(np.int64), axis=1)
+        keep = uniform[1 : d + 1] < 1 - good.bandwidth[:, None]
+        return np.where(keep, rows, (uniform[d + 1 :] * options).astype(np.int64))
 
     def learn(self, trial: Trial, outcome: Outcome) -> None:
         super().learn(trial, outcome)

@@ -11,8 +11,11 @@ from numpy.typing import NDArray
 
 from benchmarks.convert import Source, open_source
 from benchmarks.errors import InputError
+from benchmarks.ranges import OutOfRange
 from benchmarks.spaces import space_named
-from benchmarks.table import UNITS, BenchmarkTable, checksum_path, sha256
+from benchmarks.table import BenchmarkTable, checksum_path, sha256
+
+BLOCK = 512  # rows of a table checked together, so that memory stays small
 
 
 @dataclass(frozen=True)
@@ -21,17 +24,6 @@ class Finding:
 
     ok: bool
     text: str
-
-
-RANGES: dict[str, tuple[float, float]] = {
-    "accuracy": (0.0, 100.0),
-    "top5_accuracy": (0.0, 100.0),
-    "loss": (0.0, np.inf),
-    "seconds": (0.0, np.inf),
-    "params": (0.0, np.inf),
-    "flops": (0.0, np.inf),
-    "latency": (0.0, np.inf),
-}
 
 
 def verify_table(table: BenchmarkTable) -> Iterator[Finding]:
@@ -44,17 +36,20 @@ def verify_table(table: BenchmarkTable) -> Iterator[Finding]:
         yield Finding(True, f"no checksum file {checksum.name}: the bytes could not be checked")
     yield _coverage(table.info.space, table.architectures)
     for name, column in table.columns.items():
-        low, high = RANGES[column.quantity]
-        missing, outside = _count_defects(table.values(name), low, high)
-        if outside:
-            yield Finding(False, f"{name}: {outside} values outside {low:g}..{high:g} {UNITS[column.quantity]}")
+        wrong, missing = OutOfRange(column), 0
+        for start in range(0, len(table), BLOCK):
+            block = table.values(name)[start : start + BLOCK]
+            wrong.add(table.architectures[start : start + BLOCK], block)
+            missing += int(np.count_nonzero(np.isnan(block)))
+        if wrong.count:
+            yield Finding(False, str(wrong))
         if missing:
             total = len(table) * int(np.prod(column.shape))
             yield Finding(True, f"{name}: {missing} of {total} values not measured")
 
 
 def verify_release(path: Path, scratch: Path) -> Iterator[Finding]:
-    """Check an official file or directory as an import would: the md5 tail in its name, its order, every record.
+    """Check an official file or directory as an import would: its md5 tail, its order, every record and number.
 
     Args:
         scratch: directory for intermediate files.
@@ -67,16 +62,21 @@ def verify_release(path: Path, scratch: Path) -> Iterator[Finding]:
         return
     yield Finding(True, f"{info.provenance['format']}, SHA-256 {info.provenance['sha256']}")
     yield _coverage(info.space, source.architectures)
+    ranges = [OutOfRange(column) for column in source.columns]
     for block in source.blocks():
-        yield from _unreadable(source, block)
+        yield from _read(source, block, ranges)
+    yield from (Finding(False, str(wrong)) for wrong in ranges if wrong.count)
 
 
-def _unreadable(source: Source, rows: range) -> Iterator[Finding]:
-    """One finding per row that cannot be read; reading goes on behind it."""
+def _read(source: Source, rows: range, ranges: list[OutOfRange]) -> Iterator[Finding]:
+    """Check the ranges of a block; one finding per row that cannot be read, reading goes on behind it."""
     start = rows.start
     while start < rows.stop:
         try:
-            for row, _ in source.read(range(start, rows.stop)):
+            for row, values in source.read(range(start, rows.stop)):
+                for wrong in ranges:
+                    block = values[wrong.column.name]
+                    wrong.add(source.architectures[row : row + len(block)], block)
                 start = row + 1
             return
         except InputError as error:
@@ -93,13 +93,3 @@ def _coverage(space: str, indices: NDArray[np.int32]) -> Finding:
     )
     where = "" if ordered else "; official indices are not ascending or out of range"
     return Finding(ordered, f"{len(indices)} of {size} architectures of {space}{first}{where}")
-
-
-def _count_defects(values: NDArray[np.float64], low: float, high: float, rows: int = 512) -> tuple[int, int]:
-    """(missing, out of bounds) values, counted in blocks of rows so that memory stays small."""
-    missing = outside = 0
-    for start in range(0, len(values), rows):
-        block = values[start : start + rows]
-        missing += int(np.count_nonzero(np.isnan(block)))
-        outside += int(np.count_nonzero((block < low) | (block > high)))
-    return missing, outside

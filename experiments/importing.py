@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from multiprocessing import get_context, parent_process
 from pathlib import Path
 
-from benchmarks.convert import Source, open_source
+from benchmarks.convert import Source, open_source, read_checked
 from benchmarks.errors import InputError
 from benchmarks.table import BenchmarkTable, RowWriter, TableError, TableInfo, preallocate, publish
 from experiments.versions import version
@@ -57,16 +57,24 @@ class _Partial:
 
 
 def import_benchmark(
-    path: Path, home: Path, *, name: str | None = None, workers: int | None = None, progress: Progress
+    path: Path,
+    home: Path,
+    *,
+    name: str | None = None,
+    workers: int | None = None,
+    force: bool = False,
+    progress: Progress,
 ) -> Path:
     """Convert the benchmark at `path` to a table in the directory `home`; return the table's path.
 
     The table appears under its name only when it is complete. Interrupted or killed, the same call goes on where it
-    stopped. Bad data removes what was begun. Other imports into `home` wait until this one is done.
+    stopped; only a monolithic pickle is read from its start again. Bad data removes what was begun. Other imports into
+    `home` wait until this one is done.
 
     Args:
         name: of the table; by default the name of the official release, or the CSV's.
         workers: processes that read and convert; by default one per core.
+        force: replace a table of the same name that was imported from another source.
 
     Raises:
         FileNotFoundError, InputError: nothing was imported; the message says why.
@@ -83,9 +91,16 @@ def import_benchmark(
         )
         table = home / f"{info.name}.arrow"
         partial = _Partial(table)
-        if _info_of(table) == info:
+        there = _info_of(table)
+        if there == info:
             partial.remove()
             return table
+        if there and there.provenance.get("sha256") != info.provenance["sha256"] and not force:
+            raise InputError(
+                f"{table} was imported from another source, {there.provenance.get('source')}, or an earlier version of "
+                f"this one; import {path} under another name with nas-bench import --name OTHER, or replace the table "
+                "with nas-bench import --force"
+            )
         try:
             _convert(source, partial, info, workers or os.cpu_count() or 1, progress)
         except InputError:
@@ -191,6 +206,6 @@ def _convert_in_worker(block: range) -> range:
 
 
 def _convert_block(source: Source, writer: RowWriter, block: range) -> range:
-    for row, values in source.read(block):
+    for row, values in read_checked(source, block):
         writer.write(row, values)
     return block

@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
-from benchmarks.convert.base import Source, SourceError, Values
+from benchmarks.convert.base import Source, SourceError, Values, read_checked
 from benchmarks.convert.csv import NamedColumnsCsv
 from benchmarks.convert.nats import NatsFiles, Progress, open_monolith
 
-__all__ = ["Source", "SourceError", "Values", "open_source"]
+__all__ = ["Source", "SourceError", "Values", "open_source", "read_checked"]
 
 FORMATS = (
     "a NATS-Bench '-simple' directory, its .tar, the monolithic NATS-Bench .pickle.pbz2, "

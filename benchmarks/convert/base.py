@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.errors import InputError
+from benchmarks.ranges import OutOfRange
 from benchmarks.table import Column, TableInfo, sha256
 
 Values = dict[str, NDArray[np.float64]]
@@ -39,6 +40,21 @@ class Source(Protocol):
 
     def read(self, rows: range) -> Iterator[tuple[int, Values]]:
         """Yield (first row, values) for consecutive rows of a block; SourceError or a pickle error on bad data."""
+
+
+def read_checked(source: Source, rows: range) -> Iterator[tuple[int, Values]]:
+    """`source.read(rows)`; SourceError where a number is out of its range."""
+    columns, architectures = source.columns, source.architectures
+    for row, values in source.read(rows):
+        for column in columns:
+            wrong, block = OutOfRange(column), values[column.name]
+            wrong.add(architectures[row : row + len(block)], block)
+            if wrong.count:
+                raise SourceError(
+                    f"{source.info.provenance['source']}: {wrong}: correct the file, or fetch it again; "
+                    "nas-bench verify lists every such column"
+                )
+        yield row, values
 
 
 def files_digest(paths: Iterable[Path]) -> str:

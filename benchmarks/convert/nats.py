@@ -34,6 +34,7 @@ BLOCK = 32  # architectures read together: about 3 MB of numbers
 CITATION = "Dong, Liu, Musial, Gabrys: NATS-Bench, TPAMI 2021, arXiv:2009.00437"
 _MEMBER = re.compile(r"(?:^|/)(\d{1,6})\.pickle\.pbz2$")
 _MONOLITH = re.compile(r"NATS-[ts]ss-v\d_\d-([0-9a-f]{5})\.pickle\.pbz2$")
+_END_MARKER = bytes(2 * tarfile.BLOCKSIZE)
 Progress = Callable[[int, int], None]
 """Told (done, total) while something is read; the unit is the caller's to know."""
 
@@ -74,6 +75,8 @@ class NatsFiles:
                         members.append(Member(int(match[1]), path, item.offset_data, item.size))
                     elif item.name.endswith("meta.pickle.pbz2") and (stream := archive.extractfile(item)):
                         meta = stream.read()
+                end = archive.offset  # of the last member's padded data
+            _check_end_marker(path, end)
         except (tarfile.TarError, EOFError, OSError) as error:
             raise SourceError(
                 f"{path}: not a readable tar ({error}): it is truncated or damaged, fetch it again"
@@ -101,6 +104,17 @@ class NatsFiles:
         for row in rows:
             member = self.members[row]
             yield row, reader.row(_load_member(member), member.architecture, _member_name(member))
+
+
+def _check_end_marker(path: Path, end: int) -> None:
+    """A tar ends with two blocks of zeros; without them it may have been cut between two members."""
+    with path.open("rb") as stream:
+        stream.seek(end)
+        if stream.read(len(_END_MARKER)) != _END_MARKER:
+            raise SourceError(
+                f"{path}: no end-of-archive marker after its last member, at byte {end:,} of {path.stat().st_size:,}: "
+                "it is truncated or damaged, fetch it again"
+            )
 
 
 def _member_name(member: Member) -> str:
@@ -200,6 +214,7 @@ class NatsMonolith:
 def open_monolith(path: Path, scratch: Path, progress: Progress) -> NatsMonolith:
     """Take a monolithic file apart: its rows go to a spool file in `scratch`, told to `progress` in bytes read.
 
+    The spool does not outlive the process: an import that is interrupted reads the file from the start again.
     Memory: the unpickler must remember every string and container it has met, but not the numbers; see the README.
     """
     digest, size = sha256(path), path.stat().st_size

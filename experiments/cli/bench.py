@@ -29,6 +29,7 @@ def _parser() -> argparse.ArgumentParser:
     convert.add_argument("path", type=Path, metavar="PATH", help=formats)
     convert.add_argument("--name", help="of the table (default: that of the official release or file)")
     convert.add_argument("--workers", type=int, metavar="N", help="processes (default: one per core)")
+    convert.add_argument("--force", action="store_true", help="replace a table of the same name from another source")
     commands.add_parser("list", help="the installed tables", **style)
     for name, text in (("info", "what a table holds"), ("verify", "check a table or an official file")):
         command = commands.add_parser(name, help=text, **style)
@@ -37,13 +38,21 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _import(given: argparse.Namespace) -> int:
+    from benchmarks.spaces import space_named
+    from benchmarks.table import BenchmarkTable
     from experiments.console import progress_bar
     from experiments.importing import import_benchmark
-    from experiments.tables import home
+    from experiments.tables import home, installed
 
+    before = {path: path.stat().st_ino for path in installed()}
     with progress_bar() as progress:
-        path = import_benchmark(given.path, home(), name=given.name, workers=given.workers, progress=progress)
-    print(f"imported {given.path} as the table {path.stem} ({path})")
+        path = import_benchmark(
+            given.path, home(), name=given.name, workers=given.workers, force=given.force, progress=progress
+        )
+    table = BenchmarkTable.open(path)
+    done = "already imported" if before.get(path) == path.stat().st_ino else "imported"
+    complete = f"{len(table):,} of {len(space_named(table.info.space)):,} architectures"
+    print(f"{done} {given.path} as the table {path.stem}: {complete} ({path})")
     return 0
 
 

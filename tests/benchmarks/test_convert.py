@@ -6,6 +6,7 @@ import bz2
 import hashlib
 import math
 import pickle
+import re
 import tarfile
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
@@ -16,7 +17,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from benchmarks.convert import Source, SourceError, open_source
+from benchmarks.convert import Source, SourceError, open_source, read_checked
 from benchmarks.convert.nats import NatsFiles
 from benchmarks.convert.nats_records import RecordReader, nats_columns
 from benchmarks.errors import InputError
@@ -491,6 +492,26 @@ def test_a_truncated_tar_is_refused_or_holds_fewer_architectures(keep: int, tmp_
         read_all(path)
 
 
+def test_a_tar_cut_between_two_members_is_refused(tmp_path: Path) -> None:
+    results = {index: made_results("sss", index) for index in (3, 4, 5)}
+    folder, path = write_release(tmp_path / "release", results), tmp_path / "release.tar"
+    with tarfile.open(path, "w") as archive:
+        archive.add(folder, "release")
+    with tarfile.open(path) as archive:
+        *_, last = members = archive.getmembers()
+    end = last.offset_data + -(-last.size // tarfile.BLOCKSIZE) * tarfile.BLOCKSIZE
+    whole = path.read_bytes()
+    for cut in (*(member.offset for member in members[1:]), end, end + 512, end + 1023):
+        path.write_bytes(whole[:cut])
+        with pytest.raises(SourceError, match=r"truncated or damaged, fetch it again|holds no file like"):
+            opened(path)
+    path.write_bytes(whole[: end + 1024])
+    assert len(opened(path).architectures) == 3
+    path.write_bytes(whole[: members[-1].offset] + b"garbage!" * 128)
+    with pytest.raises(SourceError, match="no end-of-archive marker after its last member"):
+        opened(path)
+
+
 def test_links_and_devices_in_a_tar_are_not_followed(tmp_path: Path) -> None:
     target = write_pickle(tmp_path / "000003.pickle.pbz2", made_results("sss", 3))
     path = tmp_path / "release.tar"
@@ -539,6 +560,44 @@ def test_verifying_a_release_finds_every_bad_record(tmp_path: Path) -> None:
     assert [f"{index:06d}" in finding.text for index, finding in zip((1, 3, 4), findings[2:], strict=True)] == [
         True
     ] * 3
+
+
+IMPOSSIBLE = [
+    ("train_acc1es", {3: 100.5}, "cifar10/12/train/accuracy: 1 values outside 0..100 percent"),
+    ("eval_acc1es", {"ori-test@2": -0.1, "ori-test@4": 101}, "cifar10/12/test/accuracy: 2 values outside 0..100"),
+    ("eval_losses", {"ori-test@2": -0.1}, "cifar10/12/test/loss: 1 values outside 0..inf nats"),
+    ("train_times", dict.fromkeys(range(12), 0.0), "cifar10/12/train/seconds: 1 values outside >0..inf seconds"),
+    ("train_times", dict.fromkeys(range(12), -3.0), "cifar10/12/train/seconds: 1 values outside >0..inf seconds"),
+    ("flop", -1.0, "cifar10/12/network/flops: 1 values outside 0..inf million multiply-accumulates"),
+    ("params", -1.0, "cifar10/12/network/params: 1 values outside 0..inf million parameters"),
+    ("latency", [-1.0], "cifar10/12/network/latency: 1 values outside 0..inf seconds per batch"),
+]
+
+
+@pytest.mark.parametrize(("key", "change", "message"), IMPOSSIBLE)
+def test_impossible_numbers_are_refused_by_imports_and_found_by_verify(
+    key: str, change: Any, message: str, tmp_path: Path
+) -> None:
+    results = {index: made_results("tss", index) for index in (3, 40, 41)}
+    for index in (40, 41):
+        training = results[index]["12"]["all_results"]["cifar10", 111]
+        training[key] = {**training[key], **change} if isinstance(change, dict) else change
+    folder = write_release(tmp_path / "release", results)
+    source = opened(folder)
+    with pytest.raises(SourceError, match=f"release: {message}.*, first in architecture 40: correct the file"):
+        list(read_checked(source, range(3)))
+    (defect,) = (finding.text for finding in verify_release(folder, tmp_path) if not finding.ok)
+    name, count, text = re.split(r" (\d) ", message, maxsplit=1)
+    assert defect.startswith(f"{name} {2 * int(count)} {text}")
+    assert defect.endswith("first in architecture 40")
+
+
+@pytest.mark.parametrize(("line", "column"), [("-1,2,3", "valid/accuracy"), ("1,0,3", "train/seconds")])
+def test_impossible_numbers_of_a_csv_are_refused_and_counted_once(line: str, column: str, tmp_path: Path) -> None:
+    path = write_csv(tmp_path / "t.csv", HEADER, "8:8:8:8:24,3,24,5", f"8:8:8:8:16,{line}", f"8:8:8:8:32,{line}")
+    with pytest.raises(SourceError, match=rf"t\.csv: cifar10/12/{column}: 2 values .*, first in architecture 1: "):
+        list(read_checked(opened(path), range(3)))
+    assert [finding.ok for finding in verify_release(path, tmp_path)] == [True, True, False]
 
 
 def test_verifying_an_unreadable_file_gives_one_defect(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ import pyarrow as pa
 import pytest
 from numpy.typing import NDArray
 
+from benchmarks.ranges import RANGES, OutOfRange
 from benchmarks.spaces import SPACES
 from benchmarks.table import (
     FORMAT,
@@ -30,7 +31,7 @@ from benchmarks.table import (
     publish,
     sha256,
 )
-from benchmarks.verify import RANGES, Finding, verify_table
+from benchmarks.verify import Finding, verify_table
 
 CURVE = Column("cifar10", "12", "valid", "accuracy", ("777", "888"), tuple(range(1, 13)))
 TIMES = Column("cifar10", "12", "train", "seconds", ("777", "888"))
@@ -349,12 +350,27 @@ def test_missing_measurements_and_architectures_are_counted(tmp_path: Path) -> N
 @pytest.mark.parametrize(("value", "low", "high"), [(100.01, 0, 100), (-0.5, 0, 100), (np.inf, 0, 100)])
 def test_a_value_out_of_range_is_found(value: float, low: int, high: int, tmp_path: Path) -> None:
     path = tmp_path / "t.arrow"
-    preallocate(path, INFO, COLUMNS, ROWS)
+    preallocate(path, INFO, [CURVE, PARAMS], ROWS)
     with RowWriter(path) as writer:
-        values = values_of(0)
+        values = {column.name: np.zeros((1, *column.shape)) for column in (CURVE, PARAMS)}
         values[CURVE.name][0, 0, 5] = value
         writer.write(2, values)
-    assert defects(path) == [f"{CURVE.name}: 1 values outside {low}..{high} percent"]
+    text = f"{CURVE.name}: 1 values outside {low}..{high} percent, first in architecture {ROWS[2]}"
+    assert defects(path) == [text]
+
+
+def test_training_that_costs_nothing_is_out_of_range_evaluation_is_not() -> None:
+    values = np.array([[[np.nan, 1.0]], [[0.0, 2.0]], [[0.0, -1.0]]])
+    texts = []
+    for split in ("train", "valid"):
+        wrong = OutOfRange(Column("cifar10", "12", split, "seconds", ("mean",), (1, 2)))
+        wrong.add(np.array([3, 5, 8], np.int32), values)
+        wrong.add(np.array([9], np.int32), values[1:2])
+        texts.append(str(wrong))
+    assert texts == [
+        "cifar10/12/train/seconds: 4 values outside >0..inf seconds, first in architecture 5",
+        "cifar10/12/valid/seconds: 1 values outside 0..inf seconds, first in architecture 8",
+    ]
 
 
 def test_every_quantity_has_a_range() -> None:

@@ -38,11 +38,20 @@ def imported(home: Path, capsys: pytest.CaptureFixture[str]) -> Path:
 
 
 def test_import_says_where_the_table_is(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    for _ in range(2):  # the second time there is nothing to do
+    for done in ("imported", "already imported"):
         assert main(["import", "sizes.csv"]) == 0
         output, errors = capsys.readouterr()
-        assert output == f"imported sizes.csv as the table sizes ({home / 'sizes.arrow'})\n"
+        assert output == f"{done} sizes.csv as the table sizes: 2 of 32,768 architectures ({home / 'sizes.arrow'})\n"
         assert errors == ""
+
+
+@pytest.mark.usefixtures("imported")
+def test_import_of_another_source_of_the_same_name_takes_force(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("sizes.csv").write_text(CSV + "8:8:8:8:24,50,120,60\n")
+    assert main(["import", "sizes.csv"]) == 2
+    assert "--name OTHER" in capsys.readouterr().err
+    assert main(["import", "sizes.csv", "--force"]) == 0
+    assert capsys.readouterr().out.startswith("imported sizes.csv as the table sizes: 3 of 32,768 architectures (")
 
 
 def test_import_takes_a_name_and_a_number_of_processes(home: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -181,11 +181,16 @@ def test_a_second_import_does_nothing(release: Path, home: Path) -> None:
     assert (first.stat().st_ino, first.stat().st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
 
 
-def test_a_changed_source_replaces_the_table(release: Path, home: Path) -> None:
+def test_another_source_replaces_a_table_only_by_force(release: Path, home: Path) -> None:
     path = import_benchmark(release, home, workers=1, progress=quiet)
     before = BenchmarkTable.open(path)
     write_pickle(release / "000070.pickle.pbz2", made_results(70))
-    assert import_benchmark(release, home, workers=1, progress=quiet) == path
+    with pytest.raises(InputError, match=r"imported from another source, made-simple, .*--name OTHER.*--force"):
+        import_benchmark(release, home, workers=1, progress=quiet)
+    assert BenchmarkTable.open(path).info == before.info
+    assert files(home) == ["made.arrow", "made.arrow.sha256"]
+    assert len(BenchmarkTable.open(import_benchmark(release, home, name="other", workers=1, progress=quiet))) == 71
+    assert import_benchmark(release, home, workers=1, force=True, progress=quiet) == path
     assert len(BenchmarkTable.open(path)) == 71
     assert len(before) == 70
     assert before.values("cifar10/01/train/seconds")[69].item() == 73  # what was open stays readable
@@ -198,6 +203,24 @@ def test_a_damaged_table_is_replaced(release: Path, home: Path) -> None:
     path.write_bytes(whole[:1000])
     import_benchmark(release, home, workers=1, progress=quiet)
     assert path.read_bytes() == whole
+
+
+def test_a_table_of_an_older_version_is_replaced(release: Path, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as older:
+        older.setattr("experiments.importing.version", lambda: "0.0.1")
+        path = import_benchmark(release, home, workers=1, progress=quiet)
+    assert BenchmarkTable.open(path).info.provenance["imported_by"] == "nas-algos 0.0.1"
+    import_benchmark(release, home, workers=1, progress=quiet)
+    assert BenchmarkTable.open(path).info.provenance["imported_by"] != "nas-algos 0.0.1"
+
+
+def test_an_impossible_number_leaves_nothing(release: Path, home: Path) -> None:
+    results = made_results(65)
+    results["01"]["all_results"]["cifar10", 777]["train_times"][0] = 0.0
+    write_pickle(release / "000065.pickle.pbz2", results)
+    with pytest.raises(InputError, match=r"cifar10/01/train/seconds: 1 values .* first in architecture 65"):
+        import_benchmark(release, home, workers=2, progress=quiet)
+    assert files(home) == []
 
 
 def test_a_table_can_be_given_a_name(release: Path, home: Path) -> None:
@@ -333,7 +356,7 @@ def test_bad_data_leaves_the_table_that_was_there(release: Path, home: Path) -> 
     path = import_benchmark(release, home, workers=1, progress=quiet)
     before = path.read_bytes()
     with pytest.raises(DamagedFileError):
-        import_benchmark(truncated(release), home, workers=1, progress=quiet)
+        import_benchmark(truncated(release), home, workers=1, force=True, progress=quiet)
     assert path.read_bytes() == before
     assert files(home) == ["made.arrow", "made.arrow.sha256"]
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import resource
 import subprocess
 import sys
 from pathlib import Path
@@ -63,6 +62,26 @@ def test_one_run_end_to_end_within_one_and_a_half_seconds(
     assert seconds(benchmark) <= 1.5
 
 
+READ_COLUMN = """
+table = BenchmarkTable.open(sys.argv[1])
+np.nanmean(table.values("cifar10-valid/12/valid/accuracy"))
+"""
+COPY_COLUMNS = """
+table = BenchmarkTable.open(sys.argv[1])
+kept = [table.values(name).copy() for name in list(table.columns)[:20]]
+"""
+
+
+def peak_megabytes(code: str, *arguments: str) -> float:
+    """The largest memory of a fresh process that imports what a table needs and runs `code`."""
+    before = "import sys, numpy as np; from benchmarks.table import BenchmarkTable"
+    before += "; import pyarrow; pyarrow.array([1.0]).to_numpy()"  # which imports pandas where it is installed
+    after = "print(*(line for line in open('/proc/self/status') if line.startswith('VmHWM')))"
+    command = [sys.executable, "-c", "\n".join((before, code, after)), *arguments]
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    return int(done.stdout.split()[1]) / 1024  # unlike ru_maxrss, without what ran before exec
+
+
 def test_opening_a_whole_official_table_within_20_ms_and_30_mb(benchmark: Benchmark, tmp_path: Path) -> None:
     path = tmp_path / "NATS-tss.arrow"
     preallocate(
@@ -71,10 +90,8 @@ def test_opening_a_whole_official_table_within_20_ms_and_30_mb(benchmark: Benchm
     assert path.stat().st_size > 1e9, "a table as large as the real one"
     benchmark(BenchmarkTable.open, path)
     assert seconds(benchmark) <= 0.020
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    table = BenchmarkTable.open(path)
-    table.values("cifar10-valid/12/valid/accuracy")
-    assert (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024 <= 30
+    assert peak_megabytes(READ_COLUMN, str(path)) - peak_megabytes("") <= 30
+    assert peak_megabytes(COPY_COLUMNS, str(path)) - peak_megabytes("") > 30, "the measure sees what is read"
 
 
 def test_scalar_query_within_4_microseconds(benchmark: Benchmark, samples: BenchmarkTable) -> None:

@@ -16,7 +16,7 @@ from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Self, TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -35,6 +35,9 @@ UNITS = {
     "flops": "million multiply-accumulates",
     "latency": "seconds per batch",
 }
+
+
+Number = TypeVar("Number", bound=np.generic)
 
 
 class TableError(InputError):
@@ -155,22 +158,26 @@ class BenchmarkTable:
     @cached_property
     def architectures(self) -> NDArray[np.int32]:
         """(architectures,) official indices, ascending."""
-        values: NDArray[np.int32] = self._batch.column(0).to_numpy()
-        return values
+        return _view(self._batch.column(0), np.int32)
 
     def values(self, name: str) -> NDArray[np.float64]:
         """(architectures, seeds, epochs) of the column called `name`, in the unit UNITS gives; TableError if absent."""
         if name not in self.columns:
             raise TableError(f"{self.info.name} has no column {name!r}; it has {', '.join(self.columns)}")
-        flat = self._batch.column(name).values.values.to_numpy(zero_copy_only=True)
-        shaped: NDArray[np.float64] = flat.reshape(len(self), *self.columns[name].shape)
-        return shaped
+        flat = _view(self._batch.column(name).values.values, np.float64)
+        return flat.reshape(len(self), *self.columns[name].shape)
 
     def task(self, name: str) -> Task:
         """The task (a user's data set) called `name`; TableError lists those there are."""
         if name not in self.info.tasks:
             raise TableError(f"{self.info.name} has no data set {name!r}; it has {', '.join(self.info.tasks)}")
         return self.info.tasks[name]
+
+
+def _view(array: pa.Array, kind: type[Number]) -> NDArray[Number]:
+    """The numbers of an Arrow array where they lie; unlike `to_numpy`, which imports pandas on the way."""
+    size = np.dtype(kind).itemsize
+    return np.frombuffer(array.buffers()[1], kind, len(array), array.offset * size)
 
 
 def _check_layout(batch: pa.RecordBatch, columns: Sequence[Column]) -> None:

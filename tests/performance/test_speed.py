@@ -75,7 +75,6 @@ kept = [table.values(name).copy() for name in list(table.columns)[:20]]
 def peak_megabytes(code: str, *arguments: str) -> float:
     """The largest memory of a fresh process that imports what a table needs and runs `code`."""
     before = "import sys, numpy as np; from benchmarks.table import BenchmarkTable"
-    before += "; import pyarrow; pyarrow.array([1.0]).to_numpy()"  # which imports pandas where it is installed
     after = "print(*(line for line in open('/proc/self/status') if line.startswith('VmHWM')))"
     command = [sys.executable, "-c", "\n".join((before, code, after)), *arguments]
     done = subprocess.run(command, check=True, capture_output=True, text=True)

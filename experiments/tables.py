@@ -104,7 +104,7 @@ def _table_of(space: str, progress: Callable[[str, int, int], None]) -> Benchmar
             return BenchmarkTable.open(import_benchmark(path, home(), progress=progress))
     places = "\n".join(f"  {path}" for path in [home() / "*.arrow", *official_files(space)])
     raise MissingTableError(
-        f"no table of the space {space}. Looked for:\n{places}\n"
+        f"no table of the space {space}. Looked for (in $NAS_BENCH_HOME and $TORCH_HOME):\n{places}\n"
         f"Get {OFFICIAL[space]}-simple.tar from the NATS-Bench authors (https://github.com/D-X-Y/NATS-Bench), then:\n"
         f"  nas-bench import PATH/{OFFICIAL[space]}-simple.tar"
     )

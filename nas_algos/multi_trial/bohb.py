@@ -6,8 +6,8 @@ bohb.py`, kernel density estimate of statsmodels) for categorical decisions, and
 defaults are those of the NATS-Bench scripts. It runs in process: no name server, no workers of its own.
 
 The model is only as good as hpbandster's: choice codes are unordered, yet their standard deviation sets the bandwidth,
-which has no upper bound; above 1 a good result's choice is never kept. On these spaces BOHB searches little better than
-Hyperband, as NATS-Bench reports too.
+which has no upper bound; above 1 a good result's choice is never kept. On these spaces BOHB ends close to random
+search, as in NATS-Bench (table 4: 93.01 against 93.03 percent on the size space, CIFAR-10).
 
 Departures from hpbandster: the sort into good and bad is stable (ties: first told), and a failed evaluation is not
 modelled (hpbandster gives it infinite loss).

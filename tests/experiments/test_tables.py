@@ -185,7 +185,7 @@ def test_a_missing_table_lists_every_place_and_the_command(tmp_path: Path) -> No
     lines = str(caught.value).splitlines()
     torch = tmp_path / "torch_home" / "NATS-tss-v1_0-3ffb9"
     assert lines[:5] == [
-        "no table of the space tss. Looked for:",
+        "no table of the space tss. Looked for (in $NAS_BENCH_HOME and $TORCH_HOME):",
         f"  {tmp_path / 'nas_bench_home'}/*.arrow",
         f"  {torch}-simple",
         f"  {torch}-simple.tar",

@@ -437,3 +437,10 @@ def test_the_global_random_state_is_never_touched(tss_table: BenchmarkTable) -> 
 @pytest.mark.parametrize(("score", "failed"), [(NAN, True), (0.0, False), (99.0, False)])
 def test_an_evaluation_without_a_score_has_failed(score: float, failed: bool) -> None:
     assert Outcome(score, 1.0).failed is failed
+
+
+@pytest.mark.parametrize("outside", [-1, 15625])
+def test_an_index_outside_the_space_is_refused_by_the_vectorised_query(tss_table: BenchmarkTable, outside: int) -> None:
+    oracle = Oracle(tss_table, "made-up", seed_policy="mean")
+    with pytest.raises(InputError, match=rf"official indices of tss are 0\.\.15624, got \[ *0 +{outside}\]"):
+        oracle.query_many(np.array([0, outside]), oracle.search_fidelity)

@@ -17,6 +17,7 @@ RANGES: dict[str, tuple[float, float]] = {
     "params": (0.0, np.inf),
     "flops": (0.0, np.inf),
     "latency": (0.0, np.inf),
+    "trained_as": (0.0, np.inf),
 }
 """Quantity -> (least, greatest) value. Training takes more than 0 seconds: at no cost a search would never end."""
 

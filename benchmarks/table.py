@@ -34,6 +34,7 @@ UNITS = {
     "params": "million parameters",
     "flops": "million multiply-accumulates",
     "latency": "seconds per batch",
+    "trained_as": "official index",  # of the isomorphic architecture whose training this row repeats
 }
 
 

@@ -6,19 +6,16 @@ import fcntl
 import json
 import os
 import shutil
-import signal
-import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from multiprocessing import get_context, parent_process
 from pathlib import Path
 
 from benchmarks.convert import Source, open_source, read_checked
 from benchmarks.errors import InputError
 from benchmarks.table import BenchmarkTable, RowWriter, TableError, TableInfo, preallocate, publish
+from experiments.processes import in_processes
 from experiments.versions import version
 
 Progress = Callable[[str, int, int], None]
@@ -160,27 +157,8 @@ def _converted(source: Source, table: Path, blocks: list[range], workers: int) -
         with RowWriter(table) as writer:
             for block in blocks:
                 yield _convert_block(source, writer, block)
-        return
-    context = get_context("spawn")
-    waiting, running = list(reversed(blocks)), set[Future[range]]()
-    pool = ProcessPoolExecutor(min(workers, len(blocks)), context, _open_worker, (source, table))
-    try:
-        while waiting or running:
-            while waiting and len(running) < 2 * workers:
-                running.add(_submit(pool, waiting.pop()))
-            ready, running = wait(running, return_when=FIRST_COMPLETED)
-            yield from (future.result() for future in ready)
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)
-
-
-def _submit(pool: ProcessPoolExecutor, block: range) -> Future[range]:
-    """Hand out a block. A worker process that this starts never sees Ctrl-C, which is its parent's to handle."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # the mask is inherited
-    try:
-        return pool.submit(_convert_in_worker, block)
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+    else:
+        yield from in_processes(_convert_in_worker, blocks, workers, _open_worker, source, table)
 
 
 _source: Source
@@ -188,17 +166,9 @@ _writer: RowWriter
 
 
 def _open_worker(source: Source, table: Path) -> None:
-    """What one worker process holds for its whole life, which ends with its parent's."""
+    """What one worker process holds for its whole life."""
     global _source, _writer
     _source, _writer = source, RowWriter(table)
-    threading.Thread(target=_exit_with_parent, daemon=True).start()
-
-
-def _exit_with_parent() -> None:
-    parent = parent_process()
-    assert parent is not None
-    parent.join()
-    os._exit(1)
 
 
 def _convert_in_worker(block: range) -> range:

@@ -1,12 +1,15 @@
-"""Studies on Ray: one task per job. Nothing else of the multi-trial path imports Ray."""
+"""Studies on Ray: one task per job, or per training. Nothing else of the multi-trial path imports Ray."""
 
 from __future__ import annotations
 
 import logging
+import math
 import os
 import socket
-from collections.abc import Iterator, Sequence
-from typing import Any
+import time
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any, Generic, TypeVar
 
 import pyarrow as pa
 import ray
@@ -15,6 +18,11 @@ from benchmarks.errors import InputError
 from experiments.study import Job, Study, execute
 
 Batch = tuple[Job, pa.Table, pa.Table]
+Key = TypeVar("Key", bound=Hashable)
+Result = TypeVar("Result")
+
+MOMENT = 0.1
+"""Seconds between two looks at what is under way."""
 
 
 def run_jobs(study: Study, jobs: Sequence[Job], workers: int, address: str | None = None) -> Iterator[Batch]:
@@ -25,8 +33,7 @@ def run_jobs(study: Study, jobs: Sequence[Job], workers: int, address: str | Non
         address: of a running cluster ('auto', 'HOST:PORT', 'ray://HOST:PORT'); None starts Ray on this machine. Every
             node opens the table by its path, which must be the same on all of them.
     """
-    _connect(workers, address)
-    try:
+    with connected(workers, address):
         task = ray.remote(num_cpus=1, max_retries=3)(execute)
         shared = ray.put(study)
         waiting = list(reversed(jobs))
@@ -37,15 +44,86 @@ def run_jobs(study: Study, jobs: Sequence[Job], workers: int, address: str | Non
                 running[task.remote(shared, job)] = job
             (done,), _ = ray.wait(list(running), num_returns=1)
             yield running.pop(done), *ray.get(done)
+
+
+class RayTasks(Generic[Key, Result]):
+    """Calls of one function, whose processes report now and then how many seconds they have spent on it.
+
+    Args:
+        function: called as function(*shared, key, beat); `beat` takes the seconds.
+        gpus: of each call.
+    """
+
+    def __init__(self, function: Callable[..., Result], shared: tuple[Any, ...], gpus: float) -> None:
+        self._task = ray.remote(num_cpus=1, num_gpus=gpus, max_retries=3)(_call)
+        self._function = function
+        self._shared = [ray.put(value) for value in shared]
+        self._board = ray.remote(num_cpus=0, max_restarts=-1, max_task_retries=3)(_Board).remote()
+        self._running: dict[Any, Key] = {}
+
+    def begin(self, key: Key) -> None:
+        self._running[self._task.remote(self._function, self._board, key, *self._shared)] = key
+
+    def finished(self) -> list[tuple[Key, Result]]:
+        """One that has finished, if there is one within a MOMENT. Raises what it raised."""
+        ready, _ = ray.wait(list(self._running), num_returns=1, timeout=MOMENT)
+        return [(self._running.pop(done), ray.get(done)) for done in ready]
+
+    def seconds(self) -> Mapping[Key, float]:
+        """What was reported since the last call."""
+        newest: dict[Key, float] = ray.get(self._board.read.remote())
+        return newest
+
+
+def _call(function: Callable[..., Result], board: Any, key: Hashable, *shared: Any) -> Result:
+    reported = time.monotonic()
+
+    def beat(seconds: float) -> None:
+        nonlocal reported
+        if time.monotonic() - reported > MOMENT:
+            reported = time.monotonic()
+            board.note.remote(key, seconds)
+
+    return function(*shared, key, beat)
+
+
+class _Board:
+    """Where running calls note their seconds."""
+
+    def __init__(self) -> None:
+        self._newest: dict[Hashable, float] = {}
+
+    def note(self, key: Hashable, seconds: float) -> None:
+        self._newest[key] = seconds
+
+    def read(self) -> dict[Hashable, float]:
+        """What is new since the last time."""
+        newest, self._newest = self._newest, {}
+        return newest
+
+
+@contextmanager
+def connected(workers: int, address: str | None, gpus: float = 0) -> Iterator[None]:
+    """Ray inside: the cluster at `address`, or one of this machine with `workers` CPUs.
+
+    Args:
+        gpus: that a local Ray hands out to its tasks.
+
+    Raises:
+        InputError: no cluster answers there.
+    """
+    _connect(workers, address, gpus)
+    try:
+        yield
     finally:
         ray.shutdown()
 
 
-def _connect(workers: int, address: str | None) -> None:
+def _connect(workers: int, address: str | None, gpus: float) -> None:
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # what a task without a GPU sees does not change
     quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
     if address is None:
-        ray.init("local", num_cpus=workers, include_dashboard=False, **quiet)
+        ray.init("local", num_cpus=workers, num_gpus=math.ceil(gpus), include_dashboard=False, **quiet)
         return
     try:
         host, _, port = address.removeprefix("ray://").rpartition(":")

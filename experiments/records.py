@@ -5,15 +5,15 @@ A study is a directory:
     study.json                 what was run: StudyHeader
     trials/*.parquet           one row per trial (TRIALS_SCHEMA), one file per batch of runs: one Parquet dataset
     overhead/*.parquet         host seconds that the search itself took (OVERHEAD_SCHEMA), one row per run
+    evaluations/               only where architectures are really trained: the trainings (experiments.evaluations)
 
-Everything in `trials` is determined by the `settings` in study.json: two executions of one study agree in content. Host
-times are apart, since they never do. Files appear whole or not at all.
+Everything in `trials` is determined by the `settings` in study.json, and by `evaluations` where it is there: two
+executions of one study agree in content. Host times are apart, since they never do. Files appear whole or not at all.
 """
 
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from math import isnan, nan
@@ -24,8 +24,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from benchmarks.errors import InputError
+from experiments.atomic import write_atomically, write_parquet
 
 FORMAT = 1
+EVALUATIONS = "evaluations"
+"""A study's folder of trainings. It may be there before the study: trainings of the same benchmark are used again."""
 
 TRIALS_SCHEMA = pa.schema(
     [
@@ -37,12 +40,12 @@ TRIALS_SCHEMA = pa.schema(
         ("schedule", pa.dictionary(pa.int8(), pa.string())),
         ("epoch", pa.int32()),  # of that schedule
         ("validation", pa.float64()),  # the score told: percent validation accuracy; NaN for a failed evaluation
-        ("seconds", pa.float64()),  # simulated seconds charged for this trial
-        ("elapsed", pa.float64()),  # simulated seconds on the clock when it was told
+        ("seconds", pa.float64()),  # charged for this trial: simulated, or measured where it was really trained
+        ("elapsed", pa.float64()),  # on the search's clock of such seconds when it was told
         ("incumbent", pa.bool_()),  # from this trial on, its architecture is the run's answer
         # The architecture's numbers at the reporting fidelity, mean over seeds. No searcher sees them.
         ("report_validation", pa.float64()),  # percent; NaN where the benchmark has none
-        ("report_test", pa.float64()),  # percent
+        ("report_test", pa.float64()),  # percent; NaN of an architecture that the run did not train so far
     ]
 )
 OVERHEAD_SCHEMA = pa.schema(
@@ -76,9 +79,10 @@ class StudyHeader:
     settings: Mapping[str, Any]
     """space, table (name, provenance), algorithms {name: config}, datasets, runs, seed, budgets {dataset: seconds},
     preset, cost_model, seed_policy, fidelity and report_fidelity {dataset: {schedule, epoch}}, crossing, cache,
-    simulated_workers, incumbent."""
+    simulated_workers, incumbent. Where architectures are really trained, `trained` (the identity of a
+    experiments.build.Benchmark: images, networks, recipe) instead of table."""
     optima: Mapping[str, Optimum]
-    """Data set -> optimum."""
+    """Data set -> optimum; empty where it is unknown, since not everything is trained."""
     versions: Mapping[str, str]
     git_commit: str
     resumed_with: Sequence[Mapping[str, Any]] = ()
@@ -112,6 +116,10 @@ class StudyRecords:
     path: Path
 
     @property
+    def evaluations_path(self) -> Path:
+        return self.path / EVALUATIONS
+
+    @property
     def header_path(self) -> Path:
         return self.path / "study.json"
 
@@ -127,22 +135,24 @@ class StudyRecords:
                     f"{self.path} holds another study: its {key} is {held.get(key)!r}, now {settings[key]!r} was asked "
                     "for. Choose another --out, or repeat the study's own command to complete it"
                 )
-        elif self.path.exists() and any(not name.name.endswith(".partial") for name in self.path.iterdir()):
+        elif self.path.exists() and any(
+            not name.name.endswith(".partial") and name.name != EVALUATIONS for name in self.path.iterdir()
+        ):
             raise RecordError(f"{self.path} is not empty and holds no study.json: choose another --out")
         else:
             self.path.mkdir(parents=True, exist_ok=True)
-            _write_atomically(self.header_path, header.to_json().encode())
-        for folder in ("trials", "overhead"):
-            (self.path / folder).mkdir(exist_ok=True)
-        for leftover in self.path.rglob(".*.partial"):  # of a killed process
-            leftover.unlink()
+            write_atomically(self.header_path, header.to_json().encode())
+        for folder in (self.path, self.path / "trials", self.path / "overhead"):
+            folder.mkdir(exist_ok=True)
+            for leftover in folder.glob(".*.partial"):  # of a killed process
+                leftover.unlink()
 
     def resume(self, header: StudyHeader) -> None:
         """Note in study.json if other code than before goes on with the study."""
         held = self.header()
         if header.made_by not in (held.made_by, *held.resumed_with):
             held = replace(held, resumed_with=[*held.resumed_with, header.made_by])
-            _write_atomically(self.header_path, held.to_json().encode())
+            write_atomically(self.header_path, held.to_json().encode())
 
     def header(self) -> StudyHeader:
         """What was run; RecordError if this is no study or was written by a newer version."""
@@ -163,9 +173,7 @@ class StudyRecords:
     def write_batch(self, name: str, trials: pa.Table, overhead: pa.Table) -> None:
         """Add a batch of whole runs; its `trials` file, written last, marks it as complete."""
         for folder, table in (("overhead", overhead), ("trials", trials)):
-            sink = pa.BufferOutputStream()
-            pq.write_table(table, sink, compression="zstd")
-            _write_atomically(self.path / folder / f"{name}.parquet", sink.getvalue())
+            write_parquet(self.path / folder / f"{name}.parquet", table)
 
     def trials(self) -> pa.Table:
         """Every trial, ordered by algorithm, data set and run as the batches are named, runs in order of telling."""
@@ -182,12 +190,3 @@ class StudyRecords:
         except (pa.ArrowInvalid, OSError) as error:
             raise RecordError(f"{self.path / folder} is damaged ({error}): delete the file and run again") from error
         return pa.concat_tables(tables).unify_dictionaries() if tables else schema.empty_table()
-
-
-def _write_atomically(path: Path, content: bytes | pa.Buffer) -> None:
-    temporary = path.with_name(f".{path.name}.partial")
-    with temporary.open("wb") as stream:
-        stream.write(content)
-        stream.flush()
-        os.fsync(stream.fileno())
-    os.replace(temporary, path)

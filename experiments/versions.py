@@ -17,9 +17,20 @@ def version(distribution: str = "nas-algos") -> str:
         return "unknown"
 
 
-def versions() -> dict[str, str]:
-    """Versions of everything that can change a number of a multi-trial study."""
-    return {"python": platform.python_version(), **{name: version(name) for name in ("nas-algos", "numpy", "pyarrow")}}
+def versions(*more: str) -> dict[str, str]:
+    """Versions of everything that can change a number of a multi-trial study, and of the distributions `more`."""
+    names = ("nas-algos", "numpy", "pyarrow", *more)
+    return {"python": platform.python_version(), **{name: version(name) for name in names}}
+
+
+def processor() -> str:
+    """The model of this machine's processor, as its operating system calls it."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor() or platform.machine()
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.machine()
 
 
 def git_commit() -> str:

@@ -135,8 +135,32 @@ class CandidateNetwork(nn.Module):
         return features, self.classifier(features)
 
 
-def candidate_config(space_name: str, arch: Arch | str, num_classes: int = 10, in_channels: int = 3) -> NetworkConfig:
-    """The published network of an architecture of `tss` or `sss`, given as choices or as the official string.
+@dataclass(frozen=True)
+class NetworkScale:
+    """How large the networks of a space are; the defaults are the published ones. Each space reads its own fields."""
+
+    width: int = 16  # tss: C, the channels of the first stage; doubled at each reduction
+    depth: int = 5  # tss: N, the cells per stage
+    channels: tuple[int, ...] = CHANNELS  # sss: what the eight choices of a layer stand for
+
+    def __post_init__(self) -> None:
+        if len(self.channels) != len(CHANNELS):
+            raise InputError(f"each layer of sss chooses among {len(CHANNELS)} channel counts, got {self.channels}")
+        if min(self.width, self.depth, *self.channels) < 1:
+            raise InputError(f"width, depth and channel counts of a network are at least 1, got {self}")
+
+
+PUBLISHED_SCALE = NetworkScale()
+
+
+def candidate_config(
+    space_name: str,
+    arch: Arch | str,
+    num_classes: int = 10,
+    in_channels: int = 3,
+    scale: NetworkScale = PUBLISHED_SCALE,
+) -> NetworkConfig:
+    """The network of an architecture of `tss` or `sss`, given as choices or as the official string.
 
     Raises:
         InputError: the space has no such networks, or `arch` is not in it.
@@ -146,9 +170,9 @@ def candidate_config(space_name: str, arch: Arch | str, num_classes: int = 10, i
     if isinstance(arch, str):
         arch = space_named(space_name).from_string(arch)
     if space_name == "tss":
-        return NetworkConfig.tiny(arch, num_classes=num_classes, in_channels=in_channels)
+        return NetworkConfig.tiny(arch, scale.width, scale.depth, num_classes, in_channels)
     SizeSpace().position(arch)  # raises on a bad architecture
-    return NetworkConfig.dynamic_shape(tuple(CHANNELS[choice] for choice in arch), num_classes, in_channels)
+    return NetworkConfig.dynamic_shape(tuple(scale.channels[choice] for choice in arch), num_classes, in_channels)
 
 
 def candidate_network(

@@ -34,27 +34,47 @@ class Cost(NamedTuple):
     flops: int
 
 
+class LayerCost(NamedTuple):
+    """What one part of a stand-alone network gives and costs, for one image."""
+
+    module: str  # its name in CandidateNetwork: stem, cells.0, cells.1, ..., lastact, classifier
+    shape: tuple[int, ...]  # (channels, height, width), of the classifier (classes,)
+    cost: Cost
+
+
 class Convolutions(NamedTuple):
     """The convolutions of a layer, which all give images of one size, and their batch normalisations."""
 
     weights: int  # each is one multiply-accumulate per output pixel
     normalised: int  # channels, with two parameters each
 
+    def cost(self, pixels: int) -> Cost:
+        """`pixels`: of an output image."""
+        return Cost(self.weights + 2 * self.normalised, self.weights * pixels)
+
 
 def cost_by_formula(config: NetworkConfig, image_size: tuple[int, int] = (32, 32)) -> Cost:
     """The cost of the stand-alone network `config` on images of (height, width), without building it."""
+    costs = [layer.cost for layer in layer_costs(config, image_size)]
+    return Cost(sum(cost.parameters for cost in costs), sum(cost.flops for cost in costs))
+
+
+def layer_costs(config: NetworkConfig, image_size: tuple[int, int] = (32, 32)) -> list[LayerCost]:
+    """The parts whose sum is `cost_by_formula`, in the order of the data."""
     height, width = image_size
     first, last = config.channels[0], config.channels[-1]
-    stem = 9 * config.in_channels * first
-    weights, normalised, flops = stem, first + last, stem * height * width  # `last`: before the pooling
-    for c_in, c_out, stride in config.layers:
+    stem = Convolutions(9 * config.in_channels * first, first)
+    parts = [LayerCost("stem", (first, height, width), stem.cost(height * width))]
+    for i, (c_in, c_out, stride) in enumerate(config.layers):
         height, width = -(-height // stride), -(-width // stride)  # rounded up
         layer = cell_convolutions(config.cell, c_in, c_out) if stride == 1 else block_convolutions(c_in, c_out)
-        weights += layer.weights
-        normalised += layer.normalised
-        flops += layer.weights * height * width
+        parts.append(LayerCost(f"cells.{i}", (c_out, height, width), layer.cost(height * width)))
     classifier = last * config.num_classes + config.num_classes
-    return Cost(weights + 2 * normalised + classifier, flops + classifier)
+    return [
+        *parts,
+        LayerCost("lastact", (last, height, width), Convolutions(0, last).cost(height * width)),
+        LayerCost("classifier", (config.num_classes,), Cost(classifier, classifier)),
+    ]
 
 
 def cell_convolutions(cell: Arch, c_in: int, c_out: int) -> Convolutions:

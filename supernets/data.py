@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Self
@@ -15,7 +15,7 @@ from torch import Tensor
 from benchmarks.convert.nats_records import SET_NAMES
 from benchmarks.errors import InputError
 from benchmarks.spaces.base import unknown_name
-from supernets.data_augmentation import Augmentation, Normalisation, draw_variations, pad, vary
+from supernets.data_augmentation import Augmentation, Normalisation, Variations, draw_variations, pad, vary
 from supernets.data_files import CIFAR10, CIFAR100, IMAGENET16_120, ImageArrays, read_batches, read_fashion_mnist
 from supernets.data_splits import (
     CIFAR100_SPLIT,
@@ -52,6 +52,10 @@ class LabelledImages:
         """Images and labels in order; the last batch may be short."""
         for start in range(0, len(self), size):
             yield self.images[start : start + size], self.labels[start : start + size]
+
+    def head(self, count: int) -> LabelledImages:
+        """The first `count`, or all if there are fewer."""
+        return LabelledImages(self.images[:count], self.labels[:count])
 
     def select(self, indices: Indices) -> LabelledImages:
         chosen = torch.from_numpy(indices).to(self.labels.device)
@@ -104,50 +108,52 @@ class ImageTask:
 class DigitsConfig:
     """Handwritten digits made harder. The draws of an image depend on `seed` alone, not on the other fields."""
 
-    train_images: int = 1000
-    valid_images: int = 397
-    test_images: int = 400  # all three together: at most 1,797
-    canvas: int = 12  # height and width in pixels, at least 8
-    noise: float = 0.25  # standard deviation, where ink is 1 and paper 0
+    train_images: int = 600
+    valid_images: int = 597
+    test_images: int = 600  # all three together: at most 1,797
+    canvas: int = 10  # height and width in pixels, even and at least 8
+    noise: float = 0.15  # standard deviation, where ink is 1 and paper 0
     seed: int = 0  # of the split, the places and the noise
 
     def __post_init__(self) -> None:
         sizes = (self.train_images, self.valid_images, self.test_images)
-        if min(sizes) < 1 or sum(sizes) > 1797 or self.canvas < 8 or self.noise < 0 or self.seed < 0:
+        if min(sizes) < 1 or sum(sizes) > 1797 or self.canvas < 8 or self.canvas % 2 or self.noise < 0 or self.seed < 0:
             raise InputError(
-                "digits come in splits of at least 1 image and 1,797 in all, on a canvas of at least 8 pixels, with "
-                f"noise and seed of at least 0; got {self}"
+                "digits come in splits of at least 1 image and 1,797 in all, on a canvas of an even number of pixels, "
+                f"at least 8, with noise and seed of at least 0; got {self}"
             )
 
 
 def digits_task(config: DigitsConfig | None = None) -> ImageTask:
     """Alpaydin, Kaynak: "Optical Recognition of Handwritten Digits", UCI 1998, as contained in scikit-learn.
 
-    Each 8x8 digit is set once, at a uniformly drawn place, on a larger canvas of paper, and normal noise is added to
-    every pixel; values are not clipped. Training, validation and test images are disjoint draws of the 1,797.
+    Each 8x8 digit is set at a uniformly drawn place on a larger canvas of paper, and normal noise is added to every
+    pixel; values are not clipped. Place and noise of a training image are drawn anew whenever it is used, those of
+    validation and test images once. Training, validation and test images are disjoint draws of the 1,797.
     """
-    from sklearn.datasets import load_digits  # type: ignore[import-untyped]  # slow to import, needed only here
+    from sklearn.datasets import load_digits  # slow to import, needed only here
 
     config = config or DigitsConfig()
     digits = load_digits()
-    size = config.canvas
+    margin = config.canvas // 2 - 4
+    ink = np.pad(digits.images.astype(np.float32) / 16, ((0, 0), (margin, margin), (margin, margin)))[:, None]
     order, places, noise = (np.random.default_rng(seed) for seed in np.random.SeedSequence(config.seed).spawn(3))
-    count = len(digits.images)
-    pixels = config.noise * noise.standard_normal((count, 1, size, size), dtype=np.float32)
-    corners = (places.random((count, 2)) * (size - 8 + 1)).astype(int)  # 0 .. size - 8
-    for image, digit, (top, left) in zip(pixels, digits.images, corners, strict=True):
-        image[0, top : top + 8, left : left + 8] += digit / 16
-    everything = LabelledImages(torch.from_numpy(pixels), torch.from_numpy(digits.target.astype(np.int64)))
+    shifts = (places.random((len(ink), 2)) * (2 * margin + 1)).astype(int) - margin  # -margin .. margin
+    moved = np.stack([np.roll(image, shift, axis=(1, 2)) for image, shift in zip(ink, shifts, strict=True)])
+    noisy = moved + config.noise * noise.standard_normal(ink.shape, dtype=np.float32)
+    labels = torch.from_numpy(digits.target.astype(np.int64))
+    centred, placed = (LabelledImages(torch.from_numpy(images), labels) for images in (ink, noisy))
     ends = np.cumsum([config.train_images, config.valid_images, config.test_images])
-    train, valid, test, _unused = (everything.select(part) for part in np.split(order.permutation(count), ends))
+    train, valid, test, _unused = np.split(order.permutation(len(ink)), ends)
+    mean, std = ink[train].mean().item(), np.hypot(ink[train].std(), config.noise).item()
     return ImageTask(
         name="digits",
         split=f"own-seed-{config.seed}",
         num_classes=10,
-        train=train,
-        evaluation={"valid": valid, "test": test},
-        normalisation=Normalisation.of((train.images.mean().item(),), (train.images.std().item(),)),
-        augmentation=Augmentation(flip=False, padding=0),
+        train=centred.select(train),
+        evaluation={"valid": placed.select(valid), "test": placed.select(test)},
+        normalisation=Normalisation.of((mean,), (std,)),
+        augmentation=Augmentation(flip=False, padding=margin, noise=config.noise),
     )
 
 
@@ -248,10 +254,25 @@ class TrainingBatches:
 
     def epoch(self, rng: torch.Generator) -> Iterator[tuple[Tensor, Tensor]]:
         """Every image once: (B, channels, height, width) float32 and (B,) labels, on the task's device."""
-        labels, padding = self.task.train.labels, self.task.augmentation.padding
-        order = torch.randperm(len(labels), generator=rng).to(labels.device)
-        variations = draw_variations(self.task.augmentation, len(labels), rng).to(labels.device)
-        for start in range(0, len(labels), self.batch_size):
+        for images, labels in self.epochs([rng]):
+            yield images, labels.squeeze(1)
+
+    def epochs(self, rngs: Sequence[torch.Generator]) -> Iterator[tuple[Tensor, Tensor]]:
+        """An epoch for each of K networks side by side: (B, K channels, height, width) and (B, K) labels.
+
+        Network k sees in its part of the channels what `epoch(rngs[k])` gives.
+        """
+        train, augmentation = self.task.train, self.task.augmentation
+        draws = []
+        for rng in rngs:
+            order = torch.randperm(len(train), generator=rng)
+            draws.append((order, *draw_variations(augmentation, train.images.shape, rng)))
+        order, *varied = (torch.stack(parts, dim=1).to(train.labels.device) for parts in zip(*draws, strict=True))
+        for start in range(0, len(train), self.batch_size):
             batch = slice(start, start + self.batch_size)
-            images = vary(self._padded[order[batch]], padding, variations.select(batch))
-            yield self.task.normalisation(images), labels[order[batch]]
+            chosen = order[batch]  # (B, K)
+            variations = Variations(*(drawn[batch].flatten(0, 1) for drawn in varied))
+            images = self.task.normalisation(
+                vary(self._padded[chosen.flatten()], augmentation.padding, variations)
+            )  # (B K, channels, height, width)
+            yield images.view(len(chosen), -1, *images.shape[2:]), train.labels[chosen]

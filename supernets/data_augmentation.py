@@ -7,6 +7,7 @@ this order.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Self
 
@@ -39,6 +40,7 @@ class Augmentation:
 
     flip: bool = True  # horizontally, with probability 1/2
     padding: int = 4  # pixels of black on each side, of which a crop in the old size is taken; 0: no crop
+    noise: float = 0.0  # standard deviation of normal noise on every pixel, in the unit of the stored pixels
 
 
 class Variations(NamedTuple):
@@ -46,19 +48,20 @@ class Variations(NamedTuple):
 
     corners: Tensor  # (N, 2), int64: first row and column of the crop in the padded image, 0 .. 2 * padding
     flips: Tensor  # (N,), bool: mirrored before the crop
+    noise: Tensor  # (N, channels, H, W), float32, added after the crop; (N, 0) where there is none
 
     def to(self, device: torch.device | str) -> Variations:
-        return Variations(self.corners.to(device), self.flips.to(device))
-
-    def select(self, part: slice) -> Variations:
-        return Variations(self.corners[part], self.flips[part])
+        return Variations(*(drawn.to(device) for drawn in self))
 
 
-def draw_variations(augmentation: Augmentation, count: int, rng: torch.Generator) -> Variations:
-    """For `count` images, on the device of `rng`."""
-    corners = torch.randint(2 * augmentation.padding + 1, (count, 2), generator=rng, device=rng.device)
-    probability = 0.5 if augmentation.flip else 0.0
-    return Variations(corners, torch.rand(count, generator=rng, device=rng.device) < probability)
+def draw_variations(augmentation: Augmentation, shape: Sequence[int], rng: torch.Generator) -> Variations:
+    """For images of `shape` (N, channels, H, W), on the device of `rng`."""
+    count, device = shape[0], rng.device
+    corners = torch.randint(2 * augmentation.padding + 1, (count, 2), generator=rng, device=device)
+    flips = torch.rand(count, generator=rng, device=device) < (0.5 if augmentation.flip else 0.0)
+    if not augmentation.noise:
+        return Variations(corners, flips, torch.empty(count, 0, device=device))
+    return Variations(corners, flips, augmentation.noise * torch.randn(*shape, generator=rng, device=device))
 
 
 def pad(images: Tensor, padding: int) -> Tensor:
@@ -67,7 +70,7 @@ def pad(images: Tensor, padding: int) -> Tensor:
 
 
 def vary(padded: Tensor, padding: int, variations: Variations) -> Tensor:
-    """(B, channels, H + 2 padding, W + 2 padding) -> the crops (B, channels, H, W), some of them mirrored.
+    """(B, channels, H + 2 padding, W + 2 padding) -> the crops (B, channels, H, W), some of them mirrored, with noise.
 
     To mirror an image and then to crop it is to read the columns of a crop from right to left.
     """
@@ -78,10 +81,11 @@ def vary(padded: Tensor, padding: int, variations: Variations) -> Tensor:
     columns = torch.where(variations.flips[:, None], width - 1 - columns, columns)
     image = torch.arange(batch, device=device).view(-1, 1, 1, 1)
     channel = torch.arange(channels, device=device).view(-1, 1, 1)
-    return padded[image, channel, rows[:, None, :, None], columns[:, None, None, :]]
+    crops = padded[image, channel, rows[:, None, :, None], columns[:, None, None, :]]
+    return crops + variations.noise if variations.noise.numel() else crops
 
 
 def augment(images: Tensor, augmentation: Augmentation, rng: torch.Generator) -> Tensor:
     """(B, channels, H, W) -> a varied copy, not yet normalised."""
-    variations = draw_variations(augmentation, len(images), rng).to(images.device)
+    variations = draw_variations(augmentation, images.shape, rng).to(images.device)
     return vary(pad(images, augmentation.padding), augmentation.padding, variations)

@@ -13,8 +13,10 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from statistics import median
 from typing import NamedTuple
 
 import torch
@@ -25,6 +27,7 @@ from benchmarks.errors import InputError
 from supernets.candidate_network import CandidateNetwork, NetworkConfig
 from supernets.data import ImageTask, LabelledImages, TrainingBatches
 from supernets.data_augmentation import Normalisation
+from supernets.replicas import side_by_side
 
 
 @dataclass(frozen=True)
@@ -39,7 +42,8 @@ class TrainConfig:
     weight_decay: float = 5e-4
     evaluation_batch_size: int = 256
     mixed_precision: bool = False  # bfloat16 where PyTorch deems it safe: faster on recent GPUs, slower on most CPUs
-    channels_last: bool = False  # memory layout of images and weights: faster on GPUs with mixed precision
+    channels_last: bool = False  # memory layout of images and weights: faster on CPUs, and on GPUs in mixed precision
+    test_every_epoch: bool = True  # else after the last epoch only
 
     def __post_init__(self) -> None:
         if min(self.epochs, self.batch_size, self.evaluation_batch_size) < 1 or self.learning_rate <= 0:
@@ -53,17 +57,23 @@ SCHEDULES: dict[str, dict[str, TrainConfig]] = {
 """Space -> the schedules of its published trainings, as the tables name them."""
 
 
+Batch = tuple[Tensor, Tensor]
+"""Images and labels."""
+Beat = Callable[[float], None]
+"""Told after every step the seconds of one training's steps so far: at most those that its record will have."""
+
+
 class Measurement(NamedTuple):
     """One pass over a split."""
 
     loss: float  # cross entropy in nats, mean over images
     accuracy: float  # percent
-    seconds: float  # of host time for the pass
+    seconds: float  # of host time for the pass; of a pass of networks side by side, an equal part
 
 
 @dataclass(frozen=True)
 class TrainingRecord:
-    """What one training was and gave; epoch e is at position e - 1 of every tuple."""
+    """What one training was and gave; epoch e is at position e - 1 of every tuple of all epochs."""
 
     task: str
     split: str  # how the task's images were split
@@ -72,7 +82,7 @@ class TrainingRecord:
     learning_rates: tuple[float, ...]
     measurements: Mapping[str, tuple[Measurement, ...]]
     """Split -> its measurements. 'train': averages while the network changes, in training mode; 'valid' and 'test':
-    after the epoch, in evaluation mode."""
+    after the epoch, in evaluation mode. Without `test_every_epoch`, 'test' has the last epoch alone."""
 
     def pooled(self, *splits: str) -> tuple[Measurement, ...]:
         """The measurements of several splits as if of one: 'valid' and 'test' give the official 'ori-test'."""
@@ -95,21 +105,44 @@ def learning_rate(config: TrainConfig, epoch: int) -> float:
     return config.learning_rate * (1 + math.cos(math.pi * epoch / config.epochs)) / 2
 
 
-def train_candidate(
-    network: NetworkConfig, task: ImageTask, config: TrainConfig, seed: int, device: torch.device | str = "cpu"
-) -> TrainingRecord:
-    """Builds and trains the network; its weights, the order of images and their variation all come from `seed`.
+def train_candidates(
+    network: NetworkConfig,
+    task: ImageTask,
+    config: TrainConfig,
+    seeds: Sequence[int],
+    device: torch.device | str = "cpu",
+    *,
+    stop_after: int | None = None,
+    beat: Beat | None = None,
+) -> list[TrainingRecord]:
+    """Builds and trains the network once per seed, all side by side: small networks train several times faster so.
+
+    The weights of each network, its order of images and their variation all come from its own seed. What a training
+    gives depends on the seeds beside it by rounding alone.
+
+    Args:
+        stop_after: epochs to train of the `config.epochs` for which the learning rates are; None for all.
 
     Raises:
-        InputError: the network is for other images or classes than the task has.
+        InputError: the network is for other images or classes than the task has; there is no seed.
     """
     if (network.in_channels, network.num_classes) != (task.image_shape[0], task.num_classes):
         raise InputError(
             f"{task.name} has {task.image_shape[0]} colour channels and {task.num_classes} classes, the network is "
             f"for {network.in_channels} and {network.num_classes}: set in_channels and num_classes of NetworkConfig"
         )
-    rng = torch.Generator().manual_seed(seed)
-    return train(CandidateNetwork(network, rng), task, config, rng, device)
+    if not seeds:
+        raise InputError("a network is trained from at least one seed")
+    rngs = [torch.Generator().manual_seed(seed) for seed in seeds]
+    networks = [CandidateNetwork(network, rng) for rng in rngs]
+    return _train(side_by_side(networks), task, config, rngs, device, stop_after or config.epochs, beat)
+
+
+def train_candidate(
+    network: NetworkConfig, task: ImageTask, config: TrainConfig, seed: int, device: torch.device | str = "cpu"
+) -> TrainingRecord:
+    """`train_candidates` of one seed."""
+    return train_candidates(network, task, config, [seed], device)[0]
 
 
 def train(
@@ -119,11 +152,56 @@ def train(
 
     On a CPU the same network, task, config and state of `rng` give the same record, times aside.
     """
+    return _train(network, task, config, [rng], device, config.epochs)[0]
+
+
+def _train(
+    network: nn.Module,
+    task: ImageTask,
+    config: TrainConfig,
+    rngs: Sequence[torch.Generator],
+    device: torch.device | str,
+    last: int,
+    beat: Beat | None = None,
+) -> list[TrainingRecord]:
+    """Trains K networks side by side up to epoch `last`, each with the images that its `rng` draws; a record of each."""
     task = task.to(device)
     network.to(device)
     if config.channels_last:
         network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    optimizer = torch.optim.SGD(
+    optimizer = _optimizer(network, config)
+    batches = TrainingBatches(task, config.batch_size)
+    rates = tuple(learning_rate(config, epoch) for epoch in range(last))
+    measurements: dict[str, list[list[Measurement]]] = {split: [] for split in ("train", *task.evaluation)}
+    for epoch, rate in enumerate(rates, start=1):
+        for group in optimizer.param_groups:
+            group["lr"] = rate
+        epoch_batches = batches.epochs(rngs)
+        if beat:
+            before = sum(measured[0].seconds for measured in measurements["train"])
+            epoch_batches = _beating(epoch_batches, before, len(rngs), beat)
+        measurements["train"].append(train_epoch(network, optimizer, epoch_batches, config))
+        for split, images in task.evaluation.items():
+            if split != "test" or config.test_every_epoch or epoch == last:
+                measurements[split].append(evaluate(network, images, task.normalisation, config, len(rngs)))
+    sizes = {"train": len(task.train)} | {split: len(images) for split, images in task.evaluation.items()}
+    curves = {split: list(zip(*epochs, strict=True)) for split, epochs in measurements.items()}
+    return [
+        TrainingRecord(task.name, task.split, config, sizes, rates, {split: curves[split][k] for split in curves})
+        for k in range(len(rngs))
+    ]
+
+
+def _beating(batches: Iterator[Batch], before: float, networks: int, beat: Beat) -> Iterator[Batch]:
+    """The same batches. `beat` is told after each what the training has taken: `before`, and this epoch so far."""
+    start = time.perf_counter()
+    for batch in batches:
+        yield batch
+        beat(before + (time.perf_counter() - start) / networks)
+
+
+def _optimizer(network: nn.Module, config: TrainConfig) -> torch.optim.SGD:
+    return torch.optim.SGD(
         network.parameters(),
         lr=config.learning_rate,
         momentum=config.momentum,
@@ -131,82 +209,109 @@ def train(
         weight_decay=config.weight_decay,
         fused=True,
     )
-    batches = TrainingBatches(task, config.batch_size)
-    rates = tuple(learning_rate(config, epoch) for epoch in range(config.epochs))
-    measurements: dict[str, list[Measurement]] = {split: [] for split in ("train", *task.evaluation)}
-    for rate in rates:
-        for group in optimizer.param_groups:
-            group["lr"] = rate
-        measurements["train"].append(train_epoch(network, optimizer, batches.epoch(rng), config))
-        for split, images in task.evaluation.items():
-            measurements[split].append(evaluate(network, images, task.normalisation, config))
-    return TrainingRecord(
-        task=task.name,
-        split=task.split,
-        config=config,
-        images={"train": len(task.train)} | {split: len(images) for split, images in task.evaluation.items()},
-        learning_rates=rates,
-        measurements={split: tuple(values) for split, values in measurements.items()},
-    )
 
 
 def train_epoch(
     network: nn.Module, optimizer: torch.optim.Optimizer, batches: Iterable[tuple[Tensor, Tensor]], config: TrainConfig
-) -> Measurement:
-    """One step per batch of normalised images and labels. Averages what each step saw before it changed the network."""
+) -> list[Measurement]:
+    """One step per batch of normalised images and labels, as `TrainingBatches.epochs` gives them for K networks.
+
+    Averages, for each network, what each step saw before it changed the network.
+    """
     network.train()
     meter = _Meter()
     for images, labels in batches:
         optimizer.zero_grad()
-        loss, logits = _forward(network, images, labels, config)
-        loss.backward()  # type: ignore[no-untyped-call]
+        losses, logits = _forward(network, images, labels, config)
+        losses.sum().backward()  # type: ignore[no-untyped-call]
         optimizer.step()
-        meter.add(loss.detach(), logits.detach(), labels)
-    return meter.measurement()
+        meter.add(losses.detach(), logits.detach(), labels)
+    return meter.measurements()
 
 
 @torch.inference_mode()
 def evaluate(
-    network: nn.Module, split: LabelledImages, normalisation: Normalisation, config: TrainConfig
-) -> Measurement:
-    """The network as it is, in evaluation mode, on a split on its device."""
+    network: nn.Module, split: LabelledImages, normalisation: Normalisation, config: TrainConfig, networks: int = 1
+) -> list[Measurement]:
+    """`networks` networks side by side as they are, in evaluation mode, on a split on their device."""
     network.eval()
     meter = _Meter()
     for images, labels in split.batches(config.evaluation_batch_size):
-        loss, logits = _forward(network, normalisation(images), labels, config)
-        meter.add(loss, logits, labels)
-    return meter.measurement()
+        labels = labels.unsqueeze(1).expand(-1, networks)
+        losses, logits = _forward(network, normalisation(images).repeat(1, networks, 1, 1), labels, config)
+        meter.add(losses, logits, labels)
+    return meter.measurements()
 
 
 def _forward(network: nn.Module, images: Tensor, labels: Tensor, config: TrainConfig) -> tuple[Tensor, Tensor]:
-    """The batch's mean cross entropy, and the logits (B, num_classes)."""
+    """The batch's mean cross entropies (K,) and the logits (B, num_classes, K), from (B, K) labels."""
     if config.channels_last:
         images = images.contiguous(memory_format=torch.channels_last)
     with torch.autocast(images.device.type, torch.bfloat16, enabled=config.mixed_precision):
         _features, logits = network(images)
-        return functional.cross_entropy(logits, labels), logits
+        logits = logits.view(*labels.shape, -1).transpose(1, 2)
+        return functional.cross_entropy(logits, labels, reduction="none").mean(dim=0), logits
 
 
 class _Meter:
     """Collects the batches of a pass on their device; the host waits for the device only at the end."""
 
     def __init__(self) -> None:
-        self._losses: list[Tensor] = []
-        self._correct: list[Tensor] = []
+        self._losses: list[Tensor] = []  # (K,) each
+        self._correct: list[Tensor] = []  # (K,) each
         self._sizes: list[int] = []
         self._start = time.perf_counter()
 
-    def add(self, loss: Tensor, logits: Tensor, labels: Tensor) -> None:
-        self._losses.append(loss)
-        self._correct.append((logits.argmax(dim=1) == labels).sum())
+    def add(self, losses: Tensor, logits: Tensor, labels: Tensor) -> None:
+        self._losses.append(losses)
+        self._correct.append((logits.argmax(dim=1) == labels).sum(dim=0))
         self._sizes.append(len(labels))
 
-    def measurement(self) -> Measurement:
+    def measurements(self) -> list[Measurement]:
+        """Of each of the K networks."""
         sizes = torch.tensor(self._sizes, dtype=torch.float64)
-        loss = torch.stack(self._losses).cpu().double() @ sizes / sizes.sum()
-        correct = torch.stack(self._correct).sum().item()
+        losses = sizes @ torch.stack(self._losses).cpu().double() / sizes.sum()
+        correct = torch.stack(self._correct).sum(dim=0).tolist()
         _wait_for(self._losses[0].device)
-        return Measurement(loss.item(), 100 * correct / sum(self._sizes), time.perf_counter() - self._start)
+        seconds = (time.perf_counter() - self._start) / len(correct)
+        return [
+            Measurement(loss, 100 * right / sum(self._sizes), seconds)
+            for loss, right in zip(losses.tolist(), correct, strict=True)
+        ]
+
+
+class ImageSeconds(NamedTuple):
+    """What a network costs on its device."""
+
+    train: float  # seconds per image of a training step
+    evaluation: float  # seconds per image of a pass in evaluation mode
+
+
+def time_per_image(
+    network: NetworkConfig, task: ImageTask, config: TrainConfig, device: torch.device | str = "cpu", repeats: int = 5
+) -> ImageSeconds:
+    """The medians of `repeats` whole batches of training and of evaluation, after one of each that is not counted."""
+    rng = torch.Generator().manual_seed(0)
+    task, candidate = task.to(device), CandidateNetwork(network, rng).to(device)
+    if config.channels_last:
+        candidate.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    optimizer = _optimizer(candidate, config)
+    batch = next(TrainingBatches(task, config.batch_size).epochs([rng]))
+    split = next(iter(task.evaluation.values())).head(config.evaluation_batch_size)
+    train = [train_epoch(candidate, optimizer, [batch], config)[0].seconds for _ in range(repeats + 1)]
+    evaluation = [evaluate(candidate, split, task.normalisation, config)[0].seconds for _ in range(repeats + 1)]
+    return ImageSeconds(median(train[1:]) / len(batch[1]), median(evaluation[1:]) / len(split))
+
+
+@contextmanager
+def single_threaded() -> Iterator[None]:
+    """PyTorch computes on one thread inside: small networks gain nothing by more, and trainings run side by side."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 def latency(network: nn.Module, images: Tensor, repeats: int = 10) -> float:
@@ -223,6 +328,16 @@ def latency(network: nn.Module, images: Tensor, repeats: int = 10) -> float:
             network(images)
         _wait_for(images.device)
     return (time.perf_counter() - start) / repeats
+
+
+def best_device() -> str:
+    """'cuda' where there is a GPU, else 'cpu'."""
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def gpu_name(device: torch.device | str) -> str | None:
+    """The model of a GPU; None for a CPU."""
+    return torch.cuda.get_device_name(device) if torch.device(device).type == "cuda" else None
 
 
 def _wait_for(device: torch.device) -> None:

@@ -10,13 +10,8 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from benchmarks.official.nats_archive import NATSArchive, checked_schedule, now
-from benchmarks.official.nats_results import DATASETS, ArchResults
+from benchmarks.official.nats_results import DATASETS, ArchResults, set_names
 from benchmarks.official.nats_text import Shown, info_lines, schedule_block
-
-_CIFAR10_PARTS = {"valid": "x-valid", "test": "ori-test"}
-_OTHER_PARTS = {"valid": "x-valid", "test": "x-test", "valtest": "ori-test"}
-_PARTS: Mapping[str, Mapping[str, str]] = {"cifar10-valid": _CIFAR10_PARTS, "cifar10": _CIFAR10_PARTS}
-"""What `get_more_info` calls the evaluated sets of a record; _OTHER_PARTS for the other records."""
 
 _TRAINED_ON = {"cifar10-valid": "train set", "cifar10": "train+valid sets"}
 _COMMENT = (
@@ -155,7 +150,7 @@ class NATSBenchAPI(NATSArchive):
         info = _part("train", train, epochs)
         if dataset in _TRAINED_ON:
             info["comment"] = _COMMENT.format(part=_TRAINED_ON[dataset], hp=hp)
-        for part, setname in _PARTS.get(dataset, _OTHER_PARTS).items():
+        for part, setname in set_names(dataset).items():
             try:
                 metrics = results.get_metrics(dataset, setname, iepoch=iepoch, is_random=seed)
             except (KeyError, ValueError, TypeError):

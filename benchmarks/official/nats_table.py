@@ -2,7 +2,8 @@
 
 `archresults` gives one architecture as its official file does; `from_table` gives the same to the query API, each run
 rebuilt when it is first asked for. The table holds every number of the official files; what they say besides is the
-same for all architectures and written down here (source: the released v1_0 files).
+same for all architectures and written down here (source: the released v1_0 files). Trainings of another record or seed
+have None in its place. Further costs of the network are further attributes of a run.
 """
 
 from __future__ import annotations
@@ -17,14 +18,14 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.convert.nats_records import SET_NAMES
-from benchmarks.official.nats_results import ArchResults
+from benchmarks.official.nats_results import DATASETS, ArchResults, set_names
 from benchmarks.official.nats_sources import Contents, Schedules
 from benchmarks.official.nats_trial import ResultsCount, epoch_keys
 from benchmarks.spaces import space_named
 from benchmarks.table import BenchmarkTable, Column, TableError
 
 CLASSES = {"cifar10-valid": 10, "cifar10": 10, "cifar100": 100, "ImageNet16-120": 120}
+RELEASED_SEEDS = (111, 777, 888, 999)
 SIZE_GENOTYPE = "|nor_conv_3x3~0|+|nor_conv_3x3~0|nor_conv_3x3~1|+|skip_connect~0|nor_conv_3x3~1|nor_conv_3x3~2|"
 """The one cell of the size space."""
 KEPT = 64
@@ -40,7 +41,7 @@ def archresults(table: BenchmarkTable, index: int) -> OrderedDict[str, dict[str,
         KeyError: the table has no such architecture.
         TableError: the table is not of a NATS-Bench space, or does not tell its training seeds apart.
     """
-    return _TableReader(table).archresults(index)
+    return TableReader(table).archresults(index)
 
 
 def from_table(table: BenchmarkTable, space: str) -> Contents:
@@ -53,7 +54,7 @@ def from_table(table: BenchmarkTable, space: str) -> Contents:
     """
     if table.info.space != space:
         raise TableError(f"{table.path} is a table of the space {table.info.space!r}, not of {space!r}")
-    reader = _TableReader(table)
+    reader = TableReader(table)
     return Contents(list(reader.strings), _Architectures(reader), set(reader.rows), set(reader.trainings))
 
 
@@ -83,12 +84,16 @@ class _Training:
         return cls(record, epochs, tuple(int(seed) for seed in seeds), values)
 
     def measured(self, row: int) -> list[int]:
-        """The seeds that the architecture in this row was trained with: those with any number."""
-        return [
+        """The seeds, ascending, that the architecture in this row was trained with: those with an accuracy or a loss.
+
+        Costs and times are no sign of a training: they may hold for all seeds.
+        """
+        curves = [self.columns[key][1] for key in self.columns if key[1] in ("accuracy", "top5_accuracy", "loss")]
+        return sorted(
             seed
             for place, seed in enumerate(self.seeds)
-            if any(not np.isnan(values[row, place]).all() for _, values in self.columns.values())
-        ]
+            if any(not np.isnan(values[row, place]).all() for values in curves)
+        )
 
     def run(self, row: int, seed: int, arch_config: Mapping[str, Any]) -> dict[str, Any]:
         """One run in the official layout."""
@@ -102,19 +107,24 @@ class _Training:
             "train_acc5es": self._curve(row, place, "train", "top5_accuracy", epochs) or None,
             "train_losses": self._curve(row, place, "train", "loss", epochs),
             "train_times": OrderedDict(self._curve(row, place, "train", "seconds", epochs)) or None,
-            "arch_config": {**arch_config, "class_num": CLASSES[self.record]},
+            "arch_config": dict(arch_config),
             "params": self._cost(row, place, "params"),
             "flop": float(self._cost(row, place, "flops")),
             "seed": f"{seed:04d}",
             "epochs": self.epochs,
             "latency": None if np.isnan(latency) else [latency],
             "eval_names": [
-                name for name in SET_NAMES[self.record].values() if any(sets[name] for sets in curves.values())
+                name for name in set_names(self.record).values() if any(sets[name] for sets in curves.values())
             ],
             "eval_acc1es": _joined(curves["accuracy"]),
             "eval_times": _joined(curves["seconds"]),
             "eval_losses": _joined(curves["loss"]),
             "net_state_dict": None,
+            **{
+                quantity: values[row, place, 0].item()
+                for (split, quantity), (_, values) in self.columns.items()
+                if split == "network" and quantity not in ("params", "flops", "latency")
+            },
         }
 
     def _cost(self, row: int, place: int, quantity: str) -> np.float64:
@@ -128,7 +138,7 @@ class _Training:
         """{official set name: {'<set>@<epoch>': value}}."""
         return {
             name: self._curve(row, place, split, quantity, epoch_keys(name, self.epochs))
-            for split, name in SET_NAMES[self.record].items()
+            for split, name in set_names(self.record).items()
         }
 
     def _curve(self, row: int, place: int, split: str, quantity: str, keys: Sequence[Key]) -> dict[Key, float]:
@@ -154,7 +164,7 @@ def _joined(curves: Mapping[str, Mapping[str, float]]) -> dict[str, float]:
     return joined
 
 
-class _TableReader:
+class TableReader:
     """Reads the architectures of a table, by official index."""
 
     def __init__(self, table: BenchmarkTable) -> None:
@@ -163,9 +173,10 @@ class _TableReader:
         self.table = table
         self.rows: dict[int, int] = {index: row for row, index in enumerate(table.architectures.tolist())}
         held = {(column.schedule, column.record) for column in table.columns.values()}
+        records = dict.fromkeys((*DATASETS, *(column.record for column in table.columns.values())))
         self.trainings = {
             schedule: {
-                record: _Training.of(table, record, schedule) for record in SET_NAMES if (schedule, record) in held
+                record: _Training.of(table, record, schedule) for record in records if (schedule, record) in held
             }
             for schedule in sorted({schedule for schedule, _ in held}, key=int)
         }
@@ -218,17 +229,24 @@ class _TableReader:
 
     def run(self, index: int, schedule: str, record: str, seed: int) -> dict[str, Any]:
         """One run in the official layout."""
-        string = self.strings[index]
-        config = {"channel": 16, "num_cells": 5, "arch_str": string}
-        if self.table.info.space == "sss":
-            config = {"name": "infer.shape.tiny", "channels": string, "arch_str": string, "genotype": SIZE_GENOTYPE}
+        config = self._arch_config(self.strings[index], record, seed)
         return self.trainings[schedule][record].run(self.rows[index], seed, config)
+
+    def _arch_config(self, string: str, record: str, seed: int) -> dict[str, Any]:
+        released = record in CLASSES and seed in RELEASED_SEEDS
+        kind: dict[str, Any] = {}
+        scale: dict[str, Any] = {"channel": 16, "num_cells": 5}
+        if self.table.info.space == "sss":
+            kind, scale = {"name": "infer.shape.tiny", "genotype": SIZE_GENOTYPE}, {"channels": string}
+        if not released:
+            scale = dict.fromkeys(scale)
+        return {**kind, **scale, "arch_str": string, "class_num": CLASSES.get(record)}
 
 
 class _Runs(MutableMapping[tuple[str, int], ResultsCount]):
     """{(record, seed): run} of one architecture and schedule, each read when it is first asked for."""
 
-    def __init__(self, reader: _TableReader, index: int, schedule: str, seeds: Mapping[str, list[int]]) -> None:
+    def __init__(self, reader: TableReader, index: int, schedule: str, seeds: Mapping[str, list[int]]) -> None:
         self._reader, self._index, self._schedule = reader, index, schedule
         self._runs: dict[tuple[str, int], ResultsCount | None] = {
             (record, seed): None for record, measured in seeds.items() for seed in measured
@@ -264,7 +282,7 @@ class _Runs(MutableMapping[tuple[str, int], ResultsCount]):
 class _Architectures(MutableMapping[int, Schedules]):
     """{official index: {schedule: results}} of a table; the KEPT used last, and all that were set, stay in memory."""
 
-    def __init__(self, reader: _TableReader) -> None:
+    def __init__(self, reader: TableReader) -> None:
         self._reader = reader
         self._indexes = dict.fromkeys(reader.rows)
         self._set: dict[int, Schedules] = {}
@@ -305,6 +323,6 @@ class _Architectures(MutableMapping[int, Schedules]):
 
 
 def _reopened(path: Path, changed: Mapping[int, Schedules]) -> _Architectures:
-    architectures = _Architectures(_TableReader(BenchmarkTable.open(path)))
+    architectures = _Architectures(TableReader(BenchmarkTable.open(path)))
     architectures.update(changed)
     return architectures

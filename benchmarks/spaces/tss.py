@@ -19,6 +19,8 @@ from benchmarks.spaces.base import Arch, ProductSpace, uniform_int
 
 OPERATIONS = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3")
 EDGES = ((1, 0), (2, 0), (2, 1), (3, 0), (3, 1), (3, 2))  # (target node, source node), in decision order
+PATHS = ((3,), (0, 4), (1, 5), (0, 2, 5))
+"""The ways from node 0, the input of a cell, to node 3, its output, as positions in EDGES."""
 
 
 @dataclass(frozen=True)
@@ -104,3 +106,13 @@ class TopologySpace(ProductSpace):
                     edges.append(f"({nodes[source]})@{operation}")
             nodes.append("+".join(sorted(edges)))
         return nodes[-1]
+
+
+def live_edges(arch: Arch) -> tuple[bool, ...]:
+    """Whether each of EDGES lies on a path from the input to the output without any `none`; shape (6,).
+
+    The other edges do not matter: they carry nothing of the image to the output. (In a trained network a convolution
+    may still add a learnt constant, the shift of its batch normalisation.)
+    """
+    open_paths = [path for path in PATHS if all(OPERATIONS[arch[edge]] != "none" for edge in path)]
+    return tuple(any(edge in path for path in open_paths) for edge in range(len(EDGES)))

@@ -1,4 +1,4 @@
-"""nas-bench: import, list, describe and verify benchmark tables."""
+"""nas-bench: import, list, describe, verify and export benchmark tables; show architectures."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from experiments.cli import build
 from experiments.cli.options import guarded, new_parser
 
 if TYPE_CHECKING:
@@ -34,7 +35,29 @@ def _parser() -> argparse.ArgumentParser:
     for name, text in (("info", "what a table holds"), ("verify", "check a table or an official file")):
         command = commands.add_parser(name, help=text, **style)
         command.add_argument("table", metavar="TABLE", help="name of an installed table, or a file")
+    _add_show_options(commands.add_parser("show", help="what an architecture is and costs; draw it", **style))
+    export = commands.add_parser("export", help="write a table as files of the official nats_bench package", **style)
+    export.add_argument("table", metavar="TABLE", help="name of an installed table, or a file")
+    export.add_argument("--out", type=Path, metavar="DIR", help="directory to make (default: TABLE-simple, here)")
+    export.add_argument("--workers", type=int, metavar="N", help="processes (default: one per core)")
+    build.add_commands(commands, style)
     return parser
+
+
+def _add_show_options(parser: argparse.ArgumentParser) -> None:
+    arch = "official string of tss ('|nor_conv_3x3~0|+|...') or sss ('8:16:...'), or official index in --space"
+    parser.add_argument("arch", metavar="ARCH", help=arch)
+    parser.add_argument("--space", choices=("tss", "sss"), help="of an index (default: tss; a string tells its own)")
+    parser.add_argument("--width", type=int, metavar="C", help="channels of the first stage, tss only (default: 16)")
+    parser.add_argument("--depth", type=int, metavar="N", help="cells per stage, tss only (default: 5)")
+    for name, default, text in (
+        ("classes", 10, "of the classifier"),
+        ("in-channels", 3, "of the images"),
+        ("image-size", 32, "height and width of the images in pixels"),
+    ):
+        parser.add_argument(f"--{name}", type=int, metavar="N", default=default, help=f"{text} (default: {default})")
+    out = "draw the cell, and the channels of an sss network, into files *.png, *.svg, *.pdf"
+    parser.add_argument("--out", type=Path, nargs="+", action="extend", default=[], metavar="FILE", help=out)
 
 
 def _import(given: argparse.Namespace) -> int:
@@ -83,6 +106,38 @@ def _verify(given: argparse.Namespace) -> int:
     return _show_findings(given.table, verify_table(table_named(given.table)))
 
 
+def _show(given: argparse.Namespace) -> int:
+    from experiments.architectures import describe_architecture, network_config, read_architecture, show
+
+    space, arch = read_architecture(given.arch, given.space)
+    network = network_config(space, arch, given.width, given.depth, given.classes, given.in_channels)
+    description = describe_architecture(space, arch, network, given.image_size)
+    if given.out:
+        from experiments.drawing import write_drawings
+
+        write_drawings(space.name, arch, given.out)
+    show(description)
+    for file in given.out:
+        print(file)
+    return 0
+
+
+def _export(given: argparse.Namespace) -> int:
+    from benchmarks.spaces import space_named
+    from experiments.console import progress_bar
+    from experiments.exporting import export_benchmark
+    from experiments.tables import table_named
+
+    table = table_named(given.table)
+    folder = given.out or Path(f"{table.info.name}-simple")
+    with progress_bar() as progress:
+        exported = export_benchmark(table, folder, workers=given.workers, progress=progress)
+    space = table.info.space
+    print(f"exported {table.info.name} to {folder}: {len(exported):,} of {len(space_named(space)):,} architectures")
+    print(f'read it with: nats_bench.create("{folder}", "{space}", fast_mode=True)')
+    return 0
+
+
 def _show_findings(name: str, findings: Iterable[Finding]) -> int:
     defects = 0
     for finding in findings:
@@ -92,4 +147,12 @@ def _show_findings(name: str, findings: Iterable[Finding]) -> int:
     return 1 if defects else 0
 
 
-_COMMANDS = {"import": _import, "list": _list, "info": _info, "verify": _verify}
+_COMMANDS = {
+    **build.COMMANDS,
+    "import": _import,
+    "list": _list,
+    "info": _info,
+    "verify": _verify,
+    "show": _show,
+    "export": _export,
+}

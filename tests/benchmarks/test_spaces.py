@@ -19,7 +19,7 @@ from scipy.stats import chisquare
 from benchmarks.errors import InputError
 from benchmarks.spaces import SPACES, Arch, Space, space_named
 from benchmarks.spaces.base import uniform_int
-from benchmarks.spaces.tss import OPERATIONS
+from benchmarks.spaces.tss import EDGES, OPERATIONS, live_edges
 
 SIZES = {"tss": 15_625, "sss": 32_768}
 META_FILES = {"tss": "NATS-tss-v1_0-3ffb9-simple", "sss": "NATS-sss-v1_0-50262-simple"}
@@ -198,6 +198,21 @@ def test_canonical_strings_are_those_of_the_official_package() -> None:
     assert [api.get_unique_str(string) for string in api.meta_archs] == [
         space.canonical(space.arch(index)) for index in range(len(space))
     ]
+
+
+def test_an_edge_is_live_if_the_output_loses_a_path_without_it() -> None:
+    def paths(arch: Arch) -> int:
+        """From node 0 to node 3."""
+        to_node = [1, 0, 0, 0]
+        for (target, source), choice in zip(EDGES, arch, strict=True):
+            to_node[target] += to_node[source] * (OPERATIONS[choice] != "none")
+        return to_node[3]
+
+    space = SPACES["tss"]
+    for arch in map(space.arch, range(0, len(space), 3)):
+        without = [(*arch[:edge], 0, *arch[edge + 1 :]) for edge in range(6)]
+        assert live_edges(arch) == tuple(paths(other) < paths(arch) for other in without)
+        assert any(live_edges(arch)) == ("0" in space.canonical(arch))
 
 
 def test_every_size_is_its_own_class() -> None:

@@ -189,6 +189,144 @@ def test_help_exits_0(arguments: list[str], capsys: pytest.CaptureFixture[str]) 
     assert "usage: nas-bench" in capsys.readouterr().out.lower()
 
 
+BEST_ON_CIFAR100 = "|nor_conv_3x3~0|+|nor_conv_3x3~0|nor_conv_3x3~1|+|skip_connect~0|nor_conv_3x3~1|nor_conv_3x3~2|"
+DISCONNECTED = "|none~0|+|skip_connect~0|nor_conv_3x3~1|+|none~0|nor_conv_1x1~1|none~2|"
+
+
+def rows(output: str, columns: int) -> list[list[str]]:
+    """The cells of every table row of so many columns in what was printed."""
+    lines = (line.split("│")[1:-1] for line in output.splitlines())
+    return [[cell.strip() for cell in line] for line in lines if len(line) == columns]
+
+
+def test_show_takes_strings_and_indices(capsys: pytest.CaptureFixture[str]) -> None:
+    for arguments in (["9930"], ["9930", "--space", "tss"], [BEST_ON_CIFAR100], [BEST_ON_CIFAR100, "--space", "tss"]):
+        assert main(["show", *arguments]) == 0
+        assert capsys.readouterr().out.startswith(f"tss 9930: {BEST_ON_CIFAR100}\n")
+    for arguments in (["988", "--space", "sss"], ["8:16:64:32:40"], ["8:16:64:32:40", "--space", "sss"]):
+        assert main(["show", *arguments]) == 0
+        lines = capsys.readouterr().out.splitlines()
+        assert lines[0] == "sss 988: 8:16:64:32:40"
+        assert lines[1] == f"cell of every sss network: {BEST_ON_CIFAR100} (tss 9930)"
+
+
+def test_show_tells_which_edges_matter(capsys: pytest.CaptureFixture[str]) -> None:
+    dead = "no: on no path from input to output"
+    assert main(["show", "|none~0|+|skip_connect~0|nor_conv_3x3~1|+|nor_conv_1x1~0|avg_pool_3x3~1|none~2|"]) == 0
+    output = capsys.readouterr().out
+    assert "canonical form: #+#+(0)@nor_conv_1x1\n" in output
+    assert "the output is connected to the input\n" in output
+    assert rows(output, 3) == [
+        ["1<-0", "none", "no: no connection"],
+        ["2<-0", "skip_connect", dead],
+        ["2<-1", "nor_conv_3x3", dead],
+        ["3<-0", "nor_conv_1x1", "yes"],
+        ["3<-1", "avg_pool_3x3", dead],
+        ["3<-2", "none", "no: no connection"],
+    ]
+    assert main(["show", DISCONNECTED]) == 0
+    assert "the output is not connected to the input\n" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("columns", ["80", "50"])
+def test_show_cuts_nothing_off_on_a_narrow_terminal(
+    columns: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", columns)
+    assert main(["show", "1462", "--width", "64", "--image-size", "64"]) == 0
+    output = capsys.readouterr().out
+    assert output.count("|nor_conv_3x3~0|nor_conv_3x3~1|nor_conv_3x3~2|\n") == 1
+    assert "…" not in output
+    if columns == "80":
+        assert rows(output, 5)[-1] == ["total", "", "", "24,404,554", "14,066,387,466"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "parameters", "flops"),
+    [
+        (["9930"], 1288506, 184730250),
+        (["9930", "--classes", "120", "--image-size", "16"], 1295656, 46190200),
+        (["1462", "--width", "16", "--depth", "5", "--in-channels", "3"], 1531546, 220119690),
+        (["8:8:8:16:32"], 49202, 6840650),
+        (["64:64:64:64:64", "--classes", "120", "--image-size", "16"], 720824, 68607608),
+    ],
+)
+def test_show_adds_the_layers_up_to_the_published_cost(
+    arguments: list[str], parameters: int, flops: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["show", *arguments]) == 0
+    *layers, total = rows(capsys.readouterr().out, 5)
+    for column, expected in ((3, parameters), (4, flops)):
+        assert int(total[column].replace(",", "")) == expected
+        assert sum(int(layer[column].replace(",", "")) for layer in layers) == expected
+
+
+def test_show_lists_the_published_layers(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["show", DISCONNECTED, "--width", "4", "--depth", "1", "--in-channels", "1", "--classes", "7"]) == 0
+    output = capsys.readouterr().out
+    assert "network for 1×32×32 images and 7 classes" in output
+    assert rows(output, 5)[:-1] == [
+        ["stem", "3×3 convolution", "4×32×32", "44", "36,864"],
+        ["cells.0", "stage 1: cell", "4×32×32", "176", "163,840"],
+        ["cells.1", "reduction block", "8×16×16", "928", "229,376"],
+        ["cells.2", "stage 2: cell", "8×16×16", "672", "163,840"],
+        ["cells.3", "reduction block", "16×8×8", "3,648", "229,376"],
+        ["cells.4", "stage 3: cell", "16×8×8", "2,624", "163,840"],
+        ["lastact", "normalisation, ReLU", "16×8×8", "32", "0"],
+        ["classifier", "pooling, linear", "7", "119", "119"],
+    ]
+
+
+def test_show_draws_into_every_file_given(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["show", "988", "--space", "sss", "--out", "a.png", "b.svg", "--out", "c.pdf"]) == 0
+    assert capsys.readouterr().out.splitlines()[-3:] == ["a.png", "b.svg", "c.pdf"]
+    starts = [Path(name).read_bytes()[:4] for name in ("a.png", "b.svg", "c.pdf")]
+    assert starts == [b"\x89PNG", b"<?xm", b"%PDF"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["|none~0|+|skip~0|none~1|+|none~0|none~1|none~2|"], "'OPERATION~0' with OPERATION one of none,"),
+        (["15625"], "tss holds architectures 0..15624, got 15625"),
+        (["-1"], "tss holds architectures 0..15624, got -1"),
+        (["32768", "--space", "sss"], "sss holds architectures 0..32767, got 32768"),
+        (["9" * 5000], "an architecture is an official string such as"),
+        (["skip_connect"], "an architecture is an official string such as"),
+        (["8:8:8:8:9"], "got '9' in '8:8:8:8:9'"),
+        (["8:8:8:8:8", "--space", "tss"], "is a string of sss, but --space is tss"),
+        ([DISCONNECTED, "--space", "sss"], "is a string of tss, but --space is sss"),
+        (["8:8:8:8:8", "--depth", "3"], "--depth is for tss"),
+        (["7", "--depth", "0"], "--depth is at least 1, got 0"),
+        (["7", "--classes", "-1"], "--classes is at least 1, got -1"),
+        (["7", "--image-size", "0"], "--image-size is at least 1, got 0"),
+        (["7", "--out", "a.jpg"], "a drawing is a file *.png, *.svg, *.pdf, got 'a.jpg'"),
+        (["7", "--out", "sizes.csv/a.png"], "cannot write sizes.csv/a.png (Not a directory)"),
+        (["7", "--out", "absent/a.png"], "cannot write absent/a.png (No such file or directory)"),
+    ],
+)
+def test_show_refuses_bad_input_with_one_message_and_writes_nothing(
+    arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = [] if "--out" in arguments else ["--out", "drawing.png"]
+    assert main(["show", *arguments, *out]) == 2
+    output, errors = capsys.readouterr()
+    assert output == ""
+    assert errors.startswith("nas-bench: error: ")
+    assert message in errors
+    assert errors.count("\n") == 1
+    assert [path.name for path in Path().iterdir()] == ["sizes.csv"]
+
+
+def test_the_help_of_show_says_whose_index_it_is_and_the_published_sizes(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["show", "--help"])
+    text = " ".join(capsys.readouterr().out.split())
+    assert "of an index (default: tss" in text
+    for default in (16, 5, 10, 3, 32):
+        assert f"(default: {default})" in text
+
+
 def test_the_installed_command_works_from_a_fresh_process(home: Path) -> None:
     command = Path(sys.executable).with_name("nas-bench")
     if not command.exists():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -9,7 +11,15 @@ from torch import Tensor, nn
 
 from benchmarks.errors import InputError
 from benchmarks.spaces import Arch, TopologySpace, space_named
-from supernets.candidate_network import SIZE_CELL, CandidateNetwork, NetworkConfig, candidate_config, candidate_network
+from supernets.candidate_network import (
+    PUBLISHED_SCALE,
+    SIZE_CELL,
+    CandidateNetwork,
+    NetworkConfig,
+    NetworkScale,
+    candidate_config,
+    candidate_network,
+)
 from supernets.randomness import drawing_from
 
 CELL = "|nor_conv_3x3~0|+|nor_conv_3x3~0|avg_pool_3x3~1|+|none~0|nor_conv_1x1~1|skip_connect~2|"
@@ -219,6 +229,42 @@ def test_published_sizes(rng: torch.Generator) -> None:
     assert sss == NetworkConfig(SIZE_CELL, (8, 16, 24, 56, 64), 120)
     features, logits = candidate_network("sss", "8:16:24:56:64", rng, num_classes=120)(torch.randn(1, 3, 16, 16))
     assert (features.shape, logits.shape) == ((1, 64), (1, 120))
+
+
+def test_the_published_scale_is_what_an_architecture_gets_unasked() -> None:
+    assert NetworkScale(width=16, depth=5, channels=(8, 16, 24, 32, 40, 48, 56, 64)) == PUBLISHED_SCALE
+    for name in ("tss", "sss"):
+        arch = space_named(name).arch(284)
+        assert candidate_config(name, arch, scale=PUBLISHED_SCALE) == candidate_config(name, arch)
+
+
+def test_a_scale_gives_smaller_networks_of_the_same_architecture() -> None:
+    scale = NetworkScale(width=3, depth=2, channels=(1, 2, 3, 4, 5, 6, 7, 9))
+    tss = candidate_config("tss", (0, 1, 2, 3, 4, 0), num_classes=7, in_channels=1, scale=scale)
+    assert tss == NetworkConfig((0, 1, 2, 3, 4, 0), (3, 3, 6, 6, 6, 12, 12, 12), num_classes=7, in_channels=1)
+    sss = NetworkConfig(SIZE_CELL, (1, 9, 4, 3, 2), num_classes=7, in_channels=1)
+    for arch in ((0, 7, 3, 2, 1), "8:64:32:24:16"):  # the string names choices by their published channels
+        assert candidate_config("sss", arch, num_classes=7, in_channels=1, scale=scale) == sss
+
+
+@pytest.mark.parametrize(
+    ("name", "arch", "other"),
+    [("tss", (0, 1, 2, 3, 4, 0), NetworkScale(channels=(1,) * 8)), ("sss", (0, 1, 2, 3, 4), NetworkScale(4, 1))],
+)
+def test_each_space_reads_its_own_part_of_a_scale(name: str, arch: Arch, other: NetworkScale) -> None:
+    assert candidate_config(name, arch, scale=other) == candidate_config(name, arch)
+
+
+@pytest.mark.parametrize("count", [0, 7, 9])
+def test_a_scale_has_as_many_channel_counts_as_a_layer_has_choices(count: int) -> None:
+    with pytest.raises(InputError, match=r"each layer of sss chooses among 8 channel counts, got \("):
+        NetworkScale(channels=(4,) * count)
+
+
+@pytest.mark.parametrize("bad", [{"width": 0}, {"depth": 0}, {"channels": (1, 2, 3, 0, 5, 6, 7, 8)}])
+def test_impossible_scales_are_refused(bad: dict[str, Any]) -> None:
+    with pytest.raises(InputError, match=r"channel counts of a network are at least 1, got NetworkScale\("):
+        NetworkScale(**bad)
 
 
 def test_official_configs_are_understood() -> None:

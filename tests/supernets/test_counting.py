@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from benchmarks import safe_pickle
 from benchmarks.spaces import SizeSpace, TopologySpace
 from supernets.candidate_network import CandidateNetwork, NetworkConfig, candidate_config, candidate_network
-from supernets.counting import Cost, cost_by_counting, cost_by_formula
+from supernets.counting import Cost, cost_by_counting, cost_by_formula, layer_costs
 
 TASKS = {"cifar10-valid": (10, 32), "cifar10": (10, 32), "cifar100": (100, 32), "ImageNet16-120": (120, 16)}
 """Data set -> (classes, image size)."""
@@ -145,6 +145,31 @@ def test_the_formula_is_the_count_for_any_network_and_image(seed: int) -> None:
     channels = tuple(rng.integers(1, 9, 3 * depth + 2).tolist())
     for config in (tiny, NetworkConfig(cell, channels, classes, in_channels)):
         assert cost_by_formula(config, (height, breadth)) == by_counting(config, height, breadth)
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        NetworkConfig((3, 4, 2, 0, 1, 3), (4, 5, 6, 6, 7), num_classes=9, in_channels=2),
+        NetworkConfig.tiny((2, 1, 0, 4, 3, 1), width=3, depth=2),
+    ],
+)
+def test_each_part_gives_and_costs_what_its_module_does(config: NetworkConfig) -> None:
+    with torch.device("meta"):
+        network = CandidateNetwork(config, torch.Generator("cpu"))
+        x = torch.empty(2, config.in_channels, 9, 14)
+    parts = layer_costs(config, (9, 14))
+    assert [part.module for part in parts] == [
+        "stem", *(f"cells.{i}" for i in range(len(config.channels))), "lastact", "classifier"
+    ]  # fmt: skip
+    for part in parts:
+        if part.module == "classifier":
+            x = x.mean(dim=(2, 3))
+        module = network.get_submodule(part.module)
+        assert cost_by_counting(module, tuple(x.shape[1:])) == part.cost
+        x = module(x)
+        assert tuple(x.shape[1:]) == part.shape
+    assert by_counting(config, 9, 14) == tuple(map(sum, zip(*(part.cost for part in parts), strict=True)))
 
 
 def test_counting_leaves_the_network_as_it_was(rng: torch.Generator) -> None:

@@ -10,7 +10,6 @@ import pytest
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
-from torch.utils._python_dispatch import TorchDispatchMode
 
 from benchmarks.errors import InputError
 from supernets.candidate_network import SIZE_CELL, CandidateNetwork, NetworkConfig
@@ -26,10 +25,9 @@ from supernets.train import (
     learning_rate,
     train,
     train_candidate,
-    train_epoch,
 )
 
-DIGITS = digits_task(DigitsConfig(train_images=96, valid_images=40, test_images=30))
+DIGITS = digits_task(DigitsConfig(train_images=96, valid_images=40, test_images=30, canvas=12, noise=0.25))
 NETWORK = NetworkConfig.tiny(SIZE_CELL, width=2, depth=1, in_channels=1)
 SHORT = TrainConfig(epochs=2, batch_size=40)
 
@@ -152,7 +150,7 @@ def test_evaluation_is_the_mean_over_images_in_evaluation_mode(size: int) -> Non
     images, labels = task.train.images, task.train.labels
     logits = images.double().flatten(1) @ network.weight.detach()
     before = network.weight.detach().clone()
-    measured = evaluate(network, task.train, task.normalisation, TrainConfig(evaluation_batch_size=size))
+    (measured,) = evaluate(network, task.train, task.normalisation, TrainConfig(evaluation_batch_size=size))
     assert measured.loss == pytest.approx(functional.cross_entropy(logits, labels).item())
     assert measured.accuracy == pytest.approx(100 * (logits.argmax(1) == labels).double().mean().item())
     assert torch.equal(network.weight, before)
@@ -167,7 +165,7 @@ def test_modes_alternate_and_every_split_is_measured_after_every_epoch() -> None
     assert record.images == {"train": 96, "valid": 40, "test": 30}
     assert {split: len(values) for split, values in record.measurements.items()} == {"train": 2, "valid": 2, "test": 2}
     assert all(value.seconds > 0 for values in record.measurements.values() for value in values)
-    again = evaluate(network, DIGITS.evaluation["test"], DIGITS.normalisation, SHORT)
+    (again,) = evaluate(network, DIGITS.evaluation["test"], DIGITS.normalisation, SHORT)
     assert record.measurements["test"][-1][:2] == again[:2]
 
 
@@ -178,26 +176,19 @@ def test_pooled_splits_are_weighted_by_their_images() -> None:
     assert record.pooled("test") == measurements["test"]
 
 
-class Reads(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Counts what makes the host wait for a device: reading a number, and sizes that depend on values."""
-
-    count = 0
-
-    def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        self.count += function in (torch.ops.aten._local_scalar_dense.default, torch.ops.aten.nonzero.default)
-        return function(*args, **(kwargs or {}))
-
-
-def test_the_host_does_not_wait_between_steps() -> None:
-    counts = []
-    for batch_size in (48, 4):
-        network = Linear(144, 10, torch.float32)
-        batches = TrainingBatches(replace(DIGITS, augmentation=Augmentation(True, 1)), batch_size)
-        optimizer = torch.optim.SGD(network.parameters(), lr=0.1, fused=True)
-        with Reads() as reads:  # type: ignore[no-untyped-call]
-            train_epoch(network, optimizer, batches.epoch(generator()), SHORT)
-        counts.append(reads.count)
-    assert counts[0] == counts[1] > 0
+@pytest.mark.parametrize("splits", [("valid", "test"), ("test",)])
+def test_testing_may_wait_for_the_last_epoch(splits: tuple[str, ...]) -> None:
+    network = Linear(144, 10, torch.float32)
+    task = replace(DIGITS, evaluation={split: DIGITS.evaluation[split] for split in splits})
+    config = replace(SHORT, epochs=3)
+    record = train(network, task, replace(config, test_every_epoch=False), generator())
+    always = train(Linear(144, 10, torch.float32), task, config, generator())
+    assert {split: len(values) for split, values in record.measurements.items()} == (
+        {"train": 3} | dict.fromkeys(splits, 3) | {"test": 1}
+    )
+    assert network.modes == ([True] * 3 + [False] * (len(splits) - 1)) * 3 + [False]
+    seldom, often = without_seconds(record), without_seconds(always)
+    assert seldom == often | {"test": often["test"][-1:]}
 
 
 def test_latency_is_of_passes_in_evaluation_mode_after_one_uncounted() -> None:
@@ -243,8 +234,9 @@ def test_options_of_speed_change_little(option: str, tolerance: float) -> None:
 
 
 def test_a_small_network_learns_digits() -> None:
-    task = digits_task()
-    network = NetworkConfig.tiny(SIZE_CELL, width=4, depth=1, in_channels=1)
+    sizes = {"train_images": 1000, "valid_images": 397, "test_images": 400}
+    task = digits_task(DigitsConfig(**sizes, canvas=12, noise=0.1))
+    network = NetworkConfig.tiny(SIZE_CELL, width=8, depth=1, in_channels=1)
     record = train_candidate(network, task, TrainConfig(epochs=6, batch_size=50), seed=0)
     first, last = (record.measurements["train"][epoch] for epoch in (0, -1))
     assert last.loss < first.loss / 2

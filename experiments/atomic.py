@@ -1,0 +1,26 @@
+"""Files that appear whole or not at all, whatever kills the process that writes them."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+
+def write_atomically(path: Path, content: bytes | pa.Buffer) -> None:
+    """Replace or create `path`; until the last byte is on the disk, readers see what was there before."""
+    temporary = path.with_name(f".{path.name}.partial")
+    with temporary.open("wb") as stream:
+        stream.write(content)
+        stream.flush()
+        os.fsync(stream.fileno())
+    os.replace(temporary, path)
+
+
+def write_parquet(path: Path, table: pa.Table) -> None:
+    """`table` as a compressed Parquet file, atomically."""
+    sink = pa.BufferOutputStream()
+    pq.write_table(table, sink, compression="zstd")
+    write_atomically(path, sink.getvalue())

@@ -1,0 +1,190 @@
+"""nas-bench build, calibrate and merge: make a benchmark from scratch."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from benchmarks.errors import InputError
+from benchmarks.spaces import SPACES, space_named
+
+if TYPE_CHECKING:
+    from experiments.factory import Images, Resources
+    from supernets.candidate_network import NetworkScale
+    from supernets.train import TrainConfig
+
+
+def add_commands(commands: Any, style: dict[str, Any]) -> None:
+    """Add the three commands to the parsers of nas-bench."""
+    build = commands.add_parser("build", help="train the architectures of a space: a benchmark from scratch", **style)
+    _add_what(build.add_argument_group("what to train"))
+    _add_network(build.add_argument_group("networks (default: as published; digits: those of the embedded tables)"))
+    _add_recipe(build.add_argument_group("recipe (default: as published; digits: that of the embedded tables)"))
+    _add_where(build.add_argument_group("where"))
+    calibrate = commands.add_parser("calibrate", help="time the architectures of a build, on a quiet machine", **style)
+    calibrate.add_argument("directory", type=Path, metavar="DIR", help="of nas-bench build")
+    _add_images(calibrate)
+    calibrate.add_argument("--device", help="cpu or cuda (default: cuda where there is a GPU)")
+    merge = commands.add_parser("merge", help="make one table of builds of the same benchmark", **style)
+    merge.add_argument("directories", nargs="+", type=Path, metavar="DIR", help="of nas-bench build")
+    merge.add_argument("--name", help="of the table (default: SPACE-DATASET)")
+    merge.add_argument("--out", type=Path, metavar="FILE.arrow", help="a file instead of an installed table")
+
+
+def _add_images(group: Any) -> None:
+    group.add_argument("--data-dir", type=Path, metavar="DIR", help="files of the data set; digits needs none")
+    seed = "of the split into training, validation and test images where none is published (default: 0)"
+    group.add_argument("--split-seed", type=int, default=0, metavar="N", help=seed)
+
+
+def _add_what(group: Any) -> None:
+    group.add_argument("--space", required=True, choices=list(SPACES), help="search space")
+    names = "digits, fashion-mnist, cifar10-valid, cifar10, cifar100, ImageNet16-120"
+    group.add_argument("--dataset", default="digits", metavar="NAME", help=f"one of {names} (default: digits)")
+    _add_images(group)
+    schedule = "lengths of the trainings in epochs, each with its own learning rates"
+    group.add_argument("--schedule", nargs="+", type=int, required=True, metavar="EPOCHS", help=schedule)
+    group.add_argument("--seeds", nargs="+", type=int, default=[0], metavar="N", help="of training (default: 0)")
+    part = "official indices FIRST to LAST - 1 (default: all)"
+    group.add_argument("--range", metavar="FIRST:LAST", help=part)
+    canonical = "train one architecture of each class of isomorphic ones for all of them"
+    group.add_argument("--canonical", action="store_true", help=canonical)
+
+
+def _add_network(group: Any) -> None:
+    group.add_argument("--width", type=int, metavar="C", help="channels of the first stage (tss)")
+    group.add_argument("--depth", type=int, metavar="N", help="cells per stage (tss)")
+    channels = "the eight channel counts that a layer chooses from (sss)"
+    group.add_argument("--channels", nargs=8, type=int, metavar="C", help=channels)
+
+
+def _add_recipe(group: Any) -> None:
+    group.add_argument("--batch-size", type=int, metavar="N", help="images per step")
+    group.add_argument("--evaluation-batch-size", type=int, metavar="N", help="images per evaluation batch")
+    group.add_argument("--learning-rate", type=float, metavar="LR", help="of the first epoch")
+    group.add_argument("--momentum", type=float, metavar="M", help="of SGD")
+    group.add_argument("--weight-decay", type=float, metavar="WD", help="of all parameters")
+    switch = argparse.BooleanOptionalAction
+    group.add_argument("--nesterov", action=switch, help="Nesterov momentum")
+    group.add_argument("--mixed-precision", action=switch, help="bfloat16 where PyTorch deems it safe")
+    group.add_argument("--channels-last", action=switch, help="memory layout of images and weights")
+    group.add_argument("--test-every-epoch", action=switch, help="not only after the last epoch")
+
+
+def _add_where(group: Any) -> None:
+    group.add_argument("--out", type=Path, required=True, metavar="DIR", help="what is there already is not repeated")
+    group.add_argument("--workers", type=int, metavar="N", help="trainings at a time (default: one per core or GPU)")
+    group.add_argument("--device", help="cpu or cuda (default: cuda where there is a GPU)")
+    gpus = "of each training on cuda; below 1, trainings share a GPU (default: 1)"
+    group.add_argument("--gpus-per-training", type=float, default=1.0, metavar="G", help=gpus)
+    group.add_argument("--ray-address", metavar="ADDRESS", help="a running Ray cluster (default: start Ray here)")
+
+
+def build(given: argparse.Namespace) -> int:
+    from experiments.build import BuildDirectory
+    from experiments.console import progress_bar
+    from experiments.factory import benchmark_of, plan
+    from experiments.factory import build as run
+
+    resources, images = _resources(given), _images(given)
+    benchmark = benchmark_of(
+        given.space,
+        images,
+        _scale(given),
+        _recipe(given),
+        canonical=given.canonical,
+        device=resources.device,
+    )
+    trainings = plan(benchmark, _part(given), given.schedule, given.seeds)
+    directory = BuildDirectory(given.out)
+    directory.begin(benchmark)
+    with progress_bar() as progress:
+        run(directory, images, trainings, resources, progress)
+    count = sum(len(group.seeds) for group in trainings)
+    print(f"{given.out}: {count:,} trainings; time them with: nas-bench calibrate {given.out}")
+    return 0
+
+
+def calibrate(given: argparse.Namespace) -> int:
+    from experiments.build import BuildDirectory
+    from experiments.console import progress_bar
+    from experiments.factory import Images
+    from experiments.factory import calibrate as run
+    from supernets.train import best_device
+
+    directory = BuildDirectory(given.directory)
+    images = Images(directory.benchmark().dataset, given.data_dir, given.split_seed)
+    with progress_bar() as progress:
+        run(directory, images, given.device or best_device(), progress)
+    print(f"{given.directory}: timed; make a table with: nas-bench merge {given.directory}")
+    return 0
+
+
+def merge(given: argparse.Namespace) -> int:
+    from experiments.build import BuildDirectory
+    from experiments.merging import merge as run
+    from experiments.tables import home
+
+    if given.name and given.out:
+        raise InputError("--name is of an installed table, --out is a file: give one of them")
+    directories = [BuildDirectory(path) for path in given.directories]
+    first = directories[0].benchmark()
+    table = run(directories, given.out or home() / f"{given.name or f'{first.space}-{first.dataset}'}.arrow")
+    size = len(space_named(first.space))
+    print(f"the table {table.info.name}: {len(table):,} of {size:,} architectures ({table.path})")
+    return 0
+
+
+COMMANDS = {"build": build, "calibrate": calibrate, "merge": merge}
+
+
+def _resources(given: argparse.Namespace) -> Resources:
+    from experiments.factory import Resources
+    from supernets.train import best_device
+
+    device = given.device or best_device()
+    gpus = given.gpus_per_training if device.startswith("cuda") else 0.0
+    workers = given.workers or (1 if gpus else os.cpu_count() or 1)
+    if workers < 1 or given.gpus_per_training <= 0:
+        raise InputError("--workers is at least 1 and --gpus-per-training above 0")
+    return Resources(workers, device, gpus, given.ray_address)
+
+
+def _images(given: argparse.Namespace) -> Images:
+    from experiments.factory import Images
+
+    return Images(given.dataset, given.data_dir and given.data_dir.absolute(), given.split_seed)
+
+
+def _scale(given: argparse.Namespace) -> NetworkScale:
+    from dataclasses import replace
+
+    from experiments.embedded import SCALES
+    from supernets.candidate_network import PUBLISHED_SCALE
+
+    start = SCALES[given.space] if given.dataset == "digits" else PUBLISHED_SCALE
+    named = {"width": given.width, "depth": given.depth, "channels": given.channels and tuple(given.channels)}
+    return replace(start, **{name: value for name, value in named.items() if value is not None})
+
+
+def _recipe(given: argparse.Namespace) -> TrainConfig:
+    from dataclasses import fields, replace
+
+    from experiments.embedded import RECIPE
+    from supernets.train import TrainConfig
+
+    start = RECIPE if given.dataset == "digits" else TrainConfig()
+    named = {field.name: getattr(given, field.name) for field in fields(TrainConfig) if field.name != "epochs"}
+    return replace(start, **{name: value for name, value in named.items() if value is not None})
+
+
+def _part(given: argparse.Namespace) -> range:
+    size = len(space_named(given.space))
+    if given.range is None:
+        return range(size)
+    first, colon, last = given.range.partition(":")
+    if not (colon and first.isdecimal() and last.isdecimal() and int(first) < int(last) <= size):
+        raise InputError(f"--range is FIRST:LAST with 0 <= FIRST < LAST <= {size}, got {given.range!r}")
+    return range(int(first), int(last))

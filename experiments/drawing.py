@@ -1,0 +1,219 @@
+"""Pictures of architectures: a cell as a graph, and for the size space also the channels of the five layers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from io import BytesIO
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from matplotlib import rc_context, rcdefaults, rcParams
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import Circle, FancyBboxPatch, PathPatch, Polygon, Rectangle
+from matplotlib.path import Path as Outline
+
+from benchmarks.errors import InputError
+from benchmarks.spaces import Arch, TopologySpace, space_named
+from benchmarks.spaces.base import unknown_name
+from benchmarks.spaces.sss import CHANNELS
+from benchmarks.spaces.tss import EDGES, OPERATIONS, live_edges
+from experiments.atomic import write_atomically
+from experiments.figures import FORMATS, RC, SKY_BLUE, STYLES
+from experiments.statistics import Floats
+
+
+class Look(NamedTuple):
+    """How an edge of a cell is drawn."""
+
+    colour: str
+    text_colour: str
+    width: float  # of the line, in the unit of the cell
+    dashes: tuple[float, ...] = ()  # strokes and gaps in line widths
+
+
+INK, GREY, PALE = "#222222", "#737373", "#B4B4B4"
+LABELS = {
+    "none": "none",
+    "skip_connect": "skip",
+    "nor_conv_1x1": "1×1 conv",
+    "nor_conv_3x3": "3×3 conv",
+    "avg_pool_3x3": "3×3 avg pool",
+}
+"""Operation -> what is written on its edges."""
+LOOKS = {
+    "none": Look("#CCCCCC", GREY, 0.022, (4, 4)),
+    "skip_connect": Look(STYLES["bohb"].colour, INK, 0.045),
+    "nor_conv_1x1": Look(SKY_BLUE, INK, 0.045),
+    "nor_conv_3x3": Look(STYLES["regularized_ea"].colour, INK, 0.045),
+    "avg_pool_3x3": Look(STYLES["reinforce"].colour, INK, 0.045),
+}
+"""Operation -> its look. The colours are those of the reports, which the colour-blind can tell apart."""
+DEAD = Look(PALE, GREY, 0.03)
+"""Of operations that do not matter."""
+DEAD_CAPTION = "grey: on no path from input to output"
+
+# A cell has its own unit of length; text and lines grow with the axes.
+NODES = {0: "input", 1: "1", 2: "2", 3: "output"}
+SPACING, RADIUS = 2.8, 0.41  # of the nodes, which stand on the line y = 0
+FONT, LABEL_HEIGHT = 0.19, 0.42
+HEAD_LENGTH, HEAD_WIDTH = 0.18, 0.18  # of arrows
+X_LIMITS, Y_LIMITS = (-0.55, 3 * SPACING + 0.55), (-1.75, 2.55)
+ARCS = {(2, 0): (0.22, 0.7, 1.75), (3, 0): (-0.06, 0.1, 2.8), (3, 1): (0.22, 0.7, -1.75)}
+"""Edge -> how far inwards of its two nodes it ends; how far inwards its control points are; their height.
+
+The other edges are straight.
+"""
+
+TITLE_INCHES, CHANNELS_INCHES, CELL_INCHES = 0.75, 2.6, 3.7
+WIDTH_INCHES = 8.0
+STRING_POINTS = 900  # of an official string, all characters together: as wide as the figure in a monospaced font
+LAYERS = ("cell", "reduction", "cell", "reduction", "cell")
+LAYER_COLOURS = {"cell": SKY_BLUE, "reduction": STYLES["hyperband"].colour}
+CENTRED: dict[str, Any] = {"ha": "center", "va": "center_baseline", "color": INK}
+
+
+def write_drawings(space_name: str, arch: Arch, paths: Sequence[Path]) -> None:
+    """Draw an architecture into files, each whole or not at all; equal architectures give equal files.
+
+    Raises:
+        InputError: as `draw_architecture`; a path has no suffix of FORMATS or is a directory, before any is written; or
+            it cannot be written.
+    """
+    formats = [_format(path) for path in paths]
+    with rc_context():
+        rcdefaults()  # whatever the user's matplotlibrc says
+        rcParams.update(RC)
+        figure = draw_architecture(space_name, arch)
+        for path, suffix in zip(paths, formats, strict=True):
+            content = BytesIO()
+            figure.savefig(content, format=suffix, metadata=FORMATS[suffix])
+            try:
+                write_atomically(path, content.getvalue())
+            except OSError as error:
+                raise InputError(f"cannot write {path} ({error.strerror}): choose another file") from error
+
+
+def _format(path: Path) -> str:
+    suffix = path.suffix.lower().removeprefix(".")
+    if suffix not in FORMATS:
+        raise InputError(f"a drawing is a file *.{', *.'.join(FORMATS)}, got {str(path)!r}")
+    if path.is_dir():
+        raise InputError(f"cannot write {path} (Is a directory): choose another file")
+    return suffix
+
+
+def draw_architecture(space_name: str, arch: Arch) -> Figure:
+    """A figure of one architecture of tss or sss under its official index and string.
+
+    Raises:
+        InputError: the space is another one, or `arch` is not in it.
+    """
+    if space_name not in ("tss", "sss"):
+        raise InputError(unknown_name("space of drawings", space_name, ["tss", "sss"]))
+    space = space_named(space_name)
+    title, string = f"{space_name} {space.index(arch)}", space.to_string(arch)
+    height = TITLE_INCHES + CELL_INCHES + (CHANNELS_INCHES if space_name == "sss" else 0)
+    figure = Figure((WIDTH_INCHES, height))
+    figure.text(0.5, 1 - 0.27 / height, title, fontsize=13, weight="bold", **CENTRED)
+    size = min(11.0, STRING_POINTS / len(string))
+    figure.text(0.5, 1 - 0.56 / height, string, fontsize=size, family="monospace", **CENTRED)
+    cell_axes = figure.add_axes((0, 0, 1, CELL_INCHES / height))
+    if space_name == "tss":
+        draw_cell(cell_axes, arch)
+        return figure
+    from supernets.candidate_network import SIZE_CELL  # imports torch, which no other drawing needs
+
+    channels = [CHANNELS[choice] for choice in arch]
+    draw_channels(figure.add_axes((0, CELL_INCHES / height, 1, CHANNELS_INCHES / height)), channels)
+    draw_cell(cell_axes, SIZE_CELL)
+    cell_axes.text(0.02, 0.97, "every cell", fontsize=11, color=GREY, transform=cell_axes.transAxes)
+    return figure
+
+
+def draw_channels(axes: Axes, channels: Sequence[int]) -> None:
+    """Draw the five layers of a network of sss as bars as high as their numbers of channels, from left to right."""
+    axes.set(xlim=(-0.75, 4.75), ylim=(-62, 46))
+    axes.set_axis_off()
+    axes.text(-0.64, 40, "channels", fontsize=11, color=GREY)
+    half = 0.3  # width of a bar
+    for layer, (name, count) in enumerate(zip(LAYERS, channels, strict=True)):
+        if layer:
+            before = channels[layer - 1]
+            x, y = (layer - 1 + half, layer - half), (before / 2, count / 2)
+            corners = [(x[0], -y[0]), (x[0], y[0]), (x[1], y[1]), (x[1], -y[1])]
+            axes.add_patch(Polygon(corners, facecolor="#EDEDED", edgecolor="none"))
+        axes.add_patch(Rectangle((layer - half, -count / 2), 2 * half, count, facecolor=LAYER_COLOURS[name]))
+        axes.text(layer, 0, str(count), fontsize=12, weight="bold", **CENTRED)
+        axes.text(layer, -42, name, fontsize=11, **CENTRED)
+
+
+def draw_cell(axes: Axes, arch: Arch) -> None:
+    """Draw a cell of tss: four nodes from left to right, and an arrow with its operation for each of the six edges.
+
+    `axes` must have its final size, to which the text is made: 11 points where it is 8 inches wide.
+
+    Raises:
+        InputError: `arch` is not in tss.
+    """
+    TopologySpace().position(arch)  # raises on a bad architecture
+    axes.set(xlim=X_LIMITS, ylim=Y_LIMITS, aspect="equal")
+    axes.set_axis_off()
+    live = live_edges(arch)
+    looks = []
+    for edge, choice, matters in zip(EDGES, arch, live, strict=True):
+        operation = OPERATIONS[choice]
+        looks.append(LOOKS[operation] if matters or operation == "none" else DEAD)
+        _draw_edge(axes, edge, LABELS[operation], looks[-1])
+    for node, name in NODES.items():
+        used = any(matters for edge, matters in zip(EDGES, live, strict=True) if node in edge)
+        _draw_node(axes, node, name, used)
+    if DEAD in looks:
+        size = 0.85 * FONT * _points_per_unit(axes)
+        axes.text(X_LIMITS[0] + 0.15, Y_LIMITS[0] + 0.2, DEAD_CAPTION, fontsize=size, color=GREY)
+
+
+def _draw_edge(axes: Axes, edge: tuple[int, int], label: str, look: Look) -> None:
+    points, unit = _bezier(edge), _points_per_unit(axes)
+    line: dict[str, Any] = {"edgecolor": look.colour, "linestyle": (0, look.dashes) if look.dashes else "-"}
+    tip = points[3].copy()
+    along = (tip - points[2]) / np.linalg.norm(tip - points[2])
+    across = np.array([-along[1], along[0]])
+    points[3] -= HEAD_LENGTH * along  # the shaft ends where the head begins
+    corners = [tip, points[3] + HEAD_WIDTH / 2 * across, points[3] - HEAD_WIDTH / 2 * across]
+    axes.add_patch(Polygon(corners, facecolor=look.colour, edgecolor="none", zorder=2))
+    shaft = Outline(points, [Outline.MOVETO, Outline.CURVE4, Outline.CURVE4, Outline.CURVE4])
+    axes.add_patch(PathPatch(shaft, facecolor="none", linewidth=look.width * unit, capstyle="butt", zorder=2, **line))
+
+    x, y = np.array([1, 3, 3, 1]) @ points / 8  # half way along the curve
+    width, height = 0.4 + 0.09 * len(label), LABEL_HEIGHT
+    pill = FancyBboxPatch(
+        (x - width / 2, y - height / 2), width, height, boxstyle=f"round,pad=0,rounding_size={height / 2}",
+        facecolor="white", linewidth=0.7 * look.width * unit, zorder=3, **line,
+    )  # fmt: skip
+    axes.add_patch(pill)
+    axes.text(x, y, label, fontsize=FONT * unit, zorder=4, **{**CENTRED, "color": look.text_colour})
+
+
+def _bezier(edge: tuple[int, int]) -> Floats:
+    """The four points of the Bézier curve of an edge from rim to rim, shape (4, 2)."""
+    target, source = edge
+    start, stop = source * SPACING, target * SPACING
+    end, control, height = ARCS.get(edge, (RADIUS, SPACING / 2, 0.0))
+    rim = np.sign(height) * (RADIUS**2 - end**2) ** 0.5
+    return np.array([(start + end, rim), (start + control, height), (stop - control, height), (stop - end, rim)])
+
+
+def _draw_node(axes: Axes, node: int, name: str, used: bool) -> None:
+    unit, x = _points_per_unit(axes), node * SPACING
+    edge, text = (INK, INK) if used else (PALE, GREY)
+    axes.add_patch(Circle((x, 0), RADIUS, facecolor="#F4F4F4", edgecolor=edge, linewidth=0.035 * unit, zorder=3))
+    axes.text(x, 0, name, fontsize=FONT * unit, zorder=4, **{**CENTRED, "color": text})
+
+
+def _points_per_unit(axes: Axes) -> float:
+    """Points (1/72 inch) per unit of a cell, in axes of equal aspect that show X_LIMITS and Y_LIMITS."""
+    extent = axes.get_window_extent()
+    pixels = min(extent.width / (X_LIMITS[1] - X_LIMITS[0]), extent.height / (Y_LIMITS[1] - Y_LIMITS[0]))
+    return float(pixels * 72 / axes.figure.dpi)

@@ -1,0 +1,192 @@
+"""The factory: makes a benchmark from scratch by training its architectures, as Ray tasks, sharded and resumable."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from functools import lru_cache
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import ray
+
+from benchmarks.errors import InputError
+from benchmarks.spaces import space_named
+from experiments.build import SPLITS, Benchmark, BuildDirectory, Trainings, classes
+from experiments.ray_runner import connected
+from experiments.sharded_log import Row
+from experiments.versions import git_commit, processor, versions
+from supernets.candidate_network import NetworkConfig, NetworkScale, candidate_config
+from supernets.counting import cost_by_formula
+from supernets.data import ImageTask, image_task
+from supernets.train import TrainConfig, TrainingRecord, gpu_name, single_threaded, time_per_image, train_candidates
+
+Progress = Callable[[str, int, int], None]
+"""Told (what is being done, done, total)."""
+
+
+@dataclass(frozen=True)
+class Resources:
+    """What the trainings run on."""
+
+    workers: int  # trainings at a time
+    device: str = "cpu"
+    gpus: float = 0.0  # of each training; several may share one GPU
+    address: str | None = None  # of a running Ray cluster; None starts Ray on this machine
+
+
+@dataclass(frozen=True)
+class Images:
+    """Where a worker finds the images of a benchmark."""
+
+    dataset: str
+    data_dir: Path | None
+    seed: int
+
+    def task(self) -> ImageTask:
+        return _task(self.dataset, self.data_dir, self.seed)
+
+
+@lru_cache(maxsize=1)
+def _task(dataset: str, data_dir: Path | None, seed: int) -> ImageTask:
+    """Read once per process."""
+    return image_task(dataset, data_dir, seed)
+
+
+def benchmark_of(
+    space: str, images: Images, scale: NetworkScale, recipe: TrainConfig, *, canonical: bool, device: str
+) -> Benchmark:
+    """The benchmark that trains `space` on `images`; errors as `image_task`."""
+    task = images.task()
+    settings = asdict(recipe)
+    del settings["epochs"]
+    return Benchmark(
+        space=space,
+        dataset=task.name,
+        split=task.split,
+        fingerprint=task.fingerprint(),
+        images={"train": len(task.train), **{name: len(part) for name, part in task.evaluation.items()}},
+        image_shape=task.image_shape,
+        num_classes=task.num_classes,
+        scale=asdict(scale),
+        recipe=settings,
+        canonical=canonical,
+        made_with=[
+            {"versions": versions("torch"), "git_commit": git_commit(), "hardware": gpu_name(device) or processor()}
+        ],
+    )
+
+
+def network_of(benchmark: Benchmark, architecture: int) -> NetworkConfig:
+    """The stand-alone network of an official index."""
+    scale = NetworkScale(**{**benchmark.scale, "channels": tuple(benchmark.scale["channels"])})
+    arch = space_named(benchmark.space).arch(architecture)
+    return candidate_config(benchmark.space, arch, benchmark.num_classes, benchmark.image_shape[0], scale)
+
+
+def trained_for(benchmark: Benchmark) -> dict[int, int]:
+    """Official index -> that of the architecture whose training stands for it."""
+    space = space_named(benchmark.space)
+    if not benchmark.canonical:
+        return {index: index for index in range(len(space))}
+    height, width = benchmark.image_shape[1:]
+    cost = {i: cost_by_formula(network_of(benchmark, i), (height, width)).flops for i in range(len(space))}
+    return classes(space, cost)
+
+
+def plan(benchmark: Benchmark, part: range, schedules: Sequence[int], seeds: Sequence[int]) -> list[Trainings]:
+    """The trainings of the architectures `part`, all of one schedule before the next."""
+    trained = trained_for(benchmark)
+    architectures = sorted({trained[index] for index in part})
+    return [Trainings(index, str(epochs), tuple(seeds)) for epochs in schedules for index in architectures]
+
+
+def build(
+    directory: BuildDirectory, images: Images, trainings: Sequence[Trainings], resources: Resources, progress: Progress
+) -> None:
+    """Do those of `trainings` that the directory does not hold yet.
+
+    Whatever kills this, the same call goes on; only the trainings that were under way are done again.
+    """
+    benchmark = directory.benchmark()
+    with directory.trainings.writer() as writer:
+        done = directory.trainings.keys()
+        left = [missing for group in trainings if (missing := group.without(done)).seeds]
+        total = sum(len(group.seeds) for group in trainings)
+        finished = total - sum(len(group.seeds) for group in left)
+        progress("trainings", finished, total)
+        for rows in _on_ray(_train, (benchmark, images, resources.device), left, resources):
+            writer.append(rows)
+            finished += len(rows)
+            progress("trainings", finished, total)
+
+
+def calibrate(directory: BuildDirectory, images: Images, device: str, progress: Progress) -> None:
+    """Time the trained architectures one after the other in this process, on one thread: on a quiet machine.
+
+    Interrupted, the same call goes on.
+    """
+    benchmark, task = directory.benchmark(), images.task()
+    check_images(benchmark, task)
+    trained = sorted({training[0] for training in directory.trainings.keys()})  # noqa: SIM118
+    with directory.timings.writer() as writer, single_threaded():
+        done = directory.timings.keys()
+        for count, architecture in enumerate(trained):
+            progress("timings", count, len(trained))
+            if (architecture,) not in done:
+                config = TrainConfig(epochs=1, **benchmark.recipe)
+                seconds = time_per_image(network_of(benchmark, architecture), task, config, device)
+                writer.append([(architecture, *seconds)])
+        progress("timings", len(trained), len(trained))
+
+
+def _on_ray(
+    function: Callable[..., list[Row]], shared: tuple[Any, ...], items: Iterable[Any], resources: Resources
+) -> Iterator[list[Row]]:
+    """function(*shared, item) of every item, in any order, as Ray tasks."""
+    with connected(resources.workers, resources.address, gpus=resources.gpus * resources.workers):
+        task = ray.remote(num_cpus=1, num_gpus=resources.gpus, max_retries=3)(function)
+        arguments = [ray.put(value) for value in shared]
+        waiting = iter(items)
+        running = [task.remote(*arguments, item) for item in islice(waiting, 2 * resources.workers)]
+        while running:
+            (ready,), running = ray.wait(running, num_returns=1)
+            running += [task.remote(*arguments, item) for item in islice(waiting, 1)]
+            yield ray.get(ready)
+
+
+def _train(benchmark: Benchmark, images: Images, device: str, trainings: Trainings) -> list[Row]:
+    """Rows of TRAININGS."""
+    task, architecture = images.task(), trainings.architecture
+    check_images(benchmark, task)
+    config = TrainConfig(epochs=int(trainings.schedule), **benchmark.recipe)
+    with single_threaded():
+        records = train_candidates(network_of(benchmark, architecture), task, config, trainings.seeds, device)
+    return [
+        (architecture, trainings.schedule, seed, *row_of(record))
+        for seed, record in zip(trainings.seeds, records, strict=True)
+    ]
+
+
+def row_of(record: TrainingRecord) -> tuple[Any, ...]:
+    """The columns of TRAININGS that follow the key."""
+    curves = [record.measurements.get(split, ()) for split in SPLITS]
+    return (
+        sum(measurement.seconds for curve in curves for measurement in curve),
+        *([measurement.accuracy for measurement in curve] for curve in curves),
+        *([measurement.loss for measurement in curve] for curve in curves),
+    )
+
+
+def check_images(benchmark: Benchmark, task: ImageTask) -> None:
+    """InputError unless `task` has the images of the benchmark."""
+    if _fingerprint(task) != benchmark.fingerprint:
+        raise InputError(
+            f"the images of {task.name} here are not those of the benchmark: put the same files on every machine"
+        )
+
+
+@lru_cache(maxsize=1)
+def _fingerprint(task: ImageTask) -> str:
+    return task.fingerprint()

@@ -30,7 +30,7 @@ Progress = Callable[[str, int, int], None]
 class Resources:
     """What the trainings run on."""
 
-    workers: int  # trainings at a time
+    workers: int  # Ray tasks at a time; 0: this process, without Ray
     device: str = "cpu"
     gpus: float = 0.0  # of each training; several may share one GPU
     address: str | None = None  # of a running Ray cluster; None starts Ray on this machine
@@ -96,7 +96,14 @@ def trained_for(benchmark: Benchmark) -> dict[int, int]:
 
 
 def plan(benchmark: Benchmark, part: range, schedules: Sequence[int], seeds: Sequence[int]) -> list[Trainings]:
-    """The trainings of the architectures `part`, all of one schedule before the next."""
+    """The trainings of the architectures `part`, all of one schedule before the next.
+
+    Raises:
+        InputError: a schedule has no epoch, a seed is negative, or one of them is there twice.
+    """
+    for what, numbers, least in (("schedule", schedules, 1), ("seed", seeds, 0)):
+        if min(numbers) < least or len(set(numbers)) < len(numbers):
+            raise InputError(f"a training {what} is {least} or more and not given twice, got {list(numbers)}")
     trained = trained_for(benchmark)
     architectures = sorted({trained[index] for index in part})
     return [Trainings(index, str(epochs), tuple(seeds)) for epochs in schedules for index in architectures]
@@ -116,7 +123,7 @@ def build(
         total = sum(len(group.seeds) for group in trainings)
         finished = total - sum(len(group.seeds) for group in left)
         progress("trainings", finished, total)
-        for rows in _on_ray(_train, (benchmark, images, resources.device), left, resources):
+        for rows in _each(_train, (benchmark, images, resources.device), left, resources):
             writer.append(rows)
             finished += len(rows)
             progress("trainings", finished, total)
@@ -141,10 +148,13 @@ def calibrate(directory: BuildDirectory, images: Images, device: str, progress: 
         progress("timings", len(trained), len(trained))
 
 
-def _on_ray(
+def _each(
     function: Callable[..., list[Row]], shared: tuple[Any, ...], items: Iterable[Any], resources: Resources
 ) -> Iterator[list[Row]]:
-    """function(*shared, item) of every item, in any order, as Ray tasks."""
+    """function(*shared, item) of every item, in any order, as Ray tasks if there are workers."""
+    if not resources.workers:
+        yield from (function(*shared, item) for item in items)
+        return
     with connected(resources.workers, resources.address, gpus=resources.gpus * resources.workers):
         task = ray.remote(num_cpus=1, num_gpus=resources.gpus, max_retries=3)(function)
         arguments = [ray.put(value) for value in shared]
@@ -153,7 +163,10 @@ def _on_ray(
         while running:
             (ready,), running = ray.wait(running, num_returns=1)
             running += [task.remote(*arguments, item) for item in islice(waiting, 1)]
-            yield ray.get(ready)
+            try:
+                yield ray.get(ready)
+            except ray.exceptions.RayTaskError as error:
+                raise error.cause from error
 
 
 def _train(benchmark: Benchmark, images: Images, device: str, trainings: Trainings) -> list[Row]:

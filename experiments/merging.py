@@ -181,7 +181,7 @@ def _unique(table: pa.Table, key_columns: int) -> pa.Table:
     first: dict[tuple[Any, ...], int] = {}
     for row, key in enumerate(keys):
         first.setdefault(tuple(key.values()), row)
-    return table.take(list(first.values()))
+    return table.take(pa.array(list(first.values()), pa.int64()))
 
 
 def _array(table: pa.Table, name: str) -> NDArray[Any]:

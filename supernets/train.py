@@ -12,6 +12,7 @@ device instead of one by one on the host, which changes the random stream but no
 from __future__ import annotations
 
 import math
+import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -124,7 +125,8 @@ def train_candidates(
         stop_after: epochs to train of the `config.epochs` for which the learning rates are; None for all.
 
     Raises:
-        InputError: the network is for other images or classes than the task has; there is no seed.
+        InputError: the network is for other images or classes than the task has; there is no seed; `stop_after`
+            is not one of the epochs.
     """
     if (network.in_channels, network.num_classes) != (task.image_shape[0], task.num_classes):
         raise InputError(
@@ -133,9 +135,12 @@ def train_candidates(
         )
     if not seeds:
         raise InputError("a network is trained from at least one seed")
+    last = config.epochs if stop_after is None else stop_after
+    if not 1 <= last <= config.epochs:
+        raise InputError(f"a training stops after 1 to {config.epochs} epochs, those of its schedule; got {last}")
     rngs = [torch.Generator().manual_seed(seed) for seed in seeds]
     networks = [CandidateNetwork(network, rng) for rng in rngs]
-    return _train(side_by_side(networks), task, config, rngs, device, stop_after or config.epochs, beat)
+    return _train(side_by_side(networks), task, config, rngs, device, last, beat)
 
 
 def train_candidate(
@@ -164,7 +169,7 @@ def _train(
     last: int,
     beat: Beat | None = None,
 ) -> list[TrainingRecord]:
-    """Trains K networks side by side up to epoch `last`, each with the images that its `rng` draws; a record of each."""
+    """Trains K networks side by side up to epoch `last`, each with the images its `rng` draws; a record of each."""
     task = task.to(device)
     network.to(device)
     if config.channels_last:
@@ -330,9 +335,18 @@ def latency(network: nn.Module, images: Tensor, repeats: int = 10) -> float:
     return (time.perf_counter() - start) / repeats
 
 
-def best_device() -> str:
-    """'cuda' where there is a GPU, else 'cpu'."""
-    return "cuda" if torch.cuda.is_available() else "cpu"
+def usable_device(name: str | None = None) -> str:
+    """`name`, or if it is None 'cuda' where there is a GPU, else 'cpu'.
+
+    Raises:
+        InputError: there is no such device here.
+    """
+    available = torch.cuda.is_available()
+    if name is None:
+        return "cuda" if available else "cpu"
+    if name != "cpu" and not (available and re.fullmatch(r"cuda(:\d+)?", name)):
+        raise InputError(f"a device is cpu or cuda, and cuda needs a GPU that PyTorch can use; got {name!r}")
+    return name
 
 
 def gpu_name(device: torch.device | str) -> str | None:

@@ -218,15 +218,10 @@ def test_a_training_is_its_seed_whatever_is_beside_it(name: str) -> None:
 def test_records_side_by_side_share_all_but_their_measurements() -> None:
     config = CONFIGS["size cell"]
     task = random_task(config, torch.float32)
-    recipe = replace(RECIPE, epochs=3)
-    records = train_candidates(config, task, recipe, [1, 2, 3])
-    alone = train_candidate(config, task, recipe, 1)
-    for record in records:
+    alone = train_candidate(config, task, RECIPE, 1)
+    for record in train_candidates(config, task, RECIPE, [1, 2, 3]):
         assert replace(record, measurements={}) == replace(alone, measurements={})
-        for split, values in alone.measurements.items():
-            assert len(record.measurements[split]) == len(values) == 3
-            shares = zip(record.measurements[split], records[0].measurements[split], strict=True)
-            assert all(value.seconds == first.seconds > 0 for value, first in shares)
+        assert {split: len(values) for split, values in record.measurements.items()} == {"train": 2, "valid": 2}
 
 
 @pytest.mark.parametrize(("option", "tolerance"), [(None, 1e-4), ("channels_last", 1e-3), ("mixed_precision", 0.2)])
@@ -249,6 +244,30 @@ def test_test_images_may_wait_for_the_last_epoch_side_by_side() -> None:
     seldom = train_candidates(config, task, replace(recipe, test_every_epoch=False), [1, 2])
     for record, always in zip(curves(seldom), curves(often), strict=True):
         assert record == always | {"test": always["test"][-2:]}  # loss and accuracy of the last epoch
+
+
+@pytest.mark.parametrize("test_every_epoch", [True, False])
+def test_a_training_may_stop_early_on_its_way(test_every_epoch: bool) -> None:
+    """Its learning rates are those of all epochs, and the test images are seen after its own last one."""
+    config = CONFIGS["size cell"]
+    task = random_task(config, torch.float32)
+    task = replace(task, evaluation={"test": task.train, **task.evaluation})
+    recipe = replace(RECIPE, epochs=4)
+    whole = train_candidates(config, task, recipe, [1, 2])
+    stopped = train_candidates(config, task, replace(recipe, test_every_epoch=test_every_epoch), [1, 2], stop_after=3)
+    for record, full, seen in zip(curves(stopped), curves(whole), stopped, strict=True):
+        expected = {split: numbers[:6] for split, numbers in full.items()}  # loss and accuracy of three epochs
+        assert record == (expected if test_every_epoch else expected | {"test": expected["test"][4:]})
+        assert seen.learning_rates == whole[0].learning_rates[:3]
+        assert seen.config.epochs == 4
+
+
+@pytest.mark.parametrize("stop_after", [0, -1, 3])
+def test_a_training_stops_within_its_epochs(stop_after: int) -> None:
+    config = CONFIGS["size cell"]
+    task = random_task(config, torch.float32)
+    with pytest.raises(InputError, match=f"stops after 1 to 2 epochs, .* got {stop_after}"):
+        train_candidates(config, task, RECIPE, [1], stop_after=stop_after)
 
 
 def test_training_side_by_side_neither_reads_nor_moves_the_global_generator() -> None:

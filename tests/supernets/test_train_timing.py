@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
+from itertools import count
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
+from torch.optim.optimizer import register_optimizer_step_post_hook
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from benchmarks.errors import InputError
 from supernets.candidate_network import SIZE_CELL, CandidateNetwork, NetworkConfig
 from supernets.data import DigitsConfig, TrainingBatches, digits_task
 from supernets.data_augmentation import Augmentation
@@ -17,12 +21,13 @@ from supernets.replicas import side_by_side
 from supernets.train import (
     Measurement,
     TrainConfig,
-    best_device,
     evaluate,
     gpu_name,
     single_threaded,
     time_per_image,
+    train_candidates,
     train_epoch,
+    usable_device,
 )
 
 DIGITS = digits_task(DigitsConfig(train_images=96, valid_images=40, test_images=30, canvas=12, noise=0.25))
@@ -139,6 +144,48 @@ def test_time_per_image_depends_on_no_global_draw(monkeypatch: pytest.MonkeyPatc
         assert torch.equal(parameter, same)
 
 
+# Seconds of a training, by a clock that moves on by 6 whenever it is read.
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("supernets.train.time", SimpleNamespace(perf_counter=count(step=6.0).__next__))
+
+
+@pytest.mark.usefixtures("clock")
+@pytest.mark.parametrize("seeds", [[1], [1, 2], [1, 2, 3]])
+def test_networks_side_by_side_share_their_seconds_equally(seeds: list[int]) -> None:
+    for record in train_candidates(NETWORK, DIGITS, replace(CONFIG, epochs=2), seeds):
+        for values in record.measurements.values():
+            assert [value.seconds for value in values] == [6 / len(seeds)] * 2
+
+
+@pytest.mark.usefixtures("clock")
+def test_the_seconds_so_far_are_told_after_every_step() -> None:
+    """An epoch reads the clock at its start, before and after each of its 3 steps, and at its end."""
+    told: list[tuple[int, float]] = []
+    steps: list[Any] = []
+    hook = register_optimizer_step_post_hook(lambda *step: steps.append(step))
+    config = replace(CONFIG, epochs=2)
+    records = train_candidates(
+        NETWORK, DIGITS, config, [1, 2, 3], beat=lambda seconds: told.append((len(steps), seconds))
+    )
+    hook.remove()
+    assert told == [(1, 2), (2, 4), (3, 6), (4, 10 + 2), (5, 10 + 4), (6, 10 + 6)]
+    for record in records:
+        assert [value.seconds for value in record.measurements["train"]] == [10, 10]
+
+
+def test_telling_the_seconds_changes_no_result() -> None:
+    config, told = replace(CONFIG, epochs=2), list[float]()
+    plain, observed = (train_candidates(NETWORK, DIGITS, config, [1, 2], beat=beat) for beat in (None, told.append))
+    for record, same in zip(plain, observed, strict=True):
+        for split, values in record.measurements.items():
+            assert [value[:2] for value in values] == [value[:2] for value in same.measurements[split]]
+    assert told == sorted(told)
+    assert 0 < told[-1] <= sum(value.seconds for value in observed[0].measurements["train"])
+
+
 # Threads and devices.
 
 
@@ -156,12 +203,34 @@ def test_one_thread_inside_and_as_many_as_before_outside() -> None:
         torch.set_num_threads(before)
 
 
-@pytest.mark.parametrize(("available", "expected"), [(True, "cuda"), (False, "cpu")])
-def test_the_best_device_is_a_gpu_where_there_is_one(
-    available: bool, expected: str, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("gpu", "name", "device"),
+    [
+        (True, None, "cuda"),
+        (True, "cuda", "cuda"),
+        (True, "cuda:1", "cuda:1"),
+        (True, "cpu", "cpu"),
+        (False, None, "cpu"),
+        (False, "cpu", "cpu"),
+    ],
+)
+def test_a_gpu_is_used_where_there_is_one_unless_another_device_is_named(
+    gpu: bool, name: str | None, device: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: available)
-    assert best_device() == expected
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: gpu)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2 * gpu)
+    assert usable_device(name) == device
+
+
+@pytest.mark.parametrize(
+    ("gpu", "name"),
+    [(False, "cuda"), (False, "cuda:0"), (True, "mps"), (True, "cuda:x"), (True, "cpu:0"), (True, "")],
+)
+def test_a_device_that_is_not_there_is_refused(gpu: bool, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: gpu)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2 * gpu)
+    with pytest.raises(InputError, match=f"cuda needs a GPU that PyTorch can use; got '{name}'"):
+        usable_device(name)
 
 
 def test_only_a_gpu_has_a_model(monkeypatch: pytest.MonkeyPatch) -> None:

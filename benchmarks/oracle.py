@@ -197,6 +197,11 @@ class Oracle:
         answers = self._answers.get(fidelity) or self._load(fidelity)
         return np.flatnonzero(answers.recorded == 0)
 
+    def mean_seconds(self, fidelity: Fidelity) -> float:
+        """What a query at `fidelity` is charged, averaged over what is measured; otherwise as `query`."""
+        answers = self._answers.get(fidelity) or self._load(fidelity)
+        return float(np.nanmean(answers.seconds))
+
     def final_report(self, arch: Arch) -> FinalReport:
         """The numbers to report about `arch`; never shown to a searcher."""
         index = self.space.index(arch)

@@ -215,6 +215,13 @@ def preallocate(path: Path, info: TableInfo, columns: Sequence[Column], architec
         writer.write_batch(pa.record_batch(arrays, schema=schema))
 
 
+def write_compressed(table: BenchmarkTable, path: Path) -> None:
+    """Write the same table in a much smaller file, which is read into memory when it is opened, and not mapped."""
+    options = pa.ipc.IpcWriteOptions(compression=pa.Codec("zstd", compression_level=19))
+    with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, table._batch.schema, options=options) as writer:
+        writer.write_batch(table._batch)
+
+
 class RowWriter:
     """Fills rows of a preallocated table in place. Any number of processes may fill different rows at once."""
 

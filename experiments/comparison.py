@@ -16,7 +16,7 @@ from experiments import statistics
 from experiments.records import StudyHeader, StudyRecords
 from experiments.statistics import Final, Group, Runs
 
-MUST_AGREE = ("space", "table", "datasets", "budgets", "cost_model", "report_fidelity")
+MUST_AGREE = ("space", "table", "trained", "datasets", "budgets", "cost_model", "report_fidelity")
 """Settings without which the numbers of two studies mean different things."""
 OWN = ("algorithms", "runs", "seed", "preset")
 """Settings of which each study of a report has its own; a difference in another one is worth a note."""
@@ -48,10 +48,10 @@ class RecordedStudy:
 
     def settings(self, keys: Sequence[str]) -> dict[str, Any]:
         """The settings in `keys`, without what never matters: the order of data sets, and who imported the table."""
-        chosen = {key: self.header.settings[key] for key in keys}
+        chosen: dict[str, Any] = {key: self.header.settings.get(key) for key in keys}
         if "datasets" in chosen:
             chosen["datasets"] = sorted(chosen["datasets"])
-        if "table" in chosen:
+        if chosen.get("table"):
             provenance = dict(chosen["table"].get("provenance", {}))
             provenance.pop("imported_by", None)
             chosen["table"] = {**chosen["table"], "provenance": provenance}

@@ -13,6 +13,8 @@ from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
     Progress,
+    ProgressColumn,
+    Task,
     TaskID,
     TextColumn,
     TimeElapsedColumn,
@@ -26,11 +28,18 @@ from benchmarks.table import BenchmarkTable, TableError
 from experiments.records import StudyRecords
 
 
+class _Rate(ProgressColumn):
+    """How many are done per second, lately."""
+
+    def render(self, task: Task) -> str:
+        return f"{task.speed:.3g}/s" if task.speed else ""
+
+
 @contextmanager
 def progress_bar() -> Iterator[Callable[[str, int, int], None]]:
     """A function (what, done, total) that draws one bar per `what`; quiet where stderr is no terminal."""
     console = Console(stderr=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), _Rate(), TimeElapsedColumn())
     with Progress(*columns, TimeRemainingColumn(), console=console, disable=not console.is_terminal) as bars:
         tasks: dict[str, TaskID] = {}
 
@@ -42,20 +51,37 @@ def progress_bar() -> Iterator[Callable[[str, int, int], None]]:
         yield report
 
 
-def show_tables(paths: Sequence[Path], home: Path) -> None:
-    """List installed tables."""
-    if not paths:
+@contextmanager
+def search_bar() -> Iterator[Callable[[str, int, float, float], None]]:
+    """A function (run, new trainings, seconds on its clock, its budget) that draws one bar for the run under way."""
+    console = Console(stderr=True)
+    clock, trainings = TextColumn("{task.completed:,.0f}/{task.total:,.0f} s"), TextColumn("{task.fields[done]}")
+    columns = (TextColumn("{task.description}"), BarColumn(), clock, trainings, TimeElapsedColumn())
+    with Progress(*columns, console=console, disable=not console.is_terminal) as bars:
+        task = bars.add_task("starting", total=None, done="", visible=False)
+
+        def report(run: str, done: int, clock: float, budget: float) -> None:
+            trained = f"{done:,} new training{'s' * (done != 1)}"
+            bars.update(task, description=run, completed=min(clock, budget), total=budget, done=trained, visible=True)
+
+        yield report
+
+
+def show_tables(installed: Sequence[Path], embedded: Sequence[Path], home: Path) -> None:
+    """List the tables in `home` and those that come with the package."""
+    if not installed:
         print(f"no tables in {home}; import one with: nas-bench import PATH")
+    if not [*installed, *embedded]:
         return
-    listing = Table("table", "space", "data sets", "architectures", "MB")
-    for path in paths:
+    listing = Table("table", "space", "data sets", "architectures", "MB", "")
+    for path in [*installed, *embedded]:
         try:
             table = BenchmarkTable.open(path)
         except TableError:
-            listing.add_row(path.stem, "", "damaged: import it again", "", "")
+            listing.add_row(path.stem, "", "damaged: import it again", "", "", "")
             continue
-        size = f"{path.stat().st_size / 1e6:.1f}"
-        listing.add_row(table.info.name, table.info.space, ", ".join(table.info.tasks), f"{len(table):,}", size)
+        size, origin = f"{path.stat().st_size / 1e6:.1f}", "comes with nas-algos" if path in embedded else ""
+        listing.add_row(table.info.name, table.info.space, ", ".join(table.info.tasks), f"{len(table):,}", size, origin)
     Console().print(listing)
 
 

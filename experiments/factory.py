@@ -20,7 +20,8 @@ from experiments.versions import git_commit, processor, versions
 from supernets.candidate_network import NetworkConfig, NetworkScale, candidate_config
 from supernets.counting import cost_by_formula
 from supernets.data import ImageTask, image_task
-from supernets.train import TrainConfig, TrainingRecord, gpu_name, single_threaded, time_per_image, train_candidates
+from supernets.devices import gpu_name, single_threaded
+from supernets.train import TrainConfig, TrainingRecord, time_per_image, train_candidates
 
 Progress = Callable[[str, int, int], None]
 """Told (what is being done, done, total)."""

@@ -1,4 +1,4 @@
-"""Figures of a report: test accuracy of the incumbent, and its regret, over simulated time.
+"""Figures of a report: test accuracy of the incumbent, and its regret, over the time of the search.
 
 A line is the mean over runs, drawn from the moment at which every run has an answer; before, a mean would be over the
 fastest runs only. The band is around it: quartiles, standard error or standard deviation. The mean may leave the
@@ -100,9 +100,9 @@ class View(NamedTuple):
 
 
 FIGURES = {
-    "test_accuracy": View("test", False, "Test accuracy of the incumbent over simulated time"),
-    "log_regret": View("regret", False, "Regret of the incumbent, logarithmic, over simulated time"),
-    "test_accuracy_log_time": View("test", True, "Test accuracy of the incumbent over simulated time, logarithmic"),
+    "test_accuracy": View("test", False, "Test accuracy of the incumbent over time"),
+    "log_regret": View("regret", False, "Regret of the incumbent, logarithmic, over time"),
+    "test_accuracy_log_time": View("test", True, "Test accuracy of the incumbent over time, logarithmic"),
 }
 """File name -> what it shows."""
 YLABELS = {"test": "test accuracy (%)", "regret": "regret (percentage points)"}
@@ -127,10 +127,12 @@ class Panel:
 
     dataset: str
     budget: float
-    """Simulated seconds."""
+    """Seconds."""
     optimum: float
-    """Percent test accuracy of the table's best architecture."""
+    """Percent test accuracy of the table's best architecture; NaN where it is unknown."""
     curves: Sequence[Curve]
+    time: str = "simulated seconds"
+    """What the clock of the searches counts."""
 
 
 def styles(labels: Iterable[str]) -> dict[str, Style]:
@@ -151,7 +153,7 @@ def panel(dataset: str, budget: float, optimum: float, runs: Mapping[str, Runs],
 
     Args:
         runs: label -> its runs on this data set.
-        optimum: percent test accuracy.
+        optimum: percent test accuracy; NaN if it is unknown.
     """
     times = curve_times(budget, interpolation)
     curves = []
@@ -161,8 +163,14 @@ def panel(dataset: str, budget: float, optimum: float, runs: Mapping[str, Runs],
     return Panel(dataset, budget, optimum, curves)
 
 
+def views(panels: Sequence[Panel]) -> dict[str, View]:
+    """The figures that can be drawn: regret takes an optimum."""
+    known = not any(math.isnan(panel.optimum) for panel in panels)
+    return {name: view for name, view in FIGURES.items() if known or view.quantity != "regret"}
+
+
 def write_figures(panels: Sequence[Panel], legend: Mapping[str, str], band: Band, directory: Path) -> list[Path]:
-    """Draw every figure of FIGURES in every format; equal input gives equal files.
+    """Draw the figures that can be drawn in every format; equal input gives equal files.
 
     Args:
         legend: label of a curve -> its text in the legend.
@@ -173,7 +181,7 @@ def write_figures(panels: Sequence[Panel], legend: Mapping[str, str], band: Band
     with rc_context():
         rcdefaults()  # whatever the user's matplotlibrc says
         rcParams.update(RC)
-        for name, view in FIGURES.items():
+        for name, view in views(panels).items():
             figure = draw(panels, legend, band, view)
             for suffix, metadata in FORMATS.items():
                 paths.append(directory / f"{name}.{suffix}")
@@ -244,7 +252,7 @@ def _draw_curves(axes: Axes, panel: Panel, view: View, band: Band, look: dict[st
 
 
 def _scale_time(axes: Axes, panel: Panel, view: View) -> None:
-    axes.set_xlabel("simulated seconds")
+    axes.set_xlabel(panel.time)
     if view.log_time:
         starts = [times[0] for times, _ in (_visible(curve, view) for curve in panel.curves) if len(times)]
         start = min(starts, default=panel.budget / 1000)
@@ -261,18 +269,30 @@ def _scale_time(axes: Axes, panel: Panel, view: View) -> None:
 def _scale_test(axes: Axes, panel: Panel, view: View) -> None:
     """From where the lowest curve is soon after its start to just above the optimum, which is drawn and labelled.
 
-    The first architectures of a search are poor; showing them too would squash everything that follows.
+    The first architectures of a search are poor; showing them too would squash everything that follows. Where the
+    optimum is unknown, the highest curve takes its place.
     """
-    settled = [_settled(*_visible(curve, view), panel.budget, view) for curve in panel.curves]
-    bottom = min((value for value in settled if value < panel.optimum), default=panel.optimum - 1)
-    height = panel.optimum - bottom
-    axes.set_ylim(bottom - 0.03 * height, panel.optimum + 0.13 * height)
+    curves = [_visible(curve, view) for curve in panel.curves]
+    settled = [_settled(times, statistics, panel.budget, view) for times, statistics in curves]
+    known = not math.isnan(panel.optimum)
+    top = panel.optimum if known else _highest(statistics for _, statistics in curves)
+    bottom = min((value for value in settled if value < top), default=top - 1)
+    height = top - bottom
+    axes.set_ylim(bottom - 0.03 * height, top + 0.13 * height)
     axes.yaxis.set_major_locator(MaxNLocator(6))
+    if not known:
+        return
     axes.axhline(panel.optimum, color="#555555", linewidth=1.1, linestyle=(0, (6, 3)), zorder=2)
     axes.annotate(
         f"optimum {panel.optimum:.2f}", (0.99, panel.optimum), xycoords=axes.get_yaxis_transform(), xytext=(0, 2),
         textcoords="offset points", ha="right", va="bottom", color="#333333", fontsize=10,
     )  # fmt: skip
+
+
+def _highest(curves: Iterable[Aggregate]) -> float:
+    """Percent; of the means and upper quartiles."""
+    values = [np.maximum(curve.mean, curve.upper).max() for curve in curves if len(curve.mean)]
+    return float(max(values, default=100.0))
 
 
 def _settled(times: Floats, statistics: Aggregate, budget: float, view: View) -> float:

@@ -12,7 +12,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from benchmarks.errors import InputError
-from benchmarks.table import BenchmarkTable, Column, RowWriter, TableInfo, Task, preallocate, publish
+from benchmarks.table import BenchmarkTable, Column, RowWriter, TableInfo, Task, preallocate, publish, write_compressed
 from experiments.build import SPLITS, Benchmark, BuildDirectory, check_same
 from experiments.factory import network_of, trained_for
 from experiments.versions import version
@@ -128,8 +128,8 @@ class Rows:
         return int(max(self.trained.max(), self.architectures.max())) + 1
 
 
-def merge(directories: Sequence[BuildDirectory], path: Path) -> BenchmarkTable:
-    """Write everything the directories hold as one table; the last one wins nothing, equal trainings are equal.
+def merge(directories: Sequence[BuildDirectory], path: Path, *, compressed: bool = False) -> BenchmarkTable:
+    """Write everything the directories hold as one table, perhaps compressed (see `write_compressed`).
 
     The shortest schedule with validation is searched, the longest reported. Where one architecture was trained for a
     class of isomorphic ones, all of them have its numbers, and the column 'network/trained_as' says whose.
@@ -152,6 +152,10 @@ def merge(directories: Sequence[BuildDirectory], path: Path) -> BenchmarkTable:
     preallocate(partial, info, list(values), rows.architectures)
     with RowWriter(partial) as writer:
         writer.write(0, {column.name: numbers for column, numbers in values.items()})
+    if compressed:
+        mapped, partial = partial, path.with_name(f".{path.name}.compressed")
+        write_compressed(BenchmarkTable.open(mapped), partial)
+        mapped.unlink()
     publish(partial, path)
     return BenchmarkTable.open(path)
 

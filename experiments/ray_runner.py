@@ -58,7 +58,7 @@ class RayTasks(Generic[Key, Result]):
         self._task = ray.remote(num_cpus=1, num_gpus=gpus, max_retries=3)(_call)
         self._function = function
         self._shared = [ray.put(value) for value in shared]
-        self._board = ray.remote(num_cpus=0, max_restarts=-1, max_task_retries=3)(_Board).remote()
+        self._board: Any = ray.remote(num_cpus=0, max_restarts=-1, max_task_retries=3)(_Board).remote()
         self._running: dict[Any, Key] = {}
 
     def begin(self, key: Key) -> None:
@@ -67,7 +67,10 @@ class RayTasks(Generic[Key, Result]):
     def finished(self) -> list[tuple[Key, Result]]:
         """One that has finished, if there is one within a MOMENT. Raises what it raised."""
         ready, _ = ray.wait(list(self._running), num_returns=1, timeout=MOMENT)
-        return [(self._running.pop(done), ray.get(done)) for done in ready]
+        try:
+            return [(self._running.pop(done), ray.get(done)) for done in ready]
+        except ray.exceptions.RayTaskError as error:
+            raise error.cause from error
 
     def seconds(self) -> Mapping[Key, float]:
         """What was reported since the last call."""

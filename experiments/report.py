@@ -5,17 +5,14 @@ A report reads records, never live objects; equal records give equal files.
 
 from __future__ import annotations
 
-import csv
 import math
 import os
 import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
-
-from tabulate import tabulate
 
 from experiments.comparison import (
     MUST_AGREE,
@@ -27,41 +24,29 @@ from experiments.comparison import (
     entries_of,
     read_studies,
 )
-from experiments.records import StudyHeader
-from experiments.statistics import Aggregate, Band, Interpolation
+from experiments.records import Optimum, StudyHeader
+from experiments.report_tables import DASH, final_table, joined, latex, long_table, markdown, number, write_csv
+from experiments.statistics import Band, Interpolation
 
 GENERAL = (
-    "space", "table", "runs", "seed", "preset", "cost_model", "seed_policy", "crossing", "incumbent", "cache",
-    "simulated_workers",
+    "space", "table", "trained", "runs", "seed", "preset", "cost_model", "seed_policy", "crossing", "incumbent",
+    "cache", "simulated_workers",
 )  # fmt: skip
-"""Settings that the page lists one by one."""
-CSV_COLUMNS = {
-    "mean": "mean",
-    "std": "std",
-    "sem": "sem",
-    "lower": "quartile1",
-    "median": "median",
-    "upper": "quartile3",
-}
-"""Statistic of an Aggregate -> its name in table.csv."""
-DASH = "–"
-SEARCHED = "searched validation"
-"""Heads the column of the scores that the searches were told, at the search fidelity."""
-
+"""Settings that the page lists one by one, where there are any."""
 TABLE_RULE = (
     "Percent accuracy at the reporting fidelity of the last incumbent of each run, mean ± standard deviation over runs "
     "(population, as in the papers). The evaluation that crosses the budget counts if the study keeps it (`crossing`). "
-    "The optimum is the table's best architecture by test accuracy, with its own validation accuracy. Evaluations are "
-    "trials per run, mean. Several numbers in a cell are in the order of the data sets. Full precision: "
-    "[table.csv](table.csv); for a paper: [table.tex](table.tex)."
+    "{optimum}Evaluations are trials per run, mean. Several numbers in a cell are in the order of the data sets. Full "
+    "precision: [table.csv](table.csv); for a paper: [table.tex](table.tex)."
 )
+OPTIMUM = "The optimum is the table's best architecture by test accuracy, with its own validation accuracy. "
 CURVE_RULES = (
     "A curve begins when all its runs have an incumbent.",
     "The accuracy axis begins where the lowest curve is early in the search, to leave out the first, poor "
     "architectures.",
     "Searchers see validation scores only; test accuracy is looked up afterwards, at the reporting fidelity.",
-    "Regret is the optimum's test accuracy minus the incumbent's; the mean is taken before the logarithm.",
 )
+REGRET_RULE = "Regret is the optimum's test accuracy minus the incumbent's; the mean is taken before the logarithm."
 INTERPOLATION_RULES: dict[Interpolation, str] = {
     "step": "At each time a run counts with its last incumbent told by then; a run that ended keeps it.",
     "nats": "Between trials, curves follow the published NATS-Bench scripts: at i/150 of the budget, i = 0, ..., 149, "
@@ -107,138 +92,43 @@ def write_report(
     headers, rows = final_table(header, entries)
     with _published(out) as directory:
         figures = _draw(header, entries, directory, band, interpolation)
-        (directory / "table.md").write_text(_markdown(headers, rows) + "\n", "utf-8")
-        (directory / "table.tex").write_text(_latex(headers, rows) + "\n", "utf-8")
-        _write_csv(directory / "table.csv", header, entries)
-        how = _list([BAND_RULES[band], INTERPOLATION_RULES[interpolation], *CURVE_RULES])
+        (directory / "table.md").write_text(markdown(headers, rows) + "\n", "utf-8")
+        (directory / "table.tex").write_text(latex(headers, rows) + "\n", "utf-8")
+        write_csv(directory / "table.csv", header, entries)
+        rules = [BAND_RULES[band], INTERPOLATION_RULES[interpolation], *CURVE_RULES]
+        how = _list([*rules, REGRET_RULE] if header.optima else rules)
         (directory / "report.md").write_text(page(studies, entries, figures, how), "utf-8")
         names = sorted(path.name for path in directory.iterdir())
     return Report([out / name for name in names], *long_table(header, entries))
-
-
-def final_table(header: StudyHeader, entries: Sequence[Entry]) -> tuple[list[str], list[list[str]]]:
-    """(headers, rows) of how the searches ended, a row per algorithm: the form of the papers.
-
-    Validation and test percent are mean ± standard deviation over runs.
-    """
-    datasets, validated = header.settings["datasets"], _validated(entries)
-    measured = [f"{dataset} {split} (%)" for dataset in datasets for split in (validated, "test")]
-    rows = []
-    for entry in entries:
-        runs, validation, test, evaluations = zip(
-            *(_cells(entry, dataset, validated) for dataset in datasets), strict=True
-        )
-        accuracies = [cell for pair in zip(validation, test, strict=True) for cell in pair]
-        rows.append([entry.text, _joined(runs), *accuracies, _joined(evaluations)])
-    optima = [header.optima[dataset] for dataset in datasets]
-    best = [_number(value) for optimum in optima for value in (optimum.validation, optimum.test)]
-    return ["algorithm", "runs", *measured, "evaluations"], [*rows, ["optimum", "", *best, ""]]
-
-
-def long_table(header: StudyHeader, entries: Sequence[Entry]) -> tuple[list[str], list[list[str]]]:
-    """(headers, rows) of the same numbers for a terminal: a row per data set and algorithm."""
-    rows, validated = [], _validated(entries)
-    for dataset in header.settings["datasets"]:
-        rows += [[dataset, entry.text, *_cells(entry, dataset, validated)] for entry in entries]
-        optimum = header.optima[dataset]
-        rows.append([dataset, "optimum", "", _number(optimum.validation), _number(optimum.test), ""])
-    return ["data set", "algorithm", "runs", f"{validated} (%)", "test (%)", "evaluations"], rows
-
-
-def _validated(entries: Sequence[Entry]) -> str:
-    """What the validation column shows: the search's own score where the benchmark has no other validation."""
-    reported = any(end.validation.count for entry in entries for end in entry.finals.values())
-    return "validation" if reported else SEARCHED
-
-
-def _cells(entry: Entry, dataset: str, validated: str) -> tuple[str, str, str, str]:
-    """(runs, validation, test, evaluations)."""
-    end = entry.finals.get(dataset)
-    if end is None:
-        return "0", DASH, DASH, DASH
-    validation = end.score if validated == SEARCHED else end.validation
-    return str(end.runs), _plus_minus(validation), _plus_minus(end.test), f"{end.evaluations:.1f}"
-
-
-def _plus_minus(value: Aggregate) -> str:
-    """'94.08 ± 0.26'; '94.08' of a single run; a dash if no run has a value."""
-    if value.count <= 1:
-        return f"{value.mean:.2f}" if value.count else DASH
-    return f"{value.mean:.2f} ± {value.std:.2f}"
-
-
-def _number(value: float) -> str:
-    return DASH if math.isnan(value) else f"{value:.2f}"
-
-
-def _joined(cells: Iterable[str]) -> str:
-    """One cell for all data sets if they agree, otherwise one after the other."""
-    cells = list(cells)
-    return " / ".join(cells[:1] if len(set(cells)) == 1 else cells)
 
 
 def _list(items: Iterable[str]) -> str:
     return "\n".join(f"- {item}" for item in items)
 
 
-def _markdown(headers: Sequence[str], rows: Sequence[Sequence[str]], numbers: str = "right") -> str:
-    safe = [[cell.replace("|", "\\|") for cell in row] for row in rows]
-    alignment = ["left", *[numbers] * (len(headers) - 1)]
-    text: str = tabulate(safe, headers, tablefmt="pipe", colalign=alignment, disable_numparse=True)
-    return text
-
-
-def _latex(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    alignment = ["left", *["right"] * (len(headers) - 1)]
-    text: str = tabulate(rows, headers, tablefmt="latex_booktabs", colalign=alignment, disable_numparse=True)
-    return text.replace("±", r"$\pm$").replace(DASH, "--")
-
-
-def _write_csv(path: Path, header: StudyHeader, entries: Sequence[Entry]) -> None:
-    """One line per algorithm and data set, numbers in full precision, empty where there is none."""
-    columns = [
-        f"{split}_{name}" for split in ("searched_validation", "validation", "test") for name in CSV_COLUMNS.values()
-    ]
-    with path.open("w", newline="", encoding="utf-8") as stream:
-        writer = csv.DictWriter(
-            stream, ["algorithm", "dataset", "runs", *columns, "evaluations_mean", "search_host_seconds_mean"],
-            lineterminator="\n",
-        )  # fmt: skip
-        writer.writeheader()
-        for entry in entries:
-            for dataset, end in entry.finals.items():
-                numbers = [
-                    float(getattr(of, name)) for of in (end.score, end.validation, end.test) for name in CSV_COLUMNS
-                ]
-                row = dict(zip(columns, numbers, strict=True))
-                row |= {"evaluations_mean": end.evaluations, "search_host_seconds_mean": end.search_seconds}
-                writer.writerow({"algorithm": entry.text, "dataset": dataset, "runs": end.runs, **_without_nan(row)})
-        for dataset in header.settings["datasets"]:
-            optimum = header.optima[dataset]
-            row = {"validation_mean": optimum.validation, "test_mean": optimum.test}
-            writer.writerow({"algorithm": "optimum", "dataset": dataset, **_without_nan(row)})
-
-
-def _without_nan(row: Mapping[str, float]) -> dict[str, float]:
-    return {name: value for name, value in row.items() if not math.isnan(value)}
-
-
 def _draw(
     header: StudyHeader, entries: Sequence[Entry], directory: Path, band: Band, interpolation: Interpolation
 ) -> dict[str, str]:
     """Write the figures; return file name without extension -> caption."""
-    from experiments.figures import FIGURES, panel, write_figures  # matplotlib is slow to import
+    from experiments.figures import panel, views, write_figures  # matplotlib is slow to import
 
     panels = []
     for dataset, budget in header.settings["budgets"].items():
         runs = {entry.label: entry.runs[dataset] for entry in entries if dataset in entry.runs}
-        panels.append(panel(dataset, float(budget), header.optima[dataset].test, runs, interpolation))
+        optimum = header.optima[dataset].test if header.optima else math.nan
+        drawn = panel(dataset, float(budget), optimum, runs, interpolation)
+        panels.append(replace(drawn, time=f"{_clock(header)} seconds"))
     legend = {}
     for entry in entries:
         if entry.runs:
-            legend[entry.label] = f"{entry.text} (n = {_joined(str(len(runs)) for runs in entry.runs.values())})"
+            legend[entry.label] = f"{entry.text} (n = {joined(str(len(runs)) for runs in entry.runs.values())})"
     write_figures(panels, legend, band, directory)
-    return {name: view.caption for name, view in FIGURES.items()}
+    return {name: view.caption for name, view in views(panels).items()}
+
+
+def _clock(header: StudyHeader) -> str:
+    """Which seconds the clock of the searches counts."""
+    return "measured" if "trained" in header.settings else "simulated"
 
 
 def page(studies: Sequence[RecordedStudy], entries: Sequence[Entry], figures: Mapping[str, str], how: str) -> str:
@@ -251,9 +141,10 @@ def page(studies: Sequence[RecordedStudy], entries: Sequence[Entry], figures: Ma
     header = studies[0].header
     notes = _list(_notes(studies, entries))
     parts = [
-        f"# Architecture search on {header.settings['space']}: {header.settings['table']['name']}",
+        f"# Architecture search on {header.settings['space']}: {_source(header)}",
         f"## Read this first\n\n{notes}" if notes else "",
-        f"## Final results\n\n{_markdown(*final_table(header, entries))}\n\n{TABLE_RULE}",
+        f"## Final results\n\n{markdown(*final_table(header, entries))}\n\n"
+        + TABLE_RULE.format(optimum=OPTIMUM if header.optima else ""),
         "## Curves",
         *(f"![{caption}]({name}.png)\n\n{caption} ([SVG]({name}.svg), [PDF]({name}.pdf))."
           for name, caption in figures.items()),
@@ -264,11 +155,28 @@ def page(studies: Sequence[RecordedStudy], entries: Sequence[Entry], figures: Ma
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
+def _source(header: StudyHeader) -> str:
+    """Where the scores come from."""
+    if "trained" in header.settings:
+        return f"really trained on {header.settings['trained']['dataset']}"
+    name: str = header.settings["table"]["name"]
+    return name
+
+
 def _notes(studies: Sequence[RecordedStudy], entries: Sequence[Entry]) -> Iterator[str]:
     """What a reader must know before comparing the numbers."""
+    if not studies[0].header.optima:
+        yield (
+            "**The best architecture is unknown**, since only what the searches asked for was trained: there is no "
+            "regret. Accuracies are of one training of each architecture."
+        )
+    hardware = {study.name: study.header.versions["hardware"] for study in studies if not study.header.optima}
+    if len(set(hardware.values())) > 1:
+        measured = ", ".join(f"on {model} in {name}" for name, model in hardware.items())
+        yield f"**Seconds were measured on different hardware** and cannot be compared: {measured}."
     for entry in entries:
         if entry.one_fidelity:
-            used = _joined(_fidelities(entry.fidelities[dataset]) for dataset in entry.one_fidelity)
+            used = joined(_fidelities(entry.fidelities[dataset]) for dataset in entry.one_fidelity)
             yield (
                 f"**{entry.label} searched at one fidelity** on {', '.join(entry.one_fidelity)}: all its recorded "
                 f"trials are at {used}. None was a cheaper, shorter training, so these numbers do not show what "
@@ -279,7 +187,10 @@ def _notes(studies: Sequence[RecordedStudy], entries: Sequence[Entry]) -> Iterat
     for study in studies:
         if study.header.resumed_with:
             commits = [study.header.git_commit, *(code["git_commit"] for code in study.header.resumed_with)]
-            yield f"**{study.name} was interrupted and completed by other code**: commits {', '.join(commits)}."
+            yield (
+                f"**{study.name} was interrupted and completed by other code or elsewhere**: commits "
+                f"{', '.join(commits)}."
+            )
         if study.failed:
             yield f"{study.failed} of {study.trials} evaluations in {study.name} failed."
     others = [key for key in studies[0].header.settings if key not in MUST_AGREE + OWN]
@@ -303,36 +214,48 @@ def _missing(entry: Entry) -> Iterator[str]:
                 f"**{finished - runs} of {finished} runs of {entry.label} on {dataset} ended without any evaluation "
                 "within the budget**: the numbers are of the others."
             )
-        if end and end.test.count < runs:
-            lost = runs - int(end.test.count)
+        if end and end.score.count < runs:
+            lost = runs - int(end.score.count)
             yield f"{lost} of {runs} runs of {entry.label} on {dataset} have no answer: every trial failed."
+        if end and end.test.count < end.score.count:
+            short = int(end.score.count - end.test.count)
+            yield (
+                f"**The answers of {short} of {runs} runs of {entry.label} on {dataset} have no test accuracy at the "
+                "reporting fidelity**: the numbers are of the others."
+            )
 
 
 def _provenance(study: RecordedStudy, entries: Sequence[Entry]) -> str:
     """Everything that decided the numbers of one study, as tables."""
     settings, optima = study.header.settings, study.header.optima
-    facts = {key.replace("_", " "): settings[key] for key in GENERAL}
+    facts = {key.replace("_", " "): settings[key] for key in GENERAL if key in settings}
     facts |= {"versions": study.header.versions, "commit": study.header.git_commit}
     datasets = [
         [name, f"{budget:g}", _told_fidelity(settings["fidelity"][name]),
-         _told_fidelity(settings["report_fidelity"][name]), str(optima[name].architecture), _number(optima[name].test)]
+         _told_fidelity(settings["report_fidelity"][name]), *_best(optima.get(name))]
         for name, budget in settings["budgets"].items()
     ]  # fmt: skip
     algorithms = [
         [
             entry.label,
             _told(settings["algorithms"][entry.algorithm]),
-            _joined(_fidelities(used) for used in entry.fidelities.values()),
-            _joined(f"{end.search_seconds:.3g}" for end in entry.finals.values()),
+            joined(_fidelities(used) for used in entry.fidelities.values()),
+            joined(f"{end.search_seconds:.3g}" for end in entry.finals.values()),
         ]
         for entry in entries
     ]
+    budget = f"budget ({_clock(study.header)} s)"
     tables = [
-        (["data set", "budget (simulated s)", "searched at", "reported at", "best index", "its test (%)"], datasets),
+        (["data set", budget, "searched at", "reported at", "best index", "its test (%)"], datasets),
         (["algorithm", "options", "trials at", "search itself (host s per run)"], algorithms),
     ]
     told = _list(f"{name}: {_told(fact)}" for name, fact in facts.items())
-    return "\n\n".join([f"### {study.name}", told, *(_markdown(names, rows, "left") for names, rows in tables)])
+    return "\n\n".join([f"### {study.name}", told, *(markdown(names, rows, "left") for names, rows in tables)])
+
+
+def _best(optimum: Optimum | None) -> tuple[str, str]:
+    """(official index, test percent)."""
+    return (str(optimum.architecture), number(optimum.test)) if optimum else (DASH, DASH)
 
 
 def _told(value: Any) -> str:

@@ -1,7 +1,7 @@
-"""The run loop: ask, query, charge simulated seconds, tell, until the budget is spent.
+"""The run loop: ask, query, charge seconds, tell, until the budget is spent.
 
-Simulated time is the sum of what the oracle charges; it never depends on the host. With W simulated workers, W trials
-are open at once and an event queue tells their outcomes in the order in which they would finish.
+The time of a search is the sum of what its evaluations are charged; it never depends on what else the host does. With W
+simulated workers, W trials are open at once and an event queue tells their outcomes in the order in which they finish.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import heapq
 import math
 from dataclasses import dataclass, field
 from time import perf_counter
-from typing import Literal
+from typing import Literal, Protocol
 
 import numpy as np
 
@@ -79,6 +79,43 @@ class Incumbent:
         return True
 
 
+class Events(Protocol):
+    """The evaluations of one search that are under way on its clock."""
+
+    def begin(self, trial: Trial, now: float) -> bool:
+        """Begin an evaluation at `now`; whether it repeats an earlier one and is therefore free."""
+
+    def next(self) -> tuple[float, Trial, Outcome]:
+        """Take out the evaluation that ends first (of several, the one begun first), and when that is."""
+
+
+class _LookUps:
+    """Evaluations by a table, which knows every outcome at once."""
+
+    def __init__(self, oracle: Oracle, rng: np.random.Generator, cache: bool) -> None:
+        self._oracle, self._rng, self._cache = oracle, rng, cache
+        self._running: list[tuple[float, int, Trial, Outcome]] = []  # (simulated finish, order of asking, ...)
+        self._known: dict[tuple[Arch, Fidelity], tuple[float, float]] = {}  # cached query -> (simulated finish, score)
+
+    def begin(self, trial: Trial, now: float) -> bool:
+        query = (trial.arch, trial.fidelity)
+        repeated = query in self._known
+        if repeated:
+            first_finish, score = self._known[query]
+            finish, outcome = max(now, first_finish), Outcome(score, 0.0)  # not known before it is measured
+        else:
+            outcome = self._oracle.query(trial.arch, trial.fidelity, self._rng)
+            finish = now + outcome.seconds
+            if self._cache:
+                self._known[query] = finish, outcome.score
+        heapq.heappush(self._running, (finish, trial.id, trial, outcome))
+        return repeated
+
+    def next(self) -> tuple[float, Trial, Outcome]:
+        finish, _, trial, outcome = heapq.heappop(self._running)
+        return finish, trial, outcome
+
+
 def run(
     searcher: Searcher,
     oracle: Oracle,
@@ -86,35 +123,30 @@ def run(
     rng: np.random.Generator,
     incumbent_rule: IncumbentRule = "highest_fidelity",
 ) -> RunResult:
-    """One whole search.
+    """One whole search on a table.
 
     Args:
         rng: the oracle's own stream, which draws training seeds; the searcher has another.
     """
+    return search(searcher, _LookUps(oracle, rng, clock.cache), clock, incumbent_rule)
+
+
+def search(searcher: Searcher, events: Events, clock: Clock, incumbent_rule: IncumbentRule) -> RunResult:
+    """One whole search, whatever evaluates."""
     result, incumbent = RunResult(), Incumbent(incumbent_rule)
-    known: dict[tuple[Arch, Fidelity], tuple[float, float]] = {}  # cached query -> (simulated finish, score)
-    running: list[tuple[float, int, Trial, Outcome]] = []  # (simulated finish, order of asking, ...)
-    now, repeats = 0.0, 0
+    size = len(searcher.space)
+    now, running, repeats = 0.0, 0, 0
     while True:
-        while len(running) < clock.workers and now < clock.budget and repeats < len(oracle.space):
+        while running < clock.workers and now < clock.budget and repeats < size:
             begin = perf_counter()
             trial = searcher.ask()
             result.search_seconds += perf_counter() - begin
-            query = (trial.arch, trial.fidelity)
-            if query in known:
-                repeats += 1
-                first_finish, score = known[query]
-                finish, outcome = max(now, first_finish), Outcome(score, 0.0)  # not known before it is measured
-            else:
-                repeats = 0
-                outcome = oracle.query(trial.arch, trial.fidelity, rng)
-                finish = now + outcome.seconds
-                if clock.cache:
-                    known[query] = finish, outcome.score
-            heapq.heappush(running, (finish, trial.id, trial, outcome))
+            repeats = repeats + 1 if events.begin(trial, now) else 0
+            running += 1
         if not running:
             return result
-        now, _, trial, outcome = heapq.heappop(running)
+        now, trial, outcome = events.next()
+        running -= 1
         if now > clock.budget and clock.crossing == "drop":
             return result
         begin = perf_counter()

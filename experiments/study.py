@@ -1,22 +1,26 @@
-"""A study: algorithms x data sets x independent runs on one table, cut into jobs of whole runs.
+"""A study: algorithms x data sets x independent runs, cut into jobs of whole runs; and the one on a table.
 
-A job is a pure function of the study and its own name, so it gives the same records wherever and whenever it runs.
+On a table, a job is a pure function of the study and its own name: it gives the same records wherever and whenever it
+runs.
 """
 
 from __future__ import annotations
 
 import zlib
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from benchmarks.errors import InputError
 from benchmarks.oracle import CostModel, Fidelity, Oracle, SeedPolicy
+from benchmarks.spaces import Space
 from benchmarks.table import BenchmarkTable, TableError
 from experiments.records import OVERHEAD_SCHEMA, TRIALS_SCHEMA, Optimum, StudyHeader
 from experiments.run import Clock, Crossing, IncumbentRule, RunResult, run
@@ -41,20 +45,20 @@ class Job:
         return f"{self.algorithm}-{self.dataset}-{self.first:07d}-{self.stop - 1:07d}"
 
 
-@dataclass(frozen=True)
-class Study:
-    """What to run. Every field but `table` decides numbers; two equal studies give equal records."""
+@dataclass(frozen=True, kw_only=True)
+class Plan(ABC):
+    """What to run, whatever evaluates. Every field decides numbers."""
 
-    table: Path
+    RUNS_PER_JOB: ClassVar[int] = RUNS_PER_JOB
     algorithms: Mapping[str, Config]
     budgets: Mapping[str, float]
-    """Data set -> simulated seconds; its keys are the data sets."""
+    """Data set -> seconds; its keys are the data sets."""
     runs: int
     seed: int
     cost_model: CostModel
     seed_policy: str
     schedule: str | None = None
-    """Search schedule; None for the table's own."""
+    """Search schedule; None for that of the table."""
     crossing: Crossing = "keep"
     cache: bool = False
     simulated_workers: int = 1
@@ -67,6 +71,59 @@ class Study:
         if self.seed < 0:
             raise InputError(f"a seed is a non-negative integer, got {self.seed}")
 
+    def clock(self, dataset: str) -> Clock:
+        return Clock(self.budgets[dataset], self.crossing, self.cache, self.simulated_workers)
+
+    def jobs(self) -> list[Job]:
+        return [
+            Job(algorithm, dataset, first, min(first + self.RUNS_PER_JOB, self.runs))
+            for algorithm in self.algorithms
+            for dataset in self.budgets
+            for first in range(0, self.runs, self.RUNS_PER_JOB)
+        ]
+
+    def streams(self, algorithm: str, dataset: str, number: int) -> tuple[np.random.Generator, np.random.Generator]:
+        """(searcher's, oracle's) independent random streams of one run."""
+        key = (zlib.crc32(algorithm.encode()), zlib.crc32(dataset.encode()), number)
+        searcher, oracle = np.random.SeedSequence(self.seed, spawn_key=key).spawn(2)
+        return np.random.default_rng(searcher), np.random.default_rng(oracle)
+
+    def searcher_at(self, algorithm: str, space: Space, fidelity: Fidelity, rng: np.random.Generator) -> Searcher:
+        """A searcher whose highest fidelity is `fidelity`."""
+        return ALGORITHMS[algorithm](space, self.algorithms[algorithm], fidelity, rng)
+
+    @abstractmethod
+    def check(self) -> None:
+        """Raise now what a run would raise later."""
+
+    @abstractmethod
+    def header(self) -> StudyHeader:
+        """What the records must say about themselves."""
+
+    def settings(self) -> dict[str, Any]:
+        """The part of the header that does not depend on what evaluates."""
+        return {
+            "algorithms": {name: asdict(config) for name, config in self.algorithms.items()},
+            "datasets": list(self.budgets),
+            "runs": self.runs,
+            "seed": self.seed,
+            "budgets": dict(self.budgets),
+            "preset": self.preset,
+            "cost_model": self.cost_model,
+            "seed_policy": self.seed_policy,
+            "crossing": self.crossing,
+            "cache": self.cache,
+            "simulated_workers": self.simulated_workers,
+            "incumbent": self.incumbent,
+        }
+
+
+@dataclass(frozen=True)
+class Study(Plan):
+    """A plan on a table. Two equal studies give equal records."""
+
+    table: Path
+
     def oracle(self, dataset: str) -> Oracle:
         return _oracle(self.table, dataset, self.cost_model, self.seed_policy)
 
@@ -76,28 +133,11 @@ class Study:
             return oracle.search_fidelity
         return Fidelity(self.schedule, oracle.epochs(self.schedule)[-1])
 
-    def clock(self, dataset: str) -> Clock:
-        return Clock(self.budgets[dataset], self.crossing, self.cache, self.simulated_workers)
-
-    def jobs(self) -> list[Job]:
-        return [
-            Job(algorithm, dataset, first, min(first + RUNS_PER_JOB, self.runs))
-            for algorithm in self.algorithms
-            for dataset in self.budgets
-            for first in range(0, self.runs, RUNS_PER_JOB)
-        ]
-
-    def streams(self, algorithm: str, dataset: str, number: int) -> tuple[np.random.Generator, np.random.Generator]:
-        """(searcher's, oracle's) independent random streams of one run."""
-        key = (zlib.crc32(algorithm.encode()), zlib.crc32(dataset.encode()), number)
-        searcher, oracle = np.random.SeedSequence(self.seed, spawn_key=key).spawn(2)
-        return np.random.default_rng(searcher), np.random.default_rng(oracle)
-
     def searcher(self, algorithm: str, oracle: Oracle, rng: np.random.Generator) -> Searcher:
-        return ALGORITHMS[algorithm](oracle.space, self.algorithms[algorithm], self.fidelity(oracle), rng)
+        return self.searcher_at(algorithm, oracle.space, self.fidelity(oracle), rng)
 
     def check(self) -> None:
-        """Raise now what a run would raise later: a missing data set, fidelity, seed or time in the table."""
+        """TableError for a missing data set, fidelity, seed or time in the table; InputError for the rest."""
         for dataset in self.budgets:
             oracle = self.oracle(dataset)
             self.clock(dataset)
@@ -106,26 +146,14 @@ class Study:
                 _check_fidelities(algorithm, searcher.fidelities, oracle)
 
     def header(self) -> StudyHeader:
-        """What the records must say about themselves."""
         oracles = {dataset: self.oracle(dataset) for dataset in self.budgets}
         table = BenchmarkTable.open(self.table).info
         settings = {
             "space": table.space,
             "table": {"name": table.name, "provenance": dict(table.provenance)},
-            "algorithms": {name: asdict(config) for name, config in self.algorithms.items()},
-            "datasets": list(self.budgets),
-            "runs": self.runs,
-            "seed": self.seed,
-            "budgets": dict(self.budgets),
-            "preset": self.preset,
-            "cost_model": self.cost_model,
-            "seed_policy": self.seed_policy,
+            **self.settings(),
             "fidelity": {dataset: asdict(self.fidelity(oracle)) for dataset, oracle in oracles.items()},
             "report_fidelity": {dataset: asdict(oracle.report_fidelity) for dataset, oracle in oracles.items()},
-            "crossing": self.crossing,
-            "cache": self.cache,
-            "simulated_workers": self.simulated_workers,
-            "incumbent": self.incumbent,
         }
         return StudyHeader(
             settings, {name: _optimum(oracle) for name, oracle in oracles.items()}, versions(), git_commit()
@@ -178,13 +206,21 @@ def execute(study: Study, job: Job) -> tuple[pa.Table, pa.Table]:
         search_rng, oracle_rng = study.streams(job.algorithm, job.dataset, number)
         searcher = study.searcher(job.algorithm, oracle, search_rng)
         results.append(run(searcher, oracle, study.clock(job.dataset), oracle_rng, study.incumbent))
-    return _trials_table(job, oracle, results), _overhead_table(job, results)
+    trials = trials_table(job, oracle.space, results, oracle.final_validation, oracle.final_test)
+    return trials, overhead_table(job, results)
 
 
-def _trials_table(job: Job, oracle: Oracle, results: list[RunResult]) -> pa.Table:
+def trials_table(
+    job: Job, space: Space, results: list[RunResult], validation: NDArray[np.float64], test: NDArray[np.float64]
+) -> pa.Table:
+    """TRIALS_SCHEMA.
+
+    Args:
+        validation, test: (architectures of the space,) percent at the reporting fidelity; NaN where unknown.
+    """
     trials = [trial for result in results for trial in result.trials]
     outcomes = [outcome for result in results for outcome in result.outcomes]
-    indices = np.array([oracle.space.index(trial.arch) for trial in trials], np.int32)
+    indices = np.array([space.index(trial.arch) for trial in trials], np.int32)
     columns = {
         "algorithm": [job.algorithm] * len(trials),
         "dataset": [job.dataset] * len(trials),
@@ -197,13 +233,14 @@ def _trials_table(job: Job, oracle: Oracle, results: list[RunResult]) -> pa.Tabl
         "seconds": np.array([outcome.seconds for outcome in outcomes]),
         "elapsed": np.array([time for result in results for time in result.elapsed]),
         "incumbent": np.array([flag for result in results for flag in result.incumbent], bool),
-        "report_validation": oracle.final_validation[indices],
-        "report_test": oracle.final_test[indices],
+        "report_validation": validation[indices],
+        "report_test": test[indices],
     }
     return pa.table([pa.array(columns[name], TRIALS_SCHEMA.field(name).type) for name in columns], schema=TRIALS_SCHEMA)
 
 
-def _overhead_table(job: Job, results: list[RunResult]) -> pa.Table:
+def overhead_table(job: Job, results: list[RunResult]) -> pa.Table:
+    """OVERHEAD_SCHEMA."""
     rows: Iterator[dict[str, Any]] = (
         {"algorithm": job.algorithm, "dataset": job.dataset, "run": number, "search_seconds": result.search_seconds}
         for number, result in enumerate(results, start=job.first)

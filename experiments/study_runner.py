@@ -10,13 +10,13 @@ from pathlib import Path
 import pyarrow as pa
 
 from experiments.records import StudyRecords
-from experiments.study import Job, Study, execute
+from experiments.study import Job, Plan, Study, execute
 
 Progress = Callable[[str, int, int], None]
 """Told (what is being done, done, total)."""
 
 
-def default_directory(study: Study) -> Path:
+def default_directory(study: Plan) -> Path:
     """A directory under ./runs named after the study's settings, so that the same command finds it again."""
     settings = study.header().settings
     digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:8]
@@ -35,13 +35,8 @@ def run_study(study: Study, directory: Path, workers: int, ray_address: str | No
         TableError: the table lacks what the study needs.
     """
     study.check()
-    records, header = StudyRecords(directory), study.header()
-    records.begin(header)
-    jobs, finished = study.jobs(), records.finished()
-    left = [job for job in jobs if job.name not in finished]
-    if left and finished:
-        records.resume(header)
-    total = sum(job.stop - job.first for job in jobs)
+    records, left = begin(study, directory)
+    total = len(study.algorithms) * len(study.budgets) * study.runs
     done = total - sum(job.stop - job.first for job in left)
     progress("runs", done, total)
     for job, trials, overhead in _batches(study, left, workers, ray_address):
@@ -49,6 +44,17 @@ def run_study(study: Study, directory: Path, workers: int, ray_address: str | No
         done += job.stop - job.first
         progress("runs", done, total)
     return records
+
+
+def begin(study: Plan, directory: Path) -> tuple[StudyRecords, list[Job]]:
+    """The records of a study, begun or resumed, and the jobs that they lack; RecordError as `run_study`."""
+    records, header = StudyRecords(directory), study.header()
+    records.begin(header)
+    finished = records.finished()
+    left = [job for job in study.jobs() if job.name not in finished]
+    if left and finished:
+        records.resume(header)
+    return records, left
 
 
 def _batches(

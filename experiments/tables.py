@@ -1,14 +1,16 @@
-"""Where tables live: `$NAS_BENCH_HOME`, or the user's data directory."""
+"""Where tables live: `$NAS_BENCH_HOME`, or the user's data directory; and those that come with the package."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
 import platformdirs
 
+import benchmarks
+from benchmarks.convert.nats_records import TASKS
 from benchmarks.spaces import SPACES
 from benchmarks.spaces.base import unknown_name
 from benchmarks.table import BenchmarkTable, TableError
@@ -16,6 +18,8 @@ from experiments.importing import import_benchmark
 
 OFFICIAL = {"tss": "NATS-tss-v1_0-3ffb9", "sss": "NATS-sss-v1_0-50262"}
 """Space -> name of its official release, without '-simple', '.tar' or '.pickle.pbz2'."""
+EMBEDDED = Path(next(iter(benchmarks.__path__))) / "tables"
+"""The directory of the tables that come with the package."""
 
 
 class MissingTableError(TableError):
@@ -37,29 +41,46 @@ def installed() -> list[Path]:
     return sorted(home().glob("*.arrow"))
 
 
+def embedded() -> list[Path]:
+    """The tables that come with the package, by name."""
+    return sorted(EMBEDDED.glob("*.arrow"))
+
+
 def is_table(wanted: str) -> bool:
-    """Whether `wanted` names an installed table or is a table file."""
-    return (home() / f"{wanted}.arrow").exists() or (wanted.endswith(".arrow") and Path(wanted).exists())
+    """Whether `wanted` names a table, installed or embedded, or is a table file."""
+    named = any((place / f"{wanted}.arrow").exists() for place in (home(), EMBEDDED))
+    return named or (wanted.endswith(".arrow") and Path(wanted).exists())
 
 
 def table_named(wanted: str) -> BenchmarkTable:
-    """The installed table or table file `wanted`; MissingTableError lists the names there are."""
-    installed_table = home() / f"{wanted}.arrow"
-    if installed_table.exists():
-        return BenchmarkTable.open(installed_table)
+    """The table or table file `wanted`, an installed one before an embedded one before a file.
+
+    Raises:
+        MissingTableError: there is none; the message lists the names there are.
+    """
+    for path in (home() / f"{wanted}.arrow", EMBEDDED / f"{wanted}.arrow"):
+        if path.exists():
+            return BenchmarkTable.open(path)
     if is_table(wanted):
         return BenchmarkTable.open(wanted)
-    names = [path.stem for path in installed()]
+    names = [path.stem for path in [*installed(), *embedded()]]
     there = unknown_name("table", wanted, names) if names else f"unknown table {wanted!r}: no table is installed"
     raise MissingTableError(f"{there} (looked in {home()}); there is no file of that name either")
 
 
-def find_table(space: str, wanted: str | None, progress: Callable[[str, int, int], None]) -> BenchmarkTable:
+def find_table(
+    space: str,
+    wanted: str | None,
+    datasets: Collection[str] = (),
+    *,
+    progress: Callable[[str, int, int], None],
+) -> BenchmarkTable:
     """The table to search on.
 
     Args:
-        wanted: an installed table's name, a table file, or a benchmark file to import first; None for the table of the
-            space: the installed one, an official release before others, or else official files, which are imported.
+        wanted: a table's name, a table file, or a benchmark file to import first; None for the table of the space that
+            holds the `datasets`: the installed one, an official release before others; or else official files, which
+            are imported; or else the one that comes with the package.
         progress: told (what, done, total) while something is imported.
 
     Raises:
@@ -67,7 +88,7 @@ def find_table(space: str, wanted: str | None, progress: Callable[[str, int, int
         TableError: the table `wanted` is of another space.
     """
     if wanted is None:
-        return _table_of(space, progress)
+        return _table_of(space, frozenset(datasets), progress)
     if Path(wanted).exists() and not is_table(wanted):
         table = BenchmarkTable.open(import_benchmark(Path(wanted), home(), progress=progress))
     else:
@@ -83,15 +104,16 @@ def official_files(space: str) -> list[Path]:
     return [stem.with_name(stem.name + suffix) for suffix in ("-simple", "-simple.tar", ".pickle.pbz2")]
 
 
-def _readable() -> Iterator[BenchmarkTable]:
-    """The installed tables; a damaged one does not stand in the way of the others."""
-    for path in installed():
+def _readable(paths: Iterable[Path]) -> Iterator[BenchmarkTable]:
+    """The tables at `paths`; a damaged one does not stand in the way of the others."""
+    for path in paths:
         with suppress(TableError):
             yield BenchmarkTable.open(path)
 
 
-def _table_of(space: str, progress: Callable[[str, int, int], None]) -> BenchmarkTable:
-    tables = [table for table in _readable() if table.info.space == space]
+def _table_of(space: str, datasets: frozenset[str], progress: Callable[[str, int, int], None]) -> BenchmarkTable:
+    of_space = [table for table in _readable(installed()) if table.info.space == space]
+    tables = [table for table in of_space if datasets <= table.info.tasks.keys()]
     tables = [table for table in tables if len(table) == len(SPACES[space])] or tables  # whole ones, if there are any
     official = [table for table in tables if table.info.name == OFFICIAL[space]]
     if official or len(tables) == 1:
@@ -99,12 +121,25 @@ def _table_of(space: str, progress: Callable[[str, int, int], None]) -> Benchmar
     if tables:
         names = ", ".join(table.path.stem for table in tables)
         raise MissingTableError(f"several tables hold the space {space}: {names}; choose one with --table NAME")
-    for path in official_files(space):
-        if path.exists():
-            return BenchmarkTable.open(import_benchmark(path, home(), progress=progress))
+    if datasets <= TASKS[space].keys():
+        for path in official_files(space):
+            if path.exists():
+                return BenchmarkTable.open(import_benchmark(path, home(), progress=progress))
+    own = [table for table in _readable(embedded()) if table.info.space == space]
+    for table in own:
+        if datasets <= table.info.tasks.keys():
+            return table
+    known = {name for table in [*of_space, *own] for name in table.info.tasks} | TASKS[space].keys()
+    for dataset in sorted(datasets - known):
+        raise MissingTableError(unknown_name("data set", dataset, sorted(known)))
+    raise MissingTableError(_how_to_get(space, datasets))
+
+
+def _how_to_get(space: str, datasets: frozenset[str]) -> str:
     places = "\n".join(f"  {path}" for path in [home() / "*.arrow", *official_files(space)])
-    raise MissingTableError(
-        f"no table of the space {space}. Looked for (in $NAS_BENCH_HOME and $TORCH_HOME):\n{places}\n"
+    what = f" with {', '.join(sorted(datasets))}" if datasets else ""
+    return (
+        f"no table of the space {space}{what}. Looked for (in $NAS_BENCH_HOME and $TORCH_HOME):\n{places}\n"
         f"Get {OFFICIAL[space]}-simple.tar from the NATS-Bench authors (https://github.com/D-X-Y/NATS-Bench), then:\n"
         f"  nas-bench import PATH/{OFFICIAL[space]}-simple.tar"
     )

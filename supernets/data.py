@@ -106,14 +106,14 @@ class ImageTask:
 
 @dataclass(frozen=True)
 class DigitsConfig:
-    """Handwritten digits made harder. The draws of an image depend on `seed` alone, not on the other fields."""
+    """Handwritten digits made harder. Which images are in which split depends on `seed` and the numbers of images."""
 
     train_images: int = 600
     valid_images: int = 597
     test_images: int = 600  # all three together: at most 1,797
     canvas: int = 10  # height and width in pixels, even and at least 8
     noise: float = 0.15  # standard deviation, where ink is 1 and paper 0
-    seed: int = 0  # of the split, the places and the noise
+    seed: int = 0  # of the split, and of the places and the noise of validation and test images
 
     def __post_init__(self) -> None:
         sizes = (self.train_images, self.valid_images, self.test_images)

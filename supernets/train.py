@@ -12,10 +12,8 @@ device instead of one by one on the host, which changes the random stream but no
 from __future__ import annotations
 
 import math
-import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from statistics import median
 from typing import NamedTuple
@@ -28,6 +26,7 @@ from benchmarks.errors import InputError
 from supernets.candidate_network import CandidateNetwork, NetworkConfig
 from supernets.data import ImageTask, LabelledImages, TrainingBatches
 from supernets.data_augmentation import Normalisation
+from supernets.devices import wait_for
 from supernets.replicas import side_by_side
 
 
@@ -277,7 +276,7 @@ class _Meter:
         sizes = torch.tensor(self._sizes, dtype=torch.float64)
         losses = sizes @ torch.stack(self._losses).cpu().double() / sizes.sum()
         correct = torch.stack(self._correct).sum(dim=0).tolist()
-        _wait_for(self._losses[0].device)
+        wait_for(self._losses[0].device)
         seconds = (time.perf_counter() - self._start) / len(correct)
         return [
             Measurement(loss, 100 * right / sum(self._sizes), seconds)
@@ -308,17 +307,6 @@ def time_per_image(
     return ImageSeconds(median(train[1:]) / len(batch[1]), median(evaluation[1:]) / len(split))
 
 
-@contextmanager
-def single_threaded() -> Iterator[None]:
-    """PyTorch computes on one thread inside: small networks gain nothing by more, and trainings run side by side."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
-
-
 def latency(network: nn.Module, images: Tensor, repeats: int = 10) -> float:
     """Seconds for a batch of normalised images to pass through the network on its device, in evaluation mode.
 
@@ -327,33 +315,9 @@ def latency(network: nn.Module, images: Tensor, repeats: int = 10) -> float:
     network.eval()
     with torch.inference_mode():
         network(images)
-        _wait_for(images.device)
+        wait_for(images.device)
         start = time.perf_counter()
         for _ in range(repeats):
             network(images)
-        _wait_for(images.device)
+        wait_for(images.device)
     return (time.perf_counter() - start) / repeats
-
-
-def usable_device(name: str | None = None) -> str:
-    """`name`, or if it is None 'cuda' where there is a GPU, else 'cpu'.
-
-    Raises:
-        InputError: there is no such device here.
-    """
-    available = torch.cuda.is_available()
-    if name is None:
-        return "cuda" if available else "cpu"
-    if name != "cpu" and not (available and re.fullmatch(r"cuda(:\d+)?", name)):
-        raise InputError(f"a device is cpu or cuda, and cuda needs a GPU that PyTorch can use; got {name!r}")
-    return name
-
-
-def gpu_name(device: torch.device | str) -> str | None:
-    """The model of a GPU; None for a CPU."""
-    return torch.cuda.get_device_name(device) if torch.device(device).type == "cuda" else None
-
-
-def _wait_for(device: torch.device) -> None:
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)

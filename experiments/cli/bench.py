@@ -31,7 +31,7 @@ def _parser() -> argparse.ArgumentParser:
     convert.add_argument("--name", help="of the table (default: that of the official release or file)")
     convert.add_argument("--workers", type=int, metavar="N", help="processes (default: one per core)")
     convert.add_argument("--force", action="store_true", help="replace a table of the same name from another source")
-    commands.add_parser("list", help="the installed tables", **style)
+    commands.add_parser("list", help="the tables that are there", **style)
     for name, text in (("info", "what a table holds"), ("verify", "check a table or an official file")):
         command = commands.add_parser(name, help=text, **style)
         command.add_argument("table", metavar="TABLE", help="name of an installed table, or a file")
@@ -81,9 +81,9 @@ def _import(given: argparse.Namespace) -> int:
 
 def _list(_: argparse.Namespace) -> int:
     from experiments.console import show_tables
-    from experiments.tables import home, installed
+    from experiments.tables import embedded, home, installed
 
-    show_tables(installed(), home())
+    show_tables(installed(), embedded(), home())
     return 0
 
 

@@ -20,30 +20,32 @@ def add_commands(commands: Any, style: dict[str, Any]) -> None:
     """Add the three commands to the parsers of nas-bench."""
     build = commands.add_parser("build", help="train the architectures of a space: a benchmark from scratch", **style)
     _add_what(build.add_argument_group("what to train"))
-    _add_network(build.add_argument_group("networks (default: as published; digits: those of the embedded tables)"))
-    _add_recipe(build.add_argument_group("recipe (default: as published; digits: that of the embedded tables)"))
+    add_network(build.add_argument_group("networks (default: as published; digits: those of the embedded tables)"))
+    add_recipe(build.add_argument_group("recipe (default: as published; digits: that of the embedded tables)"))
     _add_where(build.add_argument_group("where"))
     calibrate = commands.add_parser("calibrate", help="time the architectures of a build, on a quiet machine", **style)
     calibrate.add_argument("directory", type=Path, metavar="DIR", help="of nas-bench build")
-    _add_images(calibrate)
+    add_images(calibrate)
     calibrate.add_argument("--device", help="cpu or cuda (default: cuda where there is a GPU)")
     merge = commands.add_parser("merge", help="make one table of builds of the same benchmark", **style)
     merge.add_argument("directories", nargs="+", type=Path, metavar="DIR", help="of nas-bench build")
     merge.add_argument("--name", help="of the table (default: SPACE-DATASET)")
     merge.add_argument("--out", type=Path, metavar="FILE.arrow", help="a file instead of an installed table")
+    merge.add_argument("--compress", action="store_true", help="a small file, read into memory when it is opened")
 
 
-def _add_images(group: Any) -> None:
+def add_images(group: Any) -> None:
+    """Options that `images_of` reads."""
     group.add_argument("--data-dir", type=Path, metavar="DIR", help="files of the data set; digits needs none")
     seed = "of the split into training, validation and test images where none is published (default: 0)"
-    group.add_argument("--split-seed", type=int, default=0, metavar="N", help=seed)
+    group.add_argument("--split-seed", type=int, metavar="N", help=seed)
 
 
 def _add_what(group: Any) -> None:
     group.add_argument("--space", required=True, choices=list(SPACES), help="search space")
     names = "digits, fashion-mnist, cifar10-valid, cifar10, cifar100, ImageNet16-120"
     group.add_argument("--dataset", default="digits", metavar="NAME", help=f"one of {names} (default: digits)")
-    _add_images(group)
+    add_images(group)
     schedule = "lengths of the trainings in epochs, each with its own learning rates"
     group.add_argument("--schedule", nargs="+", type=int, required=True, metavar="EPOCHS", help=schedule)
     group.add_argument("--seeds", nargs="+", type=int, default=[0], metavar="N", help="of training (default: 0)")
@@ -53,32 +55,40 @@ def _add_what(group: Any) -> None:
     group.add_argument("--canonical", action="store_true", help=canonical)
 
 
-def _add_network(group: Any) -> None:
+def add_network(group: Any) -> None:
+    """Options that `scale_of` reads."""
     group.add_argument("--width", type=int, metavar="C", help="channels of the first stage (tss)")
     group.add_argument("--depth", type=int, metavar="N", help="cells per stage (tss)")
     channels = "the eight channel counts that a layer chooses from (sss)"
     group.add_argument("--channels", nargs=8, type=int, metavar="C", help=channels)
 
 
-def _add_recipe(group: Any) -> None:
-    group.add_argument("--batch-size", type=int, metavar="N", help="images per step")
-    group.add_argument("--evaluation-batch-size", type=int, metavar="N", help="images per evaluation batch")
-    group.add_argument("--learning-rate", type=float, metavar="LR", help="of the first epoch")
-    group.add_argument("--momentum", type=float, metavar="M", help="of SGD")
-    group.add_argument("--weight-decay", type=float, metavar="WD", help="of all parameters")
+def add_recipe(group: Any, prefix: str = "") -> None:
+    """Options that `recipe_of` reads; `prefix` is put before the names of all."""
+    group.add_argument(f"--{prefix}batch-size", type=int, metavar="N", help="images per step")
+    group.add_argument(f"--{prefix}evaluation-batch-size", type=int, metavar="N", help="images per evaluation batch")
+    group.add_argument(f"--{prefix}learning-rate", type=float, metavar="LR", help="of the first epoch")
+    group.add_argument(f"--{prefix}momentum", type=float, metavar="M", help="of SGD")
+    group.add_argument(f"--{prefix}weight-decay", type=float, metavar="WD", help="of all parameters")
     switch = argparse.BooleanOptionalAction
-    group.add_argument("--nesterov", action=switch, help="Nesterov momentum")
-    group.add_argument("--mixed-precision", action=switch, help="bfloat16 where PyTorch deems it safe")
-    group.add_argument("--channels-last", action=switch, help="memory layout of images and weights")
-    group.add_argument("--test-every-epoch", action=switch, help="not only after the last epoch")
+    group.add_argument(f"--{prefix}nesterov", action=switch, help="Nesterov momentum")
+    group.add_argument(f"--{prefix}mixed-precision", action=switch, help="bfloat16 where PyTorch deems it safe")
+    group.add_argument(f"--{prefix}channels-last", action=switch, help="memory layout of images and weights")
+    group.add_argument(f"--{prefix}test-every-epoch", action=switch, help="not only after the last epoch")
+
+
+def add_device(group: Any) -> None:
+    """Options that `resources_of` reads."""
+    group.add_argument("--device", help="cpu or cuda (default: cuda where there is a GPU)")
+    gpus = "of each training on cuda; below 1, trainings share a GPU (default: 1)"
+    group.add_argument("--gpus-per-training", type=float, metavar="G", help=gpus)
 
 
 def _add_where(group: Any) -> None:
     group.add_argument("--out", type=Path, required=True, metavar="DIR", help="what is there already is not repeated")
-    group.add_argument("--workers", type=int, metavar="N", help="trainings at a time (default: one per core or GPU)")
-    group.add_argument("--device", help="cpu or cuda (default: cuda where there is a GPU)")
-    gpus = "of each training on cuda; below 1, trainings share a GPU (default: 1)"
-    group.add_argument("--gpus-per-training", type=float, default=1.0, metavar="G", help=gpus)
+    workers = "Ray tasks at a time; 0: this process, without Ray (default: one per core or GPU)"
+    group.add_argument("--workers", type=int, metavar="N", help=workers)
+    add_device(group)
     group.add_argument("--ray-address", metavar="ADDRESS", help="a running Ray cluster (default: start Ray here)")
 
 
@@ -88,12 +98,14 @@ def build(given: argparse.Namespace) -> int:
     from experiments.factory import benchmark_of, plan
     from experiments.factory import build as run
 
-    resources, images = _resources(given), _images(given)
+    if given.workers is not None and given.workers < 0:
+        raise InputError(f"--workers is 0 or more, got {given.workers}")
+    resources, images = resources_of(given), images_of(given.dataset, given)
     benchmark = benchmark_of(
         given.space,
         images,
-        _scale(given),
-        _recipe(given),
+        scale_of(given.dataset, given),
+        recipe_of(given.dataset, given),
         canonical=given.canonical,
         device=resources.device,
     )
@@ -110,14 +122,13 @@ def build(given: argparse.Namespace) -> int:
 def calibrate(given: argparse.Namespace) -> int:
     from experiments.build import BuildDirectory
     from experiments.console import progress_bar
-    from experiments.factory import Images
     from experiments.factory import calibrate as run
-    from supernets.train import best_device
+    from supernets.devices import usable_device
 
     directory = BuildDirectory(given.directory)
-    images = Images(directory.benchmark().dataset, given.data_dir, given.split_seed)
+    images = images_of(directory.benchmark().dataset, given)
     with progress_bar() as progress:
-        run(directory, images, given.device or best_device(), progress)
+        run(directory, images, usable_device(given.device), progress)
     print(f"{given.directory}: timed; make a table with: nas-bench merge {given.directory}")
     return 0
 
@@ -131,7 +142,8 @@ def merge(given: argparse.Namespace) -> int:
         raise InputError("--name is of an installed table, --out is a file: give one of them")
     directories = [BuildDirectory(path) for path in given.directories]
     first = directories[0].benchmark()
-    table = run(directories, given.out or home() / f"{given.name or f'{first.space}-{first.dataset}'}.arrow")
+    path = given.out or home() / f"{given.name or f'{first.space}-{first.dataset}'}.arrow"
+    table = run(directories, path, compressed=given.compress)
     size = len(space_named(first.space))
     print(f"the table {table.info.name}: {len(table):,} of {size:,} architectures ({table.path})")
     return 0
@@ -140,43 +152,49 @@ def merge(given: argparse.Namespace) -> int:
 COMMANDS = {"build": build, "calibrate": calibrate, "merge": merge}
 
 
-def _resources(given: argparse.Namespace) -> Resources:
+def resources_of(given: argparse.Namespace) -> Resources:
+    """What to train on; as many workers as there are cores or GPUs if no number is given."""
     from experiments.factory import Resources
-    from supernets.train import best_device
+    from supernets.devices import usable_device
 
-    device = given.device or best_device()
-    gpus = given.gpus_per_training if device.startswith("cuda") else 0.0
-    workers = given.workers or (1 if gpus else os.cpu_count() or 1)
-    if workers < 1 or given.gpus_per_training <= 0:
-        raise InputError("--workers is at least 1 and --gpus-per-training above 0")
-    return Resources(workers, device, gpus, given.ray_address)
+    device = usable_device(given.device)
+    gpus = 1.0 if given.gpus_per_training is None else given.gpus_per_training
+    workers = given.workers
+    if workers is None:
+        workers = 1 if device.startswith("cuda") else os.cpu_count() or 1
+    if gpus <= 0:
+        raise InputError(f"--gpus-per-training is above 0, got {gpus}")
+    return Resources(workers, device, gpus if device.startswith("cuda") else 0.0, given.ray_address)
 
 
-def _images(given: argparse.Namespace) -> Images:
+def images_of(dataset: str, given: argparse.Namespace) -> Images:
     from experiments.factory import Images
 
-    return Images(given.dataset, given.data_dir and given.data_dir.absolute(), given.split_seed)
+    return Images(dataset, given.data_dir and given.data_dir.absolute(), given.split_seed or 0)
 
 
-def _scale(given: argparse.Namespace) -> NetworkScale:
+def scale_of(dataset: str, given: argparse.Namespace) -> NetworkScale:
+    """The published size of networks, or on digits that of the embedded tables, with what is given instead."""
     from dataclasses import replace
 
     from experiments.embedded import SCALES
     from supernets.candidate_network import PUBLISHED_SCALE
 
-    start = SCALES[given.space] if given.dataset == "digits" else PUBLISHED_SCALE
+    start = SCALES[given.space] if dataset == "digits" else PUBLISHED_SCALE
     named = {"width": given.width, "depth": given.depth, "channels": given.channels and tuple(given.channels)}
     return replace(start, **{name: value for name, value in named.items() if value is not None})
 
 
-def _recipe(given: argparse.Namespace) -> TrainConfig:
+def recipe_of(dataset: str, given: argparse.Namespace, prefix: str = "") -> TrainConfig:
+    """The published recipe, or on digits that of the embedded tables, with what is given instead."""
     from dataclasses import fields, replace
 
     from experiments.embedded import RECIPE
     from supernets.train import TrainConfig
 
-    start = RECIPE if given.dataset == "digits" else TrainConfig()
-    named = {field.name: getattr(given, field.name) for field in fields(TrainConfig) if field.name != "epochs"}
+    start = RECIPE if dataset == "digits" else TrainConfig()
+    names = [field.name for field in fields(TrainConfig) if field.name != "epochs"]
+    named = {name: getattr(given, f"{prefix}{name}".replace("-", "_")) for name in names}
     return replace(start, **{name: value for name, value in named.items() if value is not None})
 
 

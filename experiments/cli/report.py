@@ -19,7 +19,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = new_parser(
         "nas-report",
-        "Draw the test accuracy of each algorithm's incumbent over simulated time, and tabulate how the searches "
+        "Draw the test accuracy of each algorithm's incumbent over time, and tabulate how the searches "
         "ended. Several studies go into one report if they searched the same data sets under the same budgets.",
     )
     parser.add_argument("studies", nargs="+", type=Path, metavar="DIR", help="--out directories of nas-run")

@@ -1,4 +1,4 @@
-"""nas-run: search algorithms on a benchmark table, many independent runs, under a simulated time budget."""
+"""nas-run: search algorithms on a benchmark table or by real training, many independent runs, under a time budget."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, get_args
 
 from benchmarks.errors import InputError
-from benchmarks.oracle import COST_MODELS
+from benchmarks.oracle import COST_MODELS, Fidelity, Oracle
 from benchmarks.spaces import SPACES
 from experiments.cli.options import add_config_options, build_config, first_pass, guarded, new_parser
+from experiments.cli.training import add_training_options, refuse_training_options, search_by_training
 from experiments.presets import PRESETS, Preset, preset_named
 from experiments.run import Crossing, IncumbentRule
 from nas_algos.multi_trial import ALGORITHMS, algorithm_named
@@ -19,9 +20,12 @@ from nas_algos.multi_trial import ALGORITHMS, algorithm_named
 if TYPE_CHECKING:
     from benchmarks.table import BenchmarkTable
     from experiments.study import Study
+    from nas_algos.searcher import Config
 
 ORDINARY = Preset("the defaults", PRESETS["nats-paper"].budgets)
 """What holds where neither an option nor a preset says otherwise."""
+EVALUATIONS = 200
+"""At the highest fidelity, of average cost, in a budget where none is published."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -44,13 +48,15 @@ def owners_of(flag: str) -> list[str]:
 def _parser(names: Sequence[str]) -> argparse.ArgumentParser:
     parser = new_parser(
         "nas-run",
-        "Run search algorithms on a benchmark table under a simulated time budget and record every trial. "
-        "An interrupted command goes on where it stopped when it is given again.",
+        "Run search algorithms on a benchmark table under a simulated time budget, or with real training under a real "
+        "one, and record every trial. An interrupted command goes on where it stopped when it is given again.",
         epilog="An algorithm's own options are listed by: nas-run --algo NAME --help",
     )
     _add_what(parser.add_argument_group("what to run"))
     _add_how(parser.add_argument_group("how evaluations are scored and charged"))
     _add_where(parser.add_argument_group("where"))
+    default = "Networks and recipe are as published by default; on digits as those of the embedded tables."
+    add_training_options(parser.add_argument_group("real evaluations (--evaluate train)", default))
     known = [name.replace("-", "_") for name in names if name.replace("-", "_") in ALGORITHMS]
     add_config_options(parser, {name: ALGORITHMS[name].Config for name in known})
     return parser
@@ -62,9 +68,10 @@ def _add_what(group: argparse._ArgumentGroup) -> None:
         "--algo", nargs="+", action="extend", required=True, metavar="NAME", help=f"search algorithms: {algorithms}"
     )
     group.add_argument("--space", required=True, choices=list(SPACES), help="search space")
-    group.add_argument(
-        "--dataset", nargs="+", action="extend", metavar="NAME", help="data sets of the table (default: its first)"
+    datasets = (
+        "data sets of the table (default: its first); with --evaluate train one of nas-bench build (default: digits)"
     )
+    group.add_argument("--dataset", nargs="+", action="extend", metavar="NAME", help=datasets)
     table = "installed table, or a file that nas-bench import takes (default: the space's installed table, else the "
     group.add_argument("--table", metavar="TABLE", help=f"{table}official files under $TORCH_HOME)")
     group.add_argument("--runs", type=int, default=1, metavar="N", help="independent runs of each (default: 1)")
@@ -72,28 +79,30 @@ def _add_what(group: argparse._ArgumentGroup) -> None:
 
 
 def _add_how(group: argparse._ArgumentGroup) -> None:
+    evaluate = "table: look evaluations up; train: train every architecture that is asked for (default: table)"
+    group.add_argument("--evaluate", choices=("table", "train"), default="table", help=evaluate)
     presets = "; ".join(f"{name}: {preset.summary}" for name, preset in PRESETS.items())
     group.add_argument("--preset", choices=list(PRESETS), help=f"a paper's protocol for what is not given. {presets}")
-    budget = "simulated seconds per run (default: the nats-paper budget of the data set)"
+    budget = "seconds per run; with --evaluate train measured, and required (default: the data set's nats-paper budget)"
     group.add_argument("--budget", type=float, metavar="SECONDS", help=budget)
     cost = "charged per evaluation; nats: its training epochs and one validation pass (default: nats)"
     group.add_argument("--cost-model", choices=COST_MODELS, help=cost)
-    policy = "sampled: the score of one training seed at random; mean: over seeds; fixed:SEED (default: sampled)"
-    group.add_argument("--seed-policy", metavar="POLICY", help=policy)
-    group.add_argument("--schedule", metavar="NAME", help="training schedule searched with (default: the table's)")
+    policy = "sampled: the score of one training seed at random; mean: over seeds; fixed:SEED (default: sampled; with "
+    group.add_argument("--seed-policy", metavar="POLICY", help=f"{policy}--evaluate train fixed:0, and no other kind)")
+    schedule = "training schedule searched with (default: the table's); with --evaluate train its epochs, required"
+    group.add_argument("--schedule", metavar="NAME", help=schedule)
     crossing = "whether the evaluation that crosses the budget counts (default: keep)"
     group.add_argument("--crossing", choices=get_args(Crossing), help=crossing)
     group.add_argument("--cache", action="store_true", help="repeated queries are free (default: charged again)")
-    simulated = "evaluations at a time on the simulated clock (default: 1)"
-    group.add_argument("--simulated-workers", type=int, default=1, metavar="W", help=simulated)
+    simulated = "evaluations at a time on the search's clock (default: 1; with --evaluate train as many as --workers)"
+    group.add_argument("--simulated-workers", type=int, metavar="W", help=simulated)
     incumbent = "fidelities whose scores are compared to find a run's answer (default: highest_fidelity)"
     group.add_argument("--incumbent", choices=get_args(IncumbentRule), help=incumbent)
 
 
 def _add_where(group: argparse._ArgumentGroup) -> None:
-    group.add_argument(
-        "--workers", type=int, default=0, metavar="N", help="Ray tasks at a time; 0: no Ray (default: 0)"
-    )
+    workers = "Ray tasks at a time, which are trainings with --evaluate train; 0: this process alone (default: 0)"
+    group.add_argument("--workers", type=int, default=0, metavar="N", help=workers)
     group.add_argument("--ray-address", metavar="ADDRESS", help="a running Ray cluster (default: start Ray here)")
     out = "directory of the records (default: a name made from the settings, under ./runs)"
     group.add_argument("--out", type=Path, metavar="DIR", help=out)
@@ -101,38 +110,56 @@ def _add_where(group: argparse._ArgumentGroup) -> None:
 
 def _run(given: argparse.Namespace) -> int:
     from experiments.comparison import entries_of, read_studies  # slow to import, and --help does not need them
-    from experiments.console import progress_bar, show_answers, show_results
-    from experiments.report import long_table
-    from experiments.study_runner import default_directory, run_study
-    from experiments.tables import find_table
+    from experiments.console import show_answers, show_results
+    from experiments.records import StudyRecords
+    from experiments.report_tables import long_table
 
     if given.workers < 0 or (given.ray_address and not given.workers):
         raise InputError("--workers is 0 or more, and at least 1 with --ray-address")
-    with progress_bar() as progress:
-        table = find_table(given.space, given.table, progress)
-    study = _study(given, table)
-    directory = given.out or default_directory(study)
-    with progress_bar() as progress:
-        records = run_study(study, directory, given.workers, given.ray_address, progress)
+    preset = preset_named(given.preset) if given.preset else ORDINARY
+    search = search_by_training if given.evaluate == "train" else _search_table
+    directory = search(given, _algorithms(given, preset), preset)
     studies = read_studies([directory])
     show_results(*long_table(studies[0].header, entries_of(studies)))
     if given.runs == 1:
-        show_answers(records)
+        show_answers(StudyRecords(directory))
     print(f"records: {directory}; draw them with: nas-report {directory}")
     return 0
 
 
-def _study(given: argparse.Namespace, table: BenchmarkTable) -> Study:
-    from experiments.study import Study
-
-    preset = preset_named(given.preset) if given.preset else ORDINARY
-    algorithms = {}
+def _algorithms(given: argparse.Namespace, preset: Preset) -> dict[str, Config]:
+    algorithms: dict[str, Config] = {}
     for name in given.algo:
         searcher = algorithm_named(name)
         key = next(key for key, value in ALGORITHMS.items() if value is searcher)
         if key in algorithms:
             raise InputError(f"the algorithm {key} is given twice")
         algorithms[key] = build_config(searcher.Config, preset.configs.get(key, {}), given)
+    return algorithms
+
+
+def _search_table(given: argparse.Namespace, algorithms: dict[str, Config], preset: Preset) -> Path:
+    """Run a study on a table; returns its directory."""
+    refuse_training_options(given)
+    from experiments.console import progress_bar
+    from experiments.study_runner import default_directory, run_study
+    from experiments.tables import embedded, find_table
+
+    with progress_bar() as progress:
+        table = find_table(given.space, given.table, given.dataset or (), progress=progress)
+    if given.table is None and table.path in embedded():
+        name, datasets = table.info.name, ", ".join(table.info.tasks)
+        print(f"no table given: searching {name}, which comes with nas-algos ({datasets}; see nas-bench info {name})")
+    study = _study(given, algorithms, preset, table)
+    directory: Path = given.out or default_directory(study)
+    with progress_bar() as progress:
+        run_study(study, directory, given.workers, given.ray_address, progress)
+    return directory
+
+
+def _study(given: argparse.Namespace, algorithms: dict[str, Config], preset: Preset, table: BenchmarkTable) -> Study:
+    from experiments.study import Study
+
     return Study(
         table=table.path,
         algorithms=algorithms,
@@ -144,7 +171,7 @@ def _study(given: argparse.Namespace, table: BenchmarkTable) -> Study:
         schedule=given.schedule,
         crossing=given.crossing or preset.crossing,
         cache=given.cache,
-        simulated_workers=given.simulated_workers,
+        simulated_workers=1 if given.simulated_workers is None else given.simulated_workers,
         incumbent=given.incumbent or preset.incumbent,
         preset=given.preset,
     )
@@ -159,10 +186,19 @@ def _budgets(given: argparse.Namespace, preset: Preset, table: BenchmarkTable) -
             raise InputError(f"the data set {dataset} is given {datasets.count(dataset)} times")
     if given.budget is not None:
         return dict.fromkeys(datasets, given.budget)
-    missing = [dataset for dataset in datasets if (given.space, dataset) not in preset.budgets]
-    if missing:
-        raise InputError(f"no published budget for {missing[0]} on {given.space}: give --budget SECONDS")
-    return {dataset: preset.budgets[given.space, dataset] for dataset in datasets}
+    return {
+        dataset: preset.budgets.get((given.space, dataset)) or _usual_budget(given, preset, table, dataset)
+        for dataset in datasets
+    }
+
+
+def _usual_budget(given: argparse.Namespace, preset: Preset, table: BenchmarkTable, dataset: str) -> float:
+    """Simulated seconds of about as many evaluations as the published budgets allow, where none is published."""
+    cost_model, seed_policy = given.cost_model or preset.cost_model, given.seed_policy or preset.seed_policy
+    oracle = Oracle(table, dataset, cost_model=cost_model, seed_policy=seed_policy)
+    schedule = given.schedule or oracle.task.search_schedule
+    seconds = EVALUATIONS * oracle.mean_seconds(Fidelity(schedule, oracle.epochs(schedule)[-1]))
+    return float(f"{seconds:.2g}")
 
 
 if __name__ == "__main__":

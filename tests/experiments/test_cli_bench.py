@@ -22,6 +22,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty home for tables, a wide terminal, and `sizes.csv` in the working directory."""
     for variable in ("NAS_BENCH_HOME", "TORCH_HOME"):
         monkeypatch.setenv(variable, str(tmp_path / variable.lower()))
+    monkeypatch.setattr("experiments.tables.EMBEDDED", tmp_path / "embedded")
     monkeypatch.setenv("COLUMNS", "300")
     (tmp_path / "here").mkdir()
     monkeypatch.chdir(tmp_path / "here")

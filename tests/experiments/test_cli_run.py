@@ -22,6 +22,7 @@ def empty_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """No installed tables and no official files; the working directory is empty."""
     monkeypatch.setenv("NAS_BENCH_HOME", str(tmp_path / "home"))
     monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
+    monkeypatch.setattr("experiments.tables.EMBEDDED", tmp_path / "embedded")
     (tmp_path / "work").mkdir()
     monkeypatch.chdir(tmp_path / "work")
     return tmp_path / "home"
@@ -186,6 +187,70 @@ def test_bad_input_is_refused_with_a_reason(
     assert not Path("runs").exists(), "nothing is written"
 
 
+TRAIN = ["--algo", "random_search", "--space", "tss", "--evaluate", "train"]
+CHARGED = [*TRAIN, "--budget", "1", "--schedule", "1"]
+
+
+@pytest.mark.parametrize(
+    ("argv", "message"),
+    [
+        ([*TRAIN, "--schedule", "1"], "give --budget SECONDS"),
+        ([*TRAIN, "--budget", "1"], "give --schedule EPOCHS"),
+        ([*CHARGED, "--table", "nowhere"], "--table is for evaluations that are looked up"),
+        ([*CHARGED, "--schedule", "twelve"], "number of epochs, at least 1 .*, got 'twelve'"),
+        ([*CHARGED, "--schedule", "0"], "number of epochs, at least 1 .*, got '0'"),
+        ([*CHARGED, "--budget", "-1"], "budget is a positive number"),
+        ([*CHARGED, "--runs", "0"], "at least 1 run"),
+        ([*CHARGED, "--seed-policy", "mean"], "trained from one seed.*give --seed-policy fixed:SEED.*got 'mean'"),
+        ([*CHARGED, "--seed-policy", "sampled"], "trained from one seed.*give --seed-policy fixed:SEED.*got 'sampled'"),
+        ([*CHARGED, "--seed-policy", "fixed:777a"], "a whole number.*got 'fixed:777a'"),
+        ([*CHARGED, "--dataset", "digits", "cifar100"], "takes one data set, got digits, cifar100"),
+        ([*CHARGED, "--dataset", "digit"], "unknown image data set 'digit'"),
+        ([*CHARGED, "--dataset", "cifar100"], "cifar100 is read from files: give the directory"),
+        ([*CHARGED, "--width", "0"], "width, depth and channel counts of a network are at least 1"),
+        ([*CHARGED, "--recipe-batch-size", "0"], "batch sizes are at least 1"),
+        ([*CHARGED, "--workers", "3", "--simulated-workers", "2"], "keeps no 3 workers busy: give --workers 2 at most"),
+        ([*CHARGED, "--gpus-per-training", "0"], "--gpus-per-training is above 0"),
+        (["--algo", "hyperband", *CHARGED[2:], "--min-epochs", "2"], "min_epochs must be at most the 1 epochs"),
+    ],
+)
+def test_real_training_is_refused_with_a_reason(
+    argv: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    error = refused(argv, capsys)
+    assert re.search(message, error.replace("\n", " "), re.DOTALL), error
+    assert not Path("runs").exists(), "nothing is written"
+
+
+@pytest.mark.parametrize(
+    "option",
+    [
+        ["--width", "2"],
+        ["--split-seed", "0"],
+        ["--recipe-momentum", "0.5"],
+        ["--no-recipe-nesterov"],
+        ["--device", "cpu"],
+    ],
+)
+def test_an_option_of_real_training_is_refused_without_it(
+    option: list[str], tss_table: BenchmarkTable, capsys: pytest.CaptureFixture[str]
+) -> None:
+    error = refused(arguments(tss_table, *option), capsys)
+    assert f"{option[0].replace('--no-', '--')} is of architectures that are really trained" in error
+    assert "give --evaluate train with it" in error
+
+
+def test_a_search_on_a_table_imports_neither_torch_nor_ray(tss_table: BenchmarkTable, tmp_path: Path) -> None:
+    code = (
+        "import sys; from experiments.cli.run import main\n"
+        "assert main(sys.argv[1:]) == 0\n"
+        "heavy = {'torch', 'ray', 'matplotlib'} & set(sys.modules)\n"
+        "assert not heavy, heavy"
+    )
+    command = [sys.executable, "-c", code, *arguments(tss_table, "--out", str(tmp_path / "s"))]
+    subprocess.run(command, check=True, capture_output=True, cwd=Path(__file__).parents[2])
+
+
 def test_an_option_out_of_range_is_refused(tss_table: BenchmarkTable, capsys: pytest.CaptureFixture[str]) -> None:
     error = refused(arguments(tss_table, "--sample-size", "0", algo="regularized_ea"), capsys)
     assert "sample_size must be in [1, inf), got 0" in error
@@ -198,11 +263,15 @@ def test_a_missing_table_says_where_it_was_looked_for_and_what_to_do(capsys: pyt
     assert "nas-bench import" in error
 
 
-def test_a_data_set_without_a_published_budget_needs_one(
-    tss_table: BenchmarkTable, capsys: pytest.CaptureFixture[str]
+def test_a_budget_without_a_published_one_is_the_time_of_200_average_evaluations(
+    tss_table: BenchmarkTable, tmp_path: Path
 ) -> None:
-    argv = ["--algo", "random_search", "--space", "tss", "--table", str(tss_table.path)]
-    assert "no published budget for made-up on tss: give --budget" in refused(argv, capsys)
+    argv = ["--algo", "random_search", "--space", "tss", "--table", str(tss_table.path), "--out", str(tmp_path / "r")]
+    assert main(argv) == 0
+    train, valid = (tss_table.values(f"made-up/12/{split}/seconds").mean() for split in ("train", "valid"))
+    budget = StudyRecords(tmp_path / "r").header().settings["budgets"]["made-up"]
+    assert budget == pytest.approx(200 * (12 * train + valid), rel=0.05)
+    assert float(f"{budget:.2g}") == budget  # two digits, no false precision
 
 
 def test_help_lists_an_algorithm_s_own_options(capsys: pytest.CaptureFixture[str]) -> None:

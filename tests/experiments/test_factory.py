@@ -23,7 +23,8 @@ from experiments.cli.bench import main
 from experiments.factory import network_of, trained_for
 from supernets.counting import cost_by_formula
 from supernets.data import digits_task
-from supernets.train import TrainConfig, single_threaded, train_candidates
+from supernets.devices import single_threaded
+from supernets.train import TrainConfig, train_candidates
 
 TINY = ["--width", "2", "--depth", "1", "--batch-size", "200"]
 KILLED = [*TINY, "--space", "tss", "--schedule", "1", "2", "--seeds", "3", "5", "--range", "0:12", "--workers", "0"]
@@ -228,6 +229,19 @@ def test_a_merged_table_is_without_defects_and_answers_queries(tss_digits: Bench
     assert score == tss_digits.values("digits/1/valid/accuracy")[4, 1, 0]
     assert seconds > 0
     assert tss_digits.info.provenance["source"] == "trained from scratch with nas-bench build"
+
+
+def test_a_compressed_table_is_smaller_and_the_same(
+    tss_build: Path, tss_digits: BenchmarkTable, tmp_path: Path
+) -> None:
+    assert main(["merge", str(tss_build), "--compress", "--out", str(tmp_path / "mine.arrow")]) == 0
+    small = BenchmarkTable.open(tmp_path / "mine.arrow")
+    assert (small.info, small.columns) == (tss_digits.info, tss_digits.columns)
+    assert_array_equal(small.architectures, tss_digits.architectures)
+    for name in small.columns:
+        assert_array_equal(small.values(name), tss_digits.values(name))
+    assert small.path.stat().st_size < tss_digits.path.stat().st_size
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["mine.arrow", "mine.arrow.sha256"]
 
 
 def test_parts_built_apart_merge_to_the_whole(tss_build: Path, tss_digits: BenchmarkTable, tmp_path: Path) -> None:

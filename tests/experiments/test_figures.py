@@ -11,7 +11,19 @@ from matplotlib import rcParams
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
-from experiments.figures import LEAST_WIDTH, SKY_BLUE, STYLES, Curve, Panel, View, draw, panel, styles, write_figures
+from experiments.figures import (
+    LEAST_WIDTH,
+    SKY_BLUE,
+    STYLES,
+    Curve,
+    Panel,
+    View,
+    draw,
+    panel,
+    styles,
+    views,
+    write_figures,
+)
 from experiments.statistics import Band, Floats, Runs, aggregate, regret
 
 TEST, REGRET, LOG_TIME = View("test", False, ""), View("regret", False, ""), View("test", True, "")
@@ -89,6 +101,22 @@ def test_optimum_axes_and_lines_are_labelled() -> None:
     (legend,) = axes.figure.legends
     assert [text.get_text() for text in legend.get_texts()] == ["bohb (n = 3)", "reinforce (n = 3)"]
     assert axes_of(curve("bohb"), view=REGRET).get_ylabel() == "regret (percentage points)"
+
+
+def test_without_an_optimum_the_axis_ends_above_the_curves_and_there_is_no_regret() -> None:
+    unknown = Panel("digits", 100.0, math.nan, [curve("bohb"), curve("reinforce", VALUES - 1)], "measured seconds")
+    (axes,) = draw([unknown], {"bohb": "bohb", "reinforce": "reinforce"}, "iqr", TEST).axes
+    assert not axes.texts
+    assert axes.get_xlabel() == "measured seconds"
+    bottom, top = axes.get_ylim()
+    assert 91 < bottom < 92
+    assert 93.75 < top < 95, "just above the upper quartile of the better one"
+    known = Panel("cifar10", 100.0, OPTIMUM, [curve("bohb")])
+    assert [list(views(panels)) for panels in ([known], [unknown], [known, unknown])] == [
+        ["test_accuracy", "log_regret", "test_accuracy_log_time"],
+        ["test_accuracy", "test_accuracy_log_time"],
+        ["test_accuracy", "test_accuracy_log_time"],
+    ]
 
 
 @pytest.mark.parametrize("name", ["a", "quite_a_long_name_of_an_algorithm", "x" * 70])

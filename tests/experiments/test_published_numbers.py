@@ -26,8 +26,8 @@ def test_500_runs_of_each_reach_the_reference(budget: int, shared_data: Path, tm
     table = import_benchmark(shared_data / "nasbench201_accuracies.csv", tmp_path, progress=lambda *_: None)
     study = Study(
         table,
-        {name: ALGORITHMS[name].Config() for name in REFERENCE[budget]},
-        {"cifar10": budget},
+        algorithms={name: ALGORITHMS[name].Config() for name in REFERENCE[budget]},
+        budgets={"cifar10": budget},
         runs=500,
         seed=0,
         cost_model="train_only",

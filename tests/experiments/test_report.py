@@ -23,7 +23,8 @@ from matplotlib.image import imread
 from experiments.cli.report import main
 from experiments.comparison import ReportError, difference, entries_of, read_studies
 from experiments.records import OVERHEAD_SCHEMA, TRIALS_SCHEMA, Optimum, StudyHeader, StudyRecords
-from experiments.report import Report, final_table, page, write_report
+from experiments.report import Report, page, write_report
+from experiments.report_tables import final_table
 
 NAMES = ("test_accuracy", "log_regret", "test_accuracy_log_time")
 FILES = {f"{name}.{suffix}" for name, suffix in product(NAMES, ("png", "svg", "pdf"))} | {

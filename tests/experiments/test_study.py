@@ -29,7 +29,15 @@ def quiet(what: str, done: int, total: int) -> None:
 
 def study_on(table: BenchmarkTable, *algorithms: str, runs: int = 3) -> Study:
     configs = {name: ALGORITHMS[name].Config() for name in algorithms or ("random_search",)}
-    return Study(table.path, configs, {"made-up": 800.0}, runs, seed=1, cost_model="nats", seed_policy="sampled")
+    return Study(
+        table.path,
+        algorithms=configs,
+        budgets={"made-up": 800.0},
+        runs=runs,
+        seed=1,
+        cost_model="nats",
+        seed_policy="sampled",
+    )
 
 
 def files(directory: Path) -> dict[str, bytes]:

@@ -1,0 +1,92 @@
+"""nas-run --evaluate train: options of architectures that are really trained, and the study that they describe."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from benchmarks.errors import InputError
+from experiments.cli.build import add_device, add_images, add_network, add_recipe
+from experiments.presets import Preset
+from nas_algos.searcher import Config
+
+RECIPE = "recipe-"
+"""Before the names of the recipe's options: algorithms have options such as --learning-rate, too."""
+
+
+def add_training_options(group: Any) -> None:
+    """Those of nas-bench build that say what is trained, on what. None has a default other than None."""
+    add_images(group)
+    add_network(group)
+    add_recipe(group, RECIPE)
+    add_device(group)
+
+
+def refuse_training_options(given: argparse.Namespace) -> None:
+    """InputError if one is given that would decide nothing."""
+    options = argparse.ArgumentParser(add_help=False)
+    add_training_options(options)
+    for name in vars(options.parse_args([])):
+        if getattr(given, name) is not None:
+            flag = name.replace("_", "-")
+            raise InputError(f"--{flag} is of architectures that are really trained: give --evaluate train with it")
+
+
+def search_by_training(given: argparse.Namespace, algorithms: Mapping[str, Config], preset: Preset) -> Path:
+    """Run the study; returns its directory."""
+    _check(given)
+    from experiments.cli.build import images_of, recipe_of, resources_of, scale_of
+    from experiments.console import search_bar
+    from experiments.factory import benchmark_of
+    from experiments.study_runner import default_directory
+    from experiments.trained_study import TrainedStudy, run_trained_study
+
+    dataset = given.dataset[0] if given.dataset else "digits"
+    images, resources = images_of(dataset, given), resources_of(given)
+    scale, recipe = scale_of(dataset, given), recipe_of(dataset, given, RECIPE)
+    benchmark = benchmark_of(given.space, images, scale, recipe, canonical=False, device=resources.device)
+    study = TrainedStudy(
+        benchmark,
+        algorithms=algorithms,
+        budgets={benchmark.dataset: given.budget},
+        runs=given.runs,
+        seed=given.seed,
+        cost_model=given.cost_model or preset.cost_model,
+        seed_policy=given.seed_policy or "fixed:0",
+        schedule=given.schedule,
+        crossing=given.crossing or preset.crossing,
+        cache=given.cache,
+        simulated_workers=_simulated_workers(given),
+        incumbent=given.incumbent or preset.incumbent,
+        preset=given.preset,
+    )
+    directory = given.out or default_directory(study)
+    with search_bar() as progress:
+        records = run_trained_study(study, directory, images, resources, progress)
+    build = records.evaluations_path
+    print(f"trainings: {build}; make a table of them with: nas-bench calibrate {build} && nas-bench merge {build}")
+    return directory
+
+
+def _check(given: argparse.Namespace) -> None:
+    if given.table:
+        raise InputError("--table is for evaluations that are looked up: leave it out, or --evaluate train")
+    if given.budget is None:
+        raise InputError("really trained architectures are charged the seconds they take: give --budget SECONDS")
+    if given.schedule is None:
+        raise InputError("how long to train architectures is open: give --schedule EPOCHS")
+    if given.dataset and len(given.dataset) > 1:
+        raise InputError(f"--evaluate train takes one data set, got {', '.join(given.dataset)}: start a study of each")
+
+
+def _simulated_workers(given: argparse.Namespace) -> int:
+    """Trials that are open at a time on the clock of a search: as many as are trained at a time, if not said."""
+    simulated: int = given.workers or 1 if given.simulated_workers is None else given.simulated_workers
+    if given.workers > simulated:
+        raise InputError(
+            f"a search with {simulated} open evaluations at a time keeps no {given.workers} workers busy: give "
+            f"--workers {simulated} at most, or a larger --simulated-workers"
+        )
+    return simulated

@@ -1,0 +1,131 @@
+"""The tables of a report: how the searches ended, as rows of text, and as Markdown, LaTeX and CSV."""
+
+from __future__ import annotations
+
+import csv
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+from tabulate import tabulate
+
+from experiments.comparison import Entry
+from experiments.records import StudyHeader
+from experiments.statistics import Aggregate
+
+CSV_COLUMNS = {
+    "mean": "mean",
+    "std": "std",
+    "sem": "sem",
+    "lower": "quartile1",
+    "median": "median",
+    "upper": "quartile3",
+}
+"""Statistic of an Aggregate -> its name in table.csv."""
+DASH = "–"
+SEARCHED = "searched validation"
+"""Heads the column of the scores that the searches were told, at the search fidelity."""
+
+
+def final_table(header: StudyHeader, entries: Sequence[Entry]) -> tuple[list[str], list[list[str]]]:
+    """(headers, rows) of how the searches ended, a row per algorithm: the form of the papers.
+
+    Validation and test percent are mean ± standard deviation over runs. The last row is the optimum, if it is known.
+    """
+    datasets, validated = header.settings["datasets"], _validated(entries)
+    measured = [f"{dataset} {split} (%)" for dataset in datasets for split in (validated, "test")]
+    rows = []
+    for entry in entries:
+        runs, validation, test, evaluations = zip(
+            *(_cells(entry, dataset, validated) for dataset in datasets), strict=True
+        )
+        accuracies = [cell for pair in zip(validation, test, strict=True) for cell in pair]
+        rows.append([entry.text, joined(runs), *accuracies, joined(evaluations)])
+    if header.optima:
+        optima = [header.optima[dataset] for dataset in datasets]
+        best = [number(value) for optimum in optima for value in (optimum.validation, optimum.test)]
+        rows.append(["optimum", "", *best, ""])
+    return ["algorithm", "runs", *measured, "evaluations"], rows
+
+
+def long_table(header: StudyHeader, entries: Sequence[Entry]) -> tuple[list[str], list[list[str]]]:
+    """(headers, rows) of the same numbers for a terminal: a row per data set and algorithm."""
+    rows, validated = [], _validated(entries)
+    for dataset in header.settings["datasets"]:
+        rows += [[dataset, entry.text, *_cells(entry, dataset, validated)] for entry in entries]
+        if optimum := header.optima.get(dataset):
+            rows.append([dataset, "optimum", "", number(optimum.validation), number(optimum.test), ""])
+    return ["data set", "algorithm", "runs", f"{validated} (%)", "test (%)", "evaluations"], rows
+
+
+def _validated(entries: Sequence[Entry]) -> str:
+    """What the validation column shows: the search's own score where the benchmark has no other validation."""
+    reported = any(end.validation.count for entry in entries for end in entry.finals.values())
+    return "validation" if reported else SEARCHED
+
+
+def _cells(entry: Entry, dataset: str, validated: str) -> tuple[str, str, str, str]:
+    """(runs, validation, test, evaluations)."""
+    end = entry.finals.get(dataset)
+    if end is None:
+        return "0", DASH, DASH, DASH
+    validation = end.score if validated == SEARCHED else end.validation
+    return str(end.runs), _plus_minus(validation), _plus_minus(end.test), f"{end.evaluations:.1f}"
+
+
+def _plus_minus(value: Aggregate) -> str:
+    """'94.08 ± 0.26'; '94.08' of a single run; a dash if no run has a value."""
+    if value.count <= 1:
+        return f"{value.mean:.2f}" if value.count else DASH
+    return f"{value.mean:.2f} ± {value.std:.2f}"
+
+
+def number(value: float) -> str:
+    return DASH if math.isnan(value) else f"{value:.2f}"
+
+
+def joined(cells: Iterable[str]) -> str:
+    """One cell for all data sets if they agree, otherwise one after the other."""
+    cells = list(cells)
+    return " / ".join(cells[:1] if len(set(cells)) == 1 else cells)
+
+
+def markdown(headers: Sequence[str], rows: Sequence[Sequence[str]], numbers: str = "right") -> str:
+    safe = [[cell.replace("|", "\\|") for cell in row] for row in rows]
+    alignment = ["left", *[numbers] * (len(headers) - 1)]
+    text: str = tabulate(safe, headers, tablefmt="pipe", colalign=alignment, disable_numparse=True)
+    return text
+
+
+def latex(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    alignment = ["left", *["right"] * (len(headers) - 1)]
+    text: str = tabulate(rows, headers, tablefmt="latex_booktabs", colalign=alignment, disable_numparse=True)
+    return text.replace("±", r"$\pm$").replace(DASH, "--")
+
+
+def write_csv(path: Path, header: StudyHeader, entries: Sequence[Entry]) -> None:
+    """One line per algorithm and data set, numbers in full precision, empty where there is none."""
+    columns = [
+        f"{split}_{name}" for split in ("searched_validation", "validation", "test") for name in CSV_COLUMNS.values()
+    ]
+    with path.open("w", newline="", encoding="utf-8") as stream:
+        writer = csv.DictWriter(
+            stream, ["algorithm", "dataset", "runs", *columns, "evaluations_mean", "search_host_seconds_mean"],
+            lineterminator="\n",
+        )  # fmt: skip
+        writer.writeheader()
+        for entry in entries:
+            for dataset, end in entry.finals.items():
+                numbers = [
+                    float(getattr(of, name)) for of in (end.score, end.validation, end.test) for name in CSV_COLUMNS
+                ]
+                row = dict(zip(columns, numbers, strict=True))
+                row |= {"evaluations_mean": end.evaluations, "search_host_seconds_mean": end.search_seconds}
+                writer.writerow({"algorithm": entry.text, "dataset": dataset, "runs": end.runs, **_without_nan(row)})
+        for dataset, optimum in header.optima.items():
+            row = {"validation_mean": optimum.validation, "test_mean": optimum.test}
+            writer.writerow({"algorithm": "optimum", "dataset": dataset, **_without_nan(row)})
+
+
+def _without_nan(row: Mapping[str, float]) -> dict[str, float]:
+    return {name: value for name, value in row.items() if not math.isnan(value)}

@@ -1,0 +1,47 @@
+"""What networks run on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+
+from benchmarks.errors import InputError
+
+
+@contextmanager
+def single_threaded() -> Iterator[None]:
+    """PyTorch computes on one thread inside: small networks gain nothing by more, and trainings run side by side."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+
+
+def usable_device(name: str | None = None) -> str:
+    """`name`, or if it is None 'cuda' where there is a GPU, else 'cpu'.
+
+    Raises:
+        InputError: there is no such device here.
+    """
+    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    known = ["cpu", *(["cuda"] if count else []), *(f"cuda:{number}" for number in range(count))]
+    if name is None:
+        return "cuda" if count else "cpu"
+    if name not in known:
+        raise InputError(f"a device is cpu or cuda, here one of {', '.join(known)}; got {name!r}")
+    return name
+
+
+def gpu_name(device: torch.device | str) -> str | None:
+    """The model of a GPU; None for a CPU."""
+    return torch.cuda.get_device_name(device) if torch.device(device).type == "cuda" else None
+
+
+def wait_for(device: torch.device) -> None:
+    """Returns when everything begun on the device is done."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)

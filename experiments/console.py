@@ -8,6 +8,7 @@ from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
 
+import numpy as np
 from rich.console import Console
 from rich.progress import (
     BarColumn,
@@ -104,6 +105,24 @@ def show_table(table: BenchmarkTable) -> None:
         seeds = " ".join(column.seeds)
         columns.add_row(column.record, column.schedule, column.split, column.quantity, seeds, epochs)
     console.print(columns)
+    console.print(_quality_table(table))
+
+
+def _quality_table(table: BenchmarkTable) -> Table:
+    from experiments.quality import qualities  # imports SciPy, which a list of tables does not need
+
+    title = "final accuracies: percentiles over architectures, Spearman's ρ between two seeds and with what is reported"
+    shown = Table(title=title, title_justify="left")
+    for header in ("record", "schedule", "split"):
+        shown.add_column(header, no_wrap=True)
+    for header in ("5 %", "50 %", "95 %", "ρ of seeds", "ρ with report"):
+        shown.add_column(header, justify="right")
+    for quality in qualities(table):
+        column = quality.column
+        correlations = ("" if np.isnan(r) else f"{r:.3f}" for r in (quality.seed_agreement, quality.search_agreement))
+        percentiles = (f"{value:.2f}" for value in quality.percentiles)
+        shown.add_row(column.record, column.schedule, column.split, *percentiles, *correlations)
+    return shown
 
 
 def show_results(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> None:

@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.table import BenchmarkTable
 from experiments.cli.bench import main
+from experiments.quality import qualities
 
 CSV = """arch,cifar10_valid_accuracy_12,cifar10_train_seconds_12,cifar10_test_accuracy_90
 8:8:8:8:8,50,120,60
@@ -74,6 +76,16 @@ def test_list_names_every_table(capsys: pytest.CaptureFixture[str]) -> None:
     rows = [line.split() for line in capsys.readouterr().out.splitlines() if "cifar10" in line]
     assert [row[1] for row in rows] == ["copy", "sizes"]
     assert all("sss" in row and "2" in row for row in rows)
+
+
+def test_info_tells_how_well_two_seeds_agree(tss_table: BenchmarkTable, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["info", str(tss_table.path)]) == 0
+    shown = [line.replace("│", "").split() for line in capsys.readouterr().out.splitlines() if "│ made-up" in line]
+    for quality in qualities(tss_table):
+        numbers = (*(f"{value:.2f}" for value in quality.percentiles), f"{quality.seed_agreement:.3f}")
+        assert any(
+            row[1:3] == [quality.column.schedule, quality.column.split] and row[3:7] == [*numbers] for row in shown
+        )
 
 
 @pytest.mark.usefixtures("imported")

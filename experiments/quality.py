@@ -1,0 +1,72 @@
+"""How much a benchmark table can tell architectures apart."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import combinations
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import spearmanr
+
+from benchmarks.table import BenchmarkTable, Column
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Quality:
+    """Of the numbers of one record, schedule and split after its last epoch."""
+
+    column: Column
+    percentiles: tuple[float, float, float]
+    """5th, 50th and 95th over architectures of the mean over seeds, in the column's unit."""
+    seed_agreement: float
+    """Spearman's rank correlation between two seeds over the architectures measured with both, mean over all pairs of
+    seeds; NaN where there is one seed."""
+    search_agreement: float
+    """Spearman's rank correlation between the means over seeds here and those that are reported."""
+
+
+def qualities(table: BenchmarkTable) -> Iterator[Quality]:
+    """Of the accuracies that a search on any task of the table compares, and of those that are reported."""
+    for task in table.info.tasks.values():
+        searched = f"{task.search_record}/{task.search_schedule}/valid/{task.metric}"
+        reported = f"{task.report_record}/{task.report_schedule}/test/{task.metric}"
+        for name in (searched, reported):
+            if name in table.columns:
+                agreement = rank_correlation(final_mean(table, name), final_mean(table, reported))
+                yield Quality(
+                    table.columns[name],
+                    _percentiles(final_mean(table, name)),
+                    seed_agreement(table.values(name)[:, :, -1]),
+                    agreement,
+                )
+
+
+def final_mean(table: BenchmarkTable, name: str) -> Floats:
+    """(architectures,) means over the measured seeds after the last epoch; NaN where there is none."""
+    final = table.values(name)[:, :, -1]
+    counts = np.count_nonzero(~np.isnan(final), axis=1)
+    means: Floats = np.divide(np.nansum(final, axis=1), counts, out=np.full(len(final), np.nan), where=counts > 0)
+    return means
+
+
+def seed_agreement(final: Floats) -> float:
+    """The mean rank correlation over all pairs of the seeds in `final`, of shape (architectures, seeds)."""
+    pairs = [rank_correlation(final[:, a], final[:, b]) for a, b in combinations(range(final.shape[1]), 2)]
+    return float(np.mean(pairs)) if pairs else float("nan")
+
+
+def rank_correlation(first: Floats, second: Floats) -> float:
+    """Spearman's rho over what is measured in both; NaN for fewer than three."""
+    both = ~np.isnan(first) & ~np.isnan(second)
+    if np.count_nonzero(both) < 3:
+        return float("nan")
+    return float(spearmanr(first[both], second[both]).statistic)
+
+
+def _percentiles(values: Floats) -> tuple[float, float, float]:
+    low, middle, high = np.nanpercentile(values, [5, 50, 95])
+    return float(low), float(middle), float(high)

@@ -20,8 +20,10 @@ def add_commands(commands: Any, style: dict[str, Any]) -> None:
     """Add the three commands to the parsers of nas-bench."""
     build = commands.add_parser("build", help="train the architectures of a space: a benchmark from scratch", **style)
     _add_what(build.add_argument_group("what to train"))
-    add_network(build.add_argument_group("networks (default: as published; digits: those of the embedded tables)"))
-    add_recipe(build.add_argument_group("recipe (default: as published; digits: that of the embedded tables)"))
+    default = "Published ones by default; for digits C = 8 and N = 2 (tss), channels 2, 4, ..., 16 (sss)."
+    add_network(build.add_argument_group("networks", default))
+    default = "The published one by default; for digits batches of 16 and a learning rate of 0.05."
+    add_recipe(build.add_argument_group("recipe", default))
     _add_where(build.add_argument_group("where"))
     calibrate = commands.add_parser("calibrate", help="time the architectures of a build, on a quiet machine", **style)
     calibrate.add_argument("directory", type=Path, metavar="DIR", help="of nas-bench build")
@@ -174,7 +176,7 @@ def images_of(dataset: str, given: argparse.Namespace) -> Images:
 
 
 def scale_of(dataset: str, given: argparse.Namespace) -> NetworkScale:
-    """The published size of networks, or on digits that of the embedded tables, with what is given instead."""
+    """The published size of networks, or on digits that of `experiments.embedded`, with what is given instead."""
     from dataclasses import replace
 
     from experiments.embedded import SCALES
@@ -186,7 +188,7 @@ def scale_of(dataset: str, given: argparse.Namespace) -> NetworkScale:
 
 
 def recipe_of(dataset: str, given: argparse.Namespace, prefix: str = "") -> TrainConfig:
-    """The published recipe, or on digits that of the embedded tables, with what is given instead."""
+    """The published recipe, or on digits that of `experiments.embedded`, with what is given instead."""
     from dataclasses import fields, replace
 
     from experiments.embedded import RECIPE

@@ -55,7 +55,7 @@ def _parser(names: Sequence[str]) -> argparse.ArgumentParser:
     _add_what(parser.add_argument_group("what to run"))
     _add_how(parser.add_argument_group("how evaluations are scored and charged"))
     _add_where(parser.add_argument_group("where"))
-    default = "Networks and recipe are as published by default; on digits as those of the embedded tables."
+    default = "Networks and recipe have the defaults of nas-bench build."
     add_training_options(parser.add_argument_group("real evaluations (--evaluate train)", default))
     known = [name.replace("-", "_") for name in names if name.replace("-", "_") in ALGORITHMS]
     add_config_options(parser, {name: ALGORITHMS[name].Config for name in known})
@@ -83,7 +83,8 @@ def _add_how(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--evaluate", choices=("table", "train"), default="table", help=evaluate)
     presets = "; ".join(f"{name}: {preset.summary}" for name, preset in PRESETS.items())
     group.add_argument("--preset", choices=list(PRESETS), help=f"a paper's protocol for what is not given. {presets}")
-    budget = "seconds per run; with --evaluate train measured, and required (default: the data set's nats-paper budget)"
+    budget = "seconds per run; with --evaluate train measured, and required (default: the data set's nats-paper "
+    budget += "budget, else the time of 200 average evaluations)"
     group.add_argument("--budget", type=float, metavar="SECONDS", help=budget)
     cost = "charged per evaluation; nats: its training epochs and one validation pass (default: nats)"
     group.add_argument("--cost-model", choices=COST_MODELS, help=cost)

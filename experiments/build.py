@@ -44,16 +44,15 @@ TIMINGS = pa.schema(
 
 
 class Trainings(NamedTuple):
-    """Trainings of one architecture that are done side by side. (architecture, schedule, seed) names a row."""
+    """Trainings that are done side by side. (architecture, schedule, seed) names a row."""
 
-    architecture: int
     schedule: str
-    seeds: tuple[int, ...]
+    members: tuple[tuple[int, int], ...]  # (architecture, seed) of each
 
     def without(self, done: Container[Key]) -> Trainings:
         """Those that are not done."""
-        seeds = (seed for seed in self.seeds if (self.architecture, self.schedule, seed) not in done)
-        return self._replace(seeds=tuple(seeds))
+        left = (member for member in self.members if (member[0], self.schedule, member[1]) not in done)
+        return self._replace(members=tuple(left))
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 from itertools import islice
@@ -21,8 +21,11 @@ from supernets.candidate_network import NetworkConfig, NetworkScale, candidate_c
 from supernets.counting import cost_by_formula
 from supernets.data import ImageTask, image_task
 from supernets.devices import gpu_name, single_threaded
+from supernets.replicas import structure
 from supernets.train import TrainConfig, TrainingRecord, time_per_image, train_candidates
 
+SIDE_BY_SIDE = 16
+"""Trainings done side by side, if so many networks have one structure."""
 Progress = Callable[[str, int, int], None]
 """Told (what is being done, done, total)."""
 
@@ -106,8 +109,12 @@ def plan(benchmark: Benchmark, part: range, schedules: Sequence[int], seeds: Seq
         if min(numbers) < least or len(set(numbers)) < len(numbers):
             raise InputError(f"a training {what} is {least} or more and not given twice, got {list(numbers)}")
     trained = trained_for(benchmark)
-    architectures = sorted({trained[index] for index in part})
-    return [Trainings(index, str(epochs), tuple(seeds)) for epochs in schedules for index in architectures]
+    alike: dict[Hashable, list[tuple[int, int]]] = {}
+    for architecture in sorted({trained[index] for index in part}):
+        kind = structure(network_of(benchmark, architecture))
+        alike.setdefault(kind, []).extend((architecture, seed) for seed in seeds)
+    groups = [tuple(members) for kind in alike.values() for members in batched(kind, SIDE_BY_SIDE)]
+    return [Trainings(str(epochs), members) for epochs in schedules for members in sorted(groups)]
 
 
 def build(
@@ -120,9 +127,9 @@ def build(
     benchmark = directory.benchmark()
     with directory.trainings.writer() as writer:
         done = directory.trainings.keys()
-        left = [missing for group in trainings if (missing := group.without(done)).seeds]
-        total = sum(len(group.seeds) for group in trainings)
-        finished = total - sum(len(group.seeds) for group in left)
+        left = [missing for group in trainings if (missing := group.without(done)).members]
+        total = sum(len(group.members) for group in trainings)
+        finished = total - sum(len(group.members) for group in left)
         progress("trainings", finished, total)
         for rows in _each(_train, (benchmark, images, resources.device), left, resources):
             writer.append(rows)
@@ -149,6 +156,11 @@ def calibrate(directory: BuildDirectory, images: Images, device: str, progress: 
         progress("timings", len(trained), len(trained))
 
 
+def batched(items: Sequence[tuple[int, int]], size: int) -> Iterator[Sequence[tuple[int, int]]]:
+    """`items` in order, `size` at a time; the last ones may be fewer."""
+    return (items[start : start + size] for start in range(0, len(items), size))
+
+
 def _each(
     function: Callable[..., list[Row]], shared: tuple[Any, ...], items: Iterable[Any], resources: Resources
 ) -> Iterator[list[Row]]:
@@ -172,14 +184,15 @@ def _each(
 
 def _train(benchmark: Benchmark, images: Images, device: str, trainings: Trainings) -> list[Row]:
     """Rows of TRAININGS."""
-    task, architecture = images.task(), trainings.architecture
+    task = images.task()
     check_images(benchmark, task)
     config = TrainConfig(epochs=int(trainings.schedule), **benchmark.recipe)
+    networks = [network_of(benchmark, architecture) for architecture, _ in trainings.members]
     with single_threaded():
-        records = train_candidates(network_of(benchmark, architecture), task, config, trainings.seeds, device)
+        records = train_candidates(networks, task, config, [seed for _, seed in trainings.members], device)
     return [
         (architecture, trainings.schedule, seed, *row_of(record))
-        for seed, record in zip(trainings.seeds, records, strict=True)
+        for (architecture, seed), record in zip(trainings.members, records, strict=True)
     ]
 
 

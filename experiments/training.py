@@ -32,7 +32,7 @@ def train(benchmark: Benchmark, images: Images, device: str, training: Training,
     network = network_of(benchmark, training.architecture)
     with single_threaded():
         (record,) = train_candidates(
-            network, task, config, [training.seed], device, stop_after=training.epochs, beat=beat
+            [network], task, config, [training.seed], device, stop_after=training.epochs, beat=beat
         )
     steps, valid, test = (record.measurements[split] for split in ("train", "valid", "test"))
     curves = Curves(

@@ -1,13 +1,17 @@
-"""Networks of one architecture side by side in one: small networks cost less per network, and compute the same.
+"""Networks of one structure side by side in one: small networks cost less per network, and compute the same.
 
 Channels k c, ..., k c + c - 1 of every layer belong to network k of K. Convolutions become grouped, the classifier a
 batch of matrix products; what acts on single channels (batch normalisation, ReLU, pooling, sums) stays as it is. The
 mathematics is that of K separate networks, the rounding of sums may differ.
+
+Where networks have different numbers of channels in a layer, the narrower ones are filled up with channels whose
+weights are all zero, those of their batch normalisation included. Such channels give zeros, no gradient reaches their
+weights, and weight decay leaves zeros as they are: they stay zero in training, and nobody sees them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from copy import deepcopy
 from typing import TypeVar
 
@@ -15,63 +19,87 @@ import torch
 from torch import Tensor, nn
 
 from benchmarks.errors import InputError
-from supernets.candidate_network import CandidateNetwork
+from supernets.candidate_network import CandidateNetwork, NetworkConfig
 from supernets.ops import Zero
 
 Stacked = TypeVar("Stacked", bound=nn.Module)
+LANES = 8
+"""Different numbers of channels are filled up to a multiple of this, which processors compute at once."""
+
+
+def structure(config: NetworkConfig) -> Hashable:
+    """Equal for configs whose networks can stand side by side."""
+    kept = tuple(layer.c_in == layer.c_out for layer in config.layers if layer.stride == 1)  # skips are no convolutions
+    return config.cell, len(config.channels), kept, config.num_classes, config.in_channels
 
 
 def side_by_side(networks: Sequence[CandidateNetwork]) -> CandidateNetwork:
-    """One network with copies of the weights of K networks of the same config.
+    """One network with copies of the weights of K networks whose configs have the same `structure`.
 
     It maps (B, K in_channels, H, W) to features (B, K F) and logits (B, K num_classes), of network k at k F and
-    k num_classes.
+    k num_classes. F is the number of channels of the last layer, filled up.
+
+    Raises:
+        InputError: the networks differ in more than their numbers of channels.
     """
     first = networks[0]
-    if any(network.config != first.config for network in networks):
-        raise InputError("networks side by side have the same config")
-    if len(networks) == 1:
-        return deepcopy(first)
+    for network in networks:
+        if structure(network.config) != structure(first.config):
+            raise InputError(
+                "networks side by side differ at most in their numbers of channels, and keep or change them in the "
+                f"same cells; got {first.config} and {network.config}"
+            )
     together = deepcopy(first)
+    if len(networks) == 1:
+        return together
     for name, module in first.named_modules():
         parts = [network.get_submodule(name) for network in networks]
         match module:
             case nn.Conv2d():
-                together.set_submodule(name, _convolution([part for part in parts if isinstance(part, nn.Conv2d)]))
+                together.set_submodule(name, _convolution(parts, module))
             case nn.BatchNorm2d():
                 together.set_submodule(name, _normalisation(parts, module))
             case nn.Linear():
                 together.set_submodule(name, _Classifiers(parts))
             case Zero():
-                together.set_submodule(name, Zero(len(parts) * module.c_in, len(parts) * module.c_out, module.stride))
+                c_in, c_out = (_width([getattr(part, side) for part in parts]) for side in ("c_in", "c_out"))
+                together.set_submodule(name, Zero(len(parts) * c_in, len(parts) * c_out, module.stride))
     return together.train(first.training)
 
 
-def _convolution(parts: list[nn.Conv2d]) -> nn.Conv2d:
-    first, count = parts[0], len(parts)
+def _width(channels: Sequence[int]) -> int:
+    """How many channels each of the networks gets that have `channels`."""
+    most = max(channels)
+    return most if most == min(channels) else -(-most // LANES) * LANES
+
+
+def _convolution(parts: Sequence[nn.Module], first: nn.Conv2d) -> nn.Conv2d:
+    weights = [part.get_parameter("weight") for part in parts]  # (c_out, c_in, kernel, kernel) each
+    c_out, c_in = (_width([weight.shape[axis] for weight in weights]) for axis in (0, 1))
     stacked = nn.Conv2d(
-        count * first.in_channels,
-        count * first.out_channels,
+        len(parts) * c_in,
+        len(parts) * c_out,
         first.kernel_size,  # type: ignore[arg-type]
         first.stride,  # type: ignore[arg-type]
         first.padding,  # type: ignore[arg-type]
-        groups=count,
+        groups=len(parts),
         bias=first.bias is not None,
         device="meta",
     )
-    return _with_state(stacked, parts)
+    return _with_state(stacked, parts, {"weight": (c_out, c_in), "bias": (c_out,)})
 
 
 def _normalisation(parts: Sequence[nn.Module], first: nn.BatchNorm2d) -> nn.BatchNorm2d:
+    width = _width([len(part.get_parameter("weight")) for part in parts])
     stacked = nn.BatchNorm2d(
-        len(parts) * first.num_features,
+        len(parts) * width,
         first.eps,
         first.momentum,
         first.affine,
         first.track_running_stats,
         device="meta",
     )
-    return _with_state(stacked, parts)
+    return _with_state(stacked, parts, dict.fromkeys(("weight", "bias", "running_mean", "running_var"), (width,)))
 
 
 class _Classifiers(nn.Module):
@@ -79,23 +107,34 @@ class _Classifiers(nn.Module):
 
     def __init__(self, parts: Sequence[nn.Module]) -> None:
         super().__init__()
-        self.weight = nn.Parameter(torch.stack([part.get_parameter("weight").detach() for part in parts]))  # (K, C, F)
-        self.bias = nn.Parameter(torch.stack([part.get_parameter("bias").detach() for part in parts]))  # (K, C)
+        weights, biases = ([part.get_parameter(name).detach() for part in parts] for name in ("weight", "bias"))
+        features = _width([weight.shape[1] for weight in weights])
+        classes = len(biases[0])
+        self.weight = nn.Parameter(torch.stack([_filled_up(weight, (classes, features)) for weight in weights]))
+        self.bias = nn.Parameter(torch.stack(biases))  # (K, classes); weight: (K, classes, F)
 
     def forward(self, features: Tensor) -> Tensor:
         split = features.view(len(features), len(self.weight), -1)  # (B, K, F)
         return (torch.einsum("bkf,kcf->bkc", split, self.weight) + self.bias).flatten(1)
 
 
-def _with_state(stacked: Stacked, parts: Sequence[nn.Module]) -> Stacked:
-    """`stacked`, which has no numbers yet, with those of the parts one after the other along the first axis."""
+def _with_state(stacked: Stacked, parts: Sequence[nn.Module], shapes: dict[str, tuple[int, ...]]) -> Stacked:
+    """`stacked`, which has no numbers yet, with those of the parts one after the other along the first axis.
+
+    Args:
+        shapes: name -> what each part's numbers are filled up to with zeros, along the first axes.
+    """
     states = [part.state_dict() for part in parts]
-    first = states[0]
-    stacked.load_state_dict(
-        {
-            name: torch.cat([state[name] for state in states]) if first[name].ndim else first[name].clone()
-            for name in first
-        },
-        assign=True,  # keeps type and device
-    )
+    numbers = {
+        name: torch.cat([_filled_up(state[name], shapes[name]) for state in states]) if tensor.ndim else tensor.clone()
+        for name, tensor in states[0].items()
+    }
+    stacked.load_state_dict(numbers, assign=True)  # keeps type and device
     return stacked
+
+
+def _filled_up(tensor: Tensor, shape: tuple[int, ...]) -> Tensor:
+    """`tensor` with zeros after its numbers along the first axes, up to `shape`."""
+    filled = tensor.new_zeros((*shape, *tensor.shape[len(shape) :]))
+    filled[tuple(slice(size) for size in tensor.shape)] = tensor
+    return filled

@@ -106,7 +106,7 @@ def learning_rate(config: TrainConfig, epoch: int) -> float:
 
 
 def train_candidates(
-    network: NetworkConfig,
+    networks: Sequence[NetworkConfig],
     task: ImageTask,
     config: TrainConfig,
     seeds: Sequence[int],
@@ -115,38 +115,40 @@ def train_candidates(
     stop_after: int | None = None,
     beat: Beat | None = None,
 ) -> list[TrainingRecord]:
-    """Builds and trains the network once per seed, all side by side: small networks train several times faster so.
+    """Builds and trains each network from its seed, all side by side: small ones train several times faster so.
 
     The weights of each network, its order of images and their variation all come from its own seed. What a training
-    gives depends on the seeds beside it by rounding alone.
+    gives depends on those beside it by rounding alone.
 
     Args:
+        networks: equal ones with different seeds, or others of one `structure`.
         stop_after: epochs to train of the `config.epochs` for which the learning rates are; None for all.
 
     Raises:
-        InputError: the network is for other images or classes than the task has; there is no seed; `stop_after`
-            is not one of the epochs.
+        InputError: a network is for other images or classes than the task has; there are not as many seeds as networks,
+            and at least one; the networks cannot stand side by side; `stop_after` is not one of the epochs.
     """
-    if (network.in_channels, network.num_classes) != (task.image_shape[0], task.num_classes):
-        raise InputError(
-            f"{task.name} has {task.image_shape[0]} colour channels and {task.num_classes} classes, the network is "
-            f"for {network.in_channels} and {network.num_classes}: set in_channels and num_classes of NetworkConfig"
-        )
-    if not seeds:
-        raise InputError("a network is trained from at least one seed")
+    for network in networks:
+        if (network.in_channels, network.num_classes) != (task.image_shape[0], task.num_classes):
+            raise InputError(
+                f"{task.name} has {task.image_shape[0]} colour channels and {task.num_classes} classes, the network is "
+                f"for {network.in_channels} and {network.num_classes}: set in_channels and num_classes of NetworkConfig"
+            )
+    if not seeds or len(seeds) != len(networks):
+        raise InputError(f"each network is trained from its seed, got {len(networks)} networks and {len(seeds)} seeds")
     last = config.epochs if stop_after is None else stop_after
     if not 1 <= last <= config.epochs:
         raise InputError(f"a training stops after 1 to {config.epochs} epochs, those of its schedule; got {last}")
     rngs = [torch.Generator().manual_seed(seed) for seed in seeds]
-    networks = [CandidateNetwork(network, rng) for rng in rngs]
-    return _train(side_by_side(networks), task, config, rngs, device, last, beat)
+    candidates = [CandidateNetwork(network, rng) for network, rng in zip(networks, rngs, strict=True)]
+    return _train(side_by_side(candidates), task, config, rngs, device, last, beat)
 
 
 def train_candidate(
     network: NetworkConfig, task: ImageTask, config: TrainConfig, seed: int, device: torch.device | str = "cpu"
 ) -> TrainingRecord:
     """`train_candidates` of one seed."""
-    return train_candidates(network, task, config, [seed], device)[0]
+    return train_candidates([network], task, config, [seed], device)[0]
 
 
 def train(

@@ -116,7 +116,7 @@ def build(given: argparse.Namespace) -> int:
     directory.begin(benchmark)
     with progress_bar() as progress:
         run(directory, images, trainings, resources, progress)
-    count = sum(len(group.seeds) for group in trainings)
+    count = sum(len(group.members) for group in trainings)
     print(f"{given.out}: {count:,} trainings; time them with: nas-bench calibrate {given.out}")
     return 0
 

@@ -20,10 +20,12 @@ from benchmarks.table import BenchmarkTable
 from benchmarks.verify import verify_table
 from experiments.build import BuildDirectory
 from experiments.cli.bench import main
-from experiments.factory import network_of, trained_for
+from experiments.embedded import RECIPE, SCALES
+from experiments.factory import SIDE_BY_SIDE, Images, benchmark_of, network_of, plan, trained_for
 from supernets.counting import cost_by_formula
 from supernets.data import digits_task
 from supernets.devices import single_threaded
+from supernets.replicas import structure
 from supernets.train import TrainConfig, train_candidates
 
 TINY = ["--width", "2", "--depth", "1", "--batch-size", "200"]
@@ -63,7 +65,7 @@ def test_every_training_is_done_once_and_is_that_of_the_trainer(tss_build: Path)
     benchmark = BuildDirectory(tss_build).benchmark()
     config = TrainConfig(epochs=2, **benchmark.recipe)
     with single_threaded():
-        records = train_candidates(network_of(benchmark, 7), digits_task(), config, (3, 5))
+        records = train_candidates([network_of(benchmark, 7)] * 2, digits_task(), config, (3, 5))
     for record, row in zip(records, rows[7 * 4 + 2 : 8 * 4], strict=True):
         for split in ("train", "valid", "test"):
             assert row[f"{split}_accuracy"] == [measured.accuracy for measured in record.measurements[split]]
@@ -286,6 +288,19 @@ def test_isomorphic_architectures_share_the_training_of_the_cheapest(tmp_path: P
     assert set(table.values("digits/1/network/trained_as").flatten()) == {cheapest}
     assert len(set(table.values("digits/1/valid/accuracy").flatten())) == 1
     assert len(set(table.values("digits/1/network/flops").flatten())) > 1  # sizes are their own
+
+
+def test_architectures_of_one_structure_are_trained_side_by_side() -> None:
+    images = Images("digits", None, 0)
+    benchmark = benchmark_of("sss", images, SCALES["sss"], RECIPE, canonical=False, device="cpu")
+    groups = plan(benchmark, range(64), [3], [7])
+    members = [member for group in groups for member in group.members]
+    assert sorted(members) == [(index, 7) for index in range(64)]
+    assert max(len(group.members) for group in groups) == SIDE_BY_SIDE
+    assert len(groups) == 5  # 56 whose last two layers differ, 8 in which they do not
+    for group in groups:
+        assert len({structure(network_of(benchmark, index)) for index, _ in group.members}) == 1
+    assert groups == plan(benchmark, range(64), [3], [7])
 
 
 def test_the_size_space_is_built_with_its_own_channels(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from benchmarks.errors import InputError
 from supernets.candidate_network import SIZE_CELL, CandidateNetwork, NetworkConfig
 from supernets.data import DigitsConfig, ImageTask, LabelledImages, TrainingBatches, digits_task
 from supernets.data_augmentation import Augmentation, Normalisation
-from supernets.replicas import side_by_side
+from supernets.replicas import side_by_side, structure
 from supernets.train import TrainConfig, TrainingRecord, evaluate, train_candidate, train_candidates, train_epoch
 
 CONFIGS = {
@@ -86,6 +86,76 @@ def momenta(network: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, T
     return {name: state["momentum_buffer"] for name, state in states.items() if "momentum_buffer" in state}
 
 
+# Different numbers of channels.
+
+DIFFERENT = {
+    "sizes": [
+        NetworkConfig.dynamic_shape(channels) for channels in ((2, 5, 3, 1, 4), (9, 1, 2, 3, 1), (3, 3, 17, 8, 9))
+    ],
+    "kept in the last cell": [
+        NetworkConfig.dynamic_shape(channels) for channels in ((2, 5, 3, 4, 4), (4, 2, 1, 9, 9), (1, 3, 4, 3, 3))
+    ],
+    "every operation": [
+        NetworkConfig((4, 1, 2, 0, 3, 4), channels) for channels in ((3, 2, 4, 3, 1), (8, 1, 9, 2, 5), (3, 1, 2, 1, 2))
+    ],
+    "none first": [
+        NetworkConfig((0, 3, 1, 4, 2, 0), channels) for channels in ((3, 2, 4, 3, 3), (8, 1, 9, 2, 2), (3, 1, 2, 1, 1))
+    ],
+}
+
+
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize("name", list(DIFFERENT))
+def test_narrower_networks_compute_what_they_compute_alone(name: str, training: bool, rng: torch.Generator) -> None:
+    networks = [network for config in DIFFERENT[name] for network in worn_networks(config, 1, rng)]
+    together = side_by_side(networks).train(training)
+    images = torch.randn(5, 3, 3, 9, 8, generator=rng, dtype=torch.float64)
+    features, logits = together(images.flatten(1, 2))
+    for k, network in enumerate(networks):
+        own_features, own_logits = network.train(training)(images[:, k])
+        mine = features.unflatten(1, (3, -1))[:, k]
+        torch.testing.assert_close(logits.unflatten(1, (3, -1))[:, k], own_logits, rtol=1e-9, atol=1e-10)
+        torch.testing.assert_close(mine[:, : own_features.shape[1]], own_features, rtol=1e-9, atol=1e-10)
+        assert not mine[:, own_features.shape[1] :].any()
+
+
+@pytest.mark.parametrize("name", list(DIFFERENT))
+def test_what_fills_up_narrower_networks_stays_zero_in_training(name: str, rng: torch.Generator) -> None:
+    networks = [network for config in DIFFERENT[name] for network in worn_networks(config, 1, rng)]
+    learnt = sum(weight.count_nonzero().item() for network in networks for weight in network.parameters())
+    together = side_by_side(networks)
+    optimizer = torch.optim.SGD(together.parameters(), lr=0.1, momentum=0.9, nesterov=True, weight_decay=0.1)
+    before = [weight.detach().clone() for weight in together.parameters()]
+    for _ in range(4):
+        images = torch.randn(6, 9, 8, 8, generator=rng, dtype=torch.float64)
+        together(images)[1].square().sum().backward()
+        optimizer.step()
+        optimizer.zero_grad()
+    weights = list(together.parameters())
+    assert sum(weight.count_nonzero().item() for weight in weights) <= learnt
+    assert all(not after[held == 0].any() for held, after in zip(before, weights, strict=True))
+    assert sum(len(weight.flatten()) for weight in weights) > learnt  # there is something that could change
+
+
+@pytest.mark.usefixtures("double_precision")
+@pytest.mark.parametrize("name", list(DIFFERENT))
+def test_a_narrower_network_trains_as_it_does_alone(name: str) -> None:
+    configs = [replace(config, in_channels=1) for config in DIFFERENT[name]]
+    task = digits_task(DigitsConfig(train_images=30, valid_images=10, test_images=11, canvas=10, noise=0.25))
+    recipe = replace(RECIPE, epochs=3)
+    alone = [train_candidate(config, task, recipe, seed) for config, seed in zip(configs, (4, 4, 6), strict=True)]
+    assert_close_curves(train_candidates(configs, task, recipe, (4, 4, 6)), alone, 1e-8)
+
+
+def test_networks_of_one_structure_differ_in_channels_alone() -> None:
+    sizes = [structure(config) for config in DIFFERENT["sizes"]]
+    assert len(set(sizes)) == 1
+    kept, cell = DIFFERENT["kept in the last cell"][0], replace(DIFFERENT["sizes"][0], cell=(3,) * 6)
+    assert len({sizes[0], structure(kept), structure(cell)}) == 3
+    with pytest.raises(InputError, match="differ at most in their numbers of channels"):
+        side_by_side([CandidateNetwork(config, generator()) for config in (DIFFERENT["sizes"][0], kept)])
+
+
 # One pass.
 
 
@@ -155,7 +225,7 @@ def test_networks_of_different_configs_are_refused(rng: torch.Generator) -> None
     config = CONFIGS["size cell"]
     for other in (replace(config, cell=(3, 3, 3, 2, 3, 3)), replace(config, num_classes=5)):
         networks = [CandidateNetwork(each, rng) for each in (config, config, other)]
-        with pytest.raises(InputError, match="have the same config"):
+        with pytest.raises(InputError, match="differ at most in their numbers of channels"):
             side_by_side(networks)
 
 
@@ -209,8 +279,8 @@ def test_a_training_is_its_seed_whatever_is_beside_it(name: str) -> None:
     task = digits_task(DigitsConfig(train_images=30, valid_images=10, test_images=11, canvas=10, noise=0.25))
     recipe = replace(RECIPE, epochs=3)
     alone = [train_candidate(config, task, recipe, seed) for seed in (4, 5, 6)]
-    assert_close_curves(train_candidates(config, task, recipe, [4, 5, 6]), alone, 1e-9)
-    assert_close_curves(train_candidates(config, task, recipe, [6, 4]), [alone[2], alone[0]], 1e-9)
+    assert_close_curves(train_candidates([config] * 3, task, recipe, [4, 5, 6]), alone, 1e-9)
+    assert_close_curves(train_candidates([config] * 2, task, recipe, [6, 4]), [alone[2], alone[0]], 1e-9)
     first, second, _ = curves(alone)
     assert first != second
 
@@ -219,7 +289,7 @@ def test_records_side_by_side_share_all_but_their_measurements() -> None:
     config = CONFIGS["size cell"]
     task = random_task(config, torch.float32)
     alone = train_candidate(config, task, RECIPE, 1)
-    for record in train_candidates(config, task, RECIPE, [1, 2, 3]):
+    for record in train_candidates([config] * 3, task, RECIPE, [1, 2, 3]):
         assert replace(record, measurements={}) == replace(alone, measurements={})
         assert {split: len(values) for split, values in record.measurements.items()} == {"train": 2, "valid": 2}
 
@@ -229,7 +299,7 @@ def test_float32_and_options_of_speed_change_little_side_by_side(option: str | N
     config = CONFIGS["size cell"]
     task, recipe = random_task(config, torch.float32, images=64), TrainConfig(epochs=1, batch_size=32)
     alone = [train_candidate(config, task, recipe, seed) for seed in (1, 2)]
-    together = train_candidates(config, task, replace(recipe, **{option: True}) if option else recipe, [1, 2])
+    together = train_candidates([config] * 2, task, replace(recipe, **{option: True}) if option else recipe, [1, 2])
     for record, own in zip(together, alone, strict=True):
         for split, (measured,) in record.measurements.items():
             assert measured.loss == pytest.approx(own.measurements[split][0].loss, rel=tolerance)
@@ -240,8 +310,8 @@ def test_test_images_may_wait_for_the_last_epoch_side_by_side() -> None:
     task = random_task(config, torch.float32)
     task = replace(task, evaluation={"test": task.train, **task.evaluation})
     recipe = replace(RECIPE, epochs=3)
-    often = train_candidates(config, task, recipe, [1, 2])
-    seldom = train_candidates(config, task, replace(recipe, test_every_epoch=False), [1, 2])
+    often = train_candidates([config] * 2, task, recipe, [1, 2])
+    seldom = train_candidates([config] * 2, task, replace(recipe, test_every_epoch=False), [1, 2])
     for record, always in zip(curves(seldom), curves(often), strict=True):
         assert record == always | {"test": always["test"][-2:]}  # loss and accuracy of the last epoch
 
@@ -253,8 +323,10 @@ def test_a_training_may_stop_early_on_its_way(test_every_epoch: bool) -> None:
     task = random_task(config, torch.float32)
     task = replace(task, evaluation={"test": task.train, **task.evaluation})
     recipe = replace(RECIPE, epochs=4)
-    whole = train_candidates(config, task, recipe, [1, 2])
-    stopped = train_candidates(config, task, replace(recipe, test_every_epoch=test_every_epoch), [1, 2], stop_after=3)
+    whole = train_candidates([config] * 2, task, recipe, [1, 2])
+    stopped = train_candidates(
+        [config] * 2, task, replace(recipe, test_every_epoch=test_every_epoch), [1, 2], stop_after=3
+    )
     for record, full, seen in zip(curves(stopped), curves(whole), stopped, strict=True):
         expected = {split: numbers[:6] for split, numbers in full.items()}  # loss and accuracy of three epochs
         assert record == (expected if test_every_epoch else expected | {"test": expected["test"][4:]})
@@ -267,7 +339,7 @@ def test_a_training_stops_within_its_epochs(stop_after: int) -> None:
     config = CONFIGS["size cell"]
     task = random_task(config, torch.float32)
     with pytest.raises(InputError, match=f"stops after 1 to 2 epochs, .* got {stop_after}"):
-        train_candidates(config, task, RECIPE, [1], stop_after=stop_after)
+        train_candidates([config] * 1, task, RECIPE, [1], stop_after=stop_after)
 
 
 def test_training_side_by_side_neither_reads_nor_moves_the_global_generator() -> None:
@@ -275,7 +347,7 @@ def test_training_side_by_side_neither_reads_nor_moves_the_global_generator() ->
     task, results = random_task(config, torch.float32), []
     for seed in (1, 2):
         state = torch.manual_seed(seed).get_state()
-        results.append(curves(train_candidates(config, task, replace(RECIPE, epochs=1), [3, 4])))
+        results.append(curves(train_candidates([config] * 2, task, replace(RECIPE, epochs=1), [3, 4])))
         assert torch.equal(torch.get_rng_state(), state)
     assert results[0] == results[1]
 
@@ -283,7 +355,8 @@ def test_training_side_by_side_neither_reads_nor_moves_the_global_generator() ->
 def test_a_training_needs_a_seed_and_a_network_that_fits() -> None:
     config = CONFIGS["size cell"]
     task = random_task(config, torch.float32)
-    with pytest.raises(InputError, match="at least one seed"):
-        train_candidates(config, task, RECIPE, [])
+    for networks, seeds in ((0, []), (2, [1]), (1, [1, 2])):
+        with pytest.raises(InputError, match=f"from its seed, got {networks} networks and {len(seeds)} seeds"):
+            train_candidates([config] * networks, task, RECIPE, seeds)
     with pytest.raises(InputError, match=r"random has 2 colour channels and 4 classes.*set in_channels"):
-        train_candidates(replace(config, in_channels=1), task, RECIPE, [1, 2])
+        train_candidates([replace(config, in_channels=1)] * 2, task, RECIPE, [1, 2])

@@ -146,7 +146,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("clock")
 @pytest.mark.parametrize("seeds", [[1], [1, 2], [1, 2, 3]])
 def test_networks_side_by_side_share_their_seconds_equally(seeds: list[int]) -> None:
-    for record in train_candidates(NETWORK, DIGITS, replace(CONFIG, epochs=2), seeds):
+    for record in train_candidates([NETWORK] * len(seeds), DIGITS, replace(CONFIG, epochs=2), seeds):
         for values in record.measurements.values():
             assert [value.seconds for value in values] == [6 / len(seeds)] * 2
 
@@ -159,7 +159,7 @@ def test_the_seconds_so_far_are_told_after_every_step() -> None:
     hook = register_optimizer_step_post_hook(lambda *step: steps.append(step))
     config = replace(CONFIG, epochs=2)
     records = train_candidates(
-        NETWORK, DIGITS, config, [1, 2, 3], beat=lambda seconds: told.append((len(steps), seconds))
+        [NETWORK] * 3, DIGITS, config, [1, 2, 3], beat=lambda seconds: told.append((len(steps), seconds))
     )
     hook.remove()
     assert told == [(1, 2), (2, 4), (3, 6), (4, 10 + 2), (5, 10 + 4), (6, 10 + 6)]
@@ -169,7 +169,9 @@ def test_the_seconds_so_far_are_told_after_every_step() -> None:
 
 def test_telling_the_seconds_changes_no_result() -> None:
     config, told = replace(CONFIG, epochs=2), list[float]()
-    plain, observed = (train_candidates(NETWORK, DIGITS, config, [1, 2], beat=beat) for beat in (None, told.append))
+    plain, observed = (
+        train_candidates([NETWORK] * 2, DIGITS, config, [1, 2], beat=beat) for beat in (None, told.append)
+    )
     for record, same in zip(plain, observed, strict=True):
         for split, values in record.measurements.items():
             assert [value[:2] for value in values] == [value[:2] for value in same.measurements[split]]

@@ -47,11 +47,14 @@ def seconds_of_a_loop(benchmark: Benchmark, seeds: list[int], epochs: int) -> fl
     return (time.monotonic() - start) / (len(ARCHITECTURES) - 1) / len(seeds)
 
 
-@pytest.mark.parametrize(("seeds", "least"), [([0], 0.97), ([0, 1], 1.2), ([0, 1, 2, 3], 1.4)])
+@pytest.mark.parametrize(("seeds", "least"), [([0], 0.95), ([0, 1], 1.2), ([0, 1, 2, 3], 1.4)])
 def test_the_factory_loses_nothing_to_orchestration(
     benchmark_made: Benchmark, seeds: list[int], least: float, tmp_path: Path
 ) -> None:
-    """Trainings per core-hour against a plain loop; several seeds of an architecture are trained side by side."""
+    """Trainings per core-hour against a plain loop; several seeds of an architecture are trained side by side.
+
+    One seed is the same work twice, which this machine times within 5 %.
+    """
     loop = seconds_of_a_loop(benchmark_made, seeds, epochs=3)
     factory = seconds_of_the_factory(benchmark_made, tmp_path / "b", seeds, epochs=3)
     print(f"{len(seeds)} seeds: plain loop {loop:.2f} s, factory {factory:.2f} s per training: {loop / factory:.2f}")

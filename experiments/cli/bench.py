@@ -22,7 +22,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = new_parser("nas-bench", "Benchmark tables: import or make them, see what is there, check it; show architectures.")
+    parser = new_parser(
+        "nas-bench", "Benchmark tables: import or make them, see what is there, check it; show architectures."
+    )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     style: dict[str, Any] = {"formatter_class": parser.formatter_class, "allow_abbrev": False}
     convert = commands.add_parser("import", help="convert a benchmark file to a table", **style)

@@ -1,4 +1,4 @@
-"""The tables that come with the package, made by its own factory, and what they were made of."""
+"""What the project's own benchmarks on digits are made of."""
 
 from __future__ import annotations
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from benchmarks.errors import InputError
@@ -69,7 +70,7 @@ class Rows:
         """Every column of the table with its values, of shape (architectures, seeds, epochs)."""
         values: Values = {}
         for schedule in sorted(set(self.trainings["schedule"].to_pylist()), key=int):
-            of_schedule = self.trainings.filter(pa.compute.equal(self.trainings["schedule"], schedule))
+            of_schedule = self.trainings.filter(pc.equal(self.trainings["schedule"], schedule))
             values.update(self._curves(schedule, of_schedule))
             seeds = _seeds(of_schedule)
             values.update(self._costs(schedule, seeds))

@@ -132,13 +132,14 @@ class Rows:
 def merge(directories: Sequence[BuildDirectory], path: Path, *, compressed: bool = False) -> BenchmarkTable:
     """Write everything the directories hold as one table, perhaps compressed (see `write_compressed`).
 
-    The shortest schedule with validation is searched, the longest reported. Where one architecture was trained for a
+    The shortest schedule is searched, the longest reported. Where one architecture was trained for a
     class of isomorphic ones, all of them have its numbers, and the column 'network/trained_as' says whose.
 
     Raises:
-        InputError: as `Rows.read`.
+        InputError: as `Rows.read`; or `path` is a table of something else, which is left as it is.
     """
     rows = Rows.read(directories)
+    _check_replaceable(path, rows)
     values = rows.columns()
     schedules = sorted({column.schedule for column in values}, key=int)
     dataset = rows.benchmark.dataset
@@ -159,6 +160,15 @@ def merge(directories: Sequence[BuildDirectory], path: Path, *, compressed: bool
         mapped.unlink()
     publish(partial, path)
     return BenchmarkTable.open(path)
+
+
+def _check_replaceable(path: Path, rows: Rows) -> None:
+    """InputError unless there is nothing at `path`, or a table of the same benchmark, perhaps of fewer trainings."""
+    if not path.exists():
+        return
+    held, mine = BenchmarkTable.open(path).info.provenance, _provenance(rows)
+    if any(held.get(fact) != mine[fact] for fact in ("source", "images", "network", "recipe", "sharing")):
+        raise InputError(f"{path} is a table of something else: choose another --name or --out, or remove it")
 
 
 def _provenance(rows: Rows) -> dict[str, str]:

@@ -115,7 +115,7 @@ def train_candidates(
     stop_after: int | None = None,
     beat: Beat | None = None,
 ) -> list[TrainingRecord]:
-    """Builds and trains each network from its seed, all side by side: small ones train several times faster so.
+    """Builds and trains each network from its seed, all side by side, which is cheaper for small ones.
 
     The weights of each network, its order of images and their variation all come from its own seed. What a training
     gives depends on those beside it by rounding alone.

@@ -233,6 +233,19 @@ def test_a_merged_table_is_without_defects_and_answers_queries(tss_digits: Bench
     assert tss_digits.info.provenance["source"] == "trained from scratch with nas-bench build"
 
 
+def test_a_table_of_something_else_is_not_replaced(
+    tss_build: Path, tss_table: BenchmarkTable, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "mine.arrow"
+    path.write_bytes(tss_table.path.read_bytes())
+    assert main(["merge", str(tss_build), "--out", str(path)]) == 2
+    assert "is a table of something else" in capsys.readouterr().err
+    assert path.read_bytes() == tss_table.path.read_bytes()
+    path.unlink()
+    for _ in range(2):  # its own may be replaced
+        assert main(["merge", str(tss_build), "--out", str(path)]) == 0
+
+
 def test_a_compressed_table_is_smaller_and_the_same(
     tss_build: Path, tss_digits: BenchmarkTable, tmp_path: Path
 ) -> None:

@@ -5,10 +5,13 @@ A study is a directory:
     study.json                 what was run: StudyHeader
     trials/*.parquet           one row per trial (TRIALS_SCHEMA), one file per batch of runs: one Parquet dataset
     overhead/*.parquet         host seconds that the search itself took (OVERHEAD_SCHEMA), one row per run
+    epochs/*.parquet           only of weight-sharing searches: one row per epoch (EPOCHS_SCHEMA), one file per run
+    checkpoints/*.pt           only of weight-sharing searches: the state after the last epoch of each run
     evaluations/               only where architectures are really trained: the trainings (experiments.evaluations)
 
 Everything in `trials` is determined by the `settings` in study.json, and by `evaluations` where it is there: two
-executions of one study agree in content. Host times are apart, since they never do. Files appear whole or not at all.
+executions of one study agree in content. Host times are apart, since they never do, but for weight-sharing searches,
+whose `seconds` and `elapsed` are measured. Files appear whole or not at all.
 """
 
 from __future__ import annotations
@@ -56,6 +59,25 @@ OVERHEAD_SCHEMA = pa.schema(
         ("search_seconds", pa.float64()),  # host seconds inside ask and tell
     ]
 )
+EPOCHS_SCHEMA = pa.schema(
+    [
+        ("algorithm", pa.dictionary(pa.int8(), pa.string())),
+        ("dataset", pa.dictionary(pa.int8(), pa.string())),
+        ("run", pa.int32()),
+        ("epoch", pa.int32()),  # 1, 2, ... of the supernet
+        ("weight_loss", pa.float64()),  # cross entropy in nats, mean over training images as the steps saw them
+        ("weight_accuracy", pa.float64()),  # percent of them, on what each step trained: a path, or the mixture
+        ("architecture_loss", pa.float64()),  # of the architecture steps, mean; NaN where there were none
+        ("architecture", pa.int32()),  # derived at the end of the epoch: official index in the space
+        ("one_shot_validation", pa.float64()),  # percent: its validation accuracy with the shared weights
+        ("entropy", pa.float64()),  # of the distribution over options, in nats, mean over decisions
+        ("probabilities", pa.list_(pa.float64())),  # (decisions, options) row by row
+        ("weights_seconds", pa.float64()),  # of this epoch, measured, by phase
+        ("architecture_seconds", pa.float64()),
+        ("controller_seconds", pa.float64()),
+        ("derivation_seconds", pa.float64()),
+    ]
+)
 
 
 class RecordError(InputError):
@@ -80,7 +102,9 @@ class StudyHeader:
     """space, table (name, provenance), algorithms {name: config}, datasets, runs, seed, budgets {dataset: seconds},
     preset, cost_model, seed_policy, fidelity and report_fidelity {dataset: {schedule, epoch}}, crossing, cache,
     simulated_workers, incumbent. Where architectures are really trained, `trained` (the identity of a
-    experiments.build.Benchmark: images, networks, recipe) instead of table."""
+    experiments.build.Benchmark: images, networks, recipe) instead of table. Of weight-sharing searches, `shared`
+    (images, and size of the supernet) instead of everything between seed and report_fidelity but seed itself, and table
+    only where one is there to look the derived architectures up in."""
     optima: Mapping[str, Optimum]
     """Data set -> optimum; empty where it is unknown, since not everything is trained."""
     versions: Mapping[str, str]
@@ -170,8 +194,11 @@ class StudyRecords:
         """Names of the batches that are complete."""
         return {file.stem for file in (self.path / "trials").glob("*.parquet")}
 
-    def write_batch(self, name: str, trials: pa.Table, overhead: pa.Table) -> None:
+    def write_batch(self, name: str, trials: pa.Table, overhead: pa.Table, epochs: pa.Table | None = None) -> None:
         """Add a batch of whole runs; its `trials` file, written last, marks it as complete."""
+        if epochs is not None:
+            (self.path / "epochs").mkdir(exist_ok=True)
+            write_parquet(self.path / "epochs" / f"{name}.parquet", epochs)
         for folder, table in (("overhead", overhead), ("trials", trials)):
             write_parquet(self.path / folder / f"{name}.parquet", table)
 
@@ -182,6 +209,14 @@ class StudyRecords:
     def overhead(self) -> pa.Table:
         """Host seconds of every run."""
         return self._read("overhead", OVERHEAD_SCHEMA)
+
+    def epochs(self) -> pa.Table:
+        """Every epoch of weight-sharing searches, run after run, in order; empty for other studies."""
+        return self._read("epochs", EPOCHS_SCHEMA)
+
+    @property
+    def checkpoints_path(self) -> Path:
+        return self.path / "checkpoints"
 
     def _read(self, folder: str, schema: pa.Schema) -> pa.Table:
         files = sorted((self.path / folder).glob("*.parquet"))

@@ -76,6 +76,7 @@ class ImageTask:
     evaluation: Mapping[str, LabelledImages]
     normalisation: Normalisation
     augmentation: Augmentation
+    varied: bool = False  # the evaluation images have been varied like training images, once for all
 
     @property
     def official_names(self) -> Mapping[str, str]:
@@ -154,6 +155,7 @@ def digits_task(config: DigitsConfig | None = None) -> ImageTask:
         evaluation={"valid": placed.select(valid), "test": placed.select(test)},
         normalisation=Normalisation.of((mean,), (std,)),
         augmentation=Augmentation(flip=False, padding=margin, noise=config.noise),
+        varied=True,
     )
 
 
@@ -267,8 +269,21 @@ class TrainingBatches:
         for rng in rngs:
             order = torch.randperm(len(train), generator=rng)
             draws.append((order, *draw_variations(augmentation, train.images.shape, rng)))
+        yield from self._drawn(draws)
+
+    def with_replacement(self, count: int, rng: torch.Generator) -> Iterator[tuple[Tensor, Tensor]]:
+        """`count` images, each drawn from all, in batches like those of `epoch`."""
+        train, augmentation = self.task.train, self.task.augmentation
+        order = torch.randint(len(train), (count,), generator=rng)
+        variations = draw_variations(augmentation, (count, *train.images.shape[1:]), rng)
+        for images, labels in self._drawn([(order, *variations)]):
+            yield images, labels.squeeze(1)
+
+    def _drawn(self, draws: Sequence[tuple[Tensor, ...]]) -> Iterator[tuple[Tensor, Tensor]]:
+        """The batches of (order, variations) drawn for each network, all of the same number of images."""
+        train, augmentation = self.task.train, self.task.augmentation
         order, *varied = (torch.stack(parts, dim=1).to(train.labels.device) for parts in zip(*draws, strict=True))
-        for start in range(0, len(train), self.batch_size):
+        for start in range(0, len(order), self.batch_size):
             batch = slice(start, start + self.batch_size)
             chosen = order[batch]  # (B, K)
             variations = Variations(*(drawn[batch].flatten(0, 1) for drawn in varied))

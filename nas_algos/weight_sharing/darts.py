@@ -1,0 +1,96 @@
+"""DARTS: architecture parameters relax the choice of operations and descend the validation loss.
+
+Liu, Simonyan, Yang: "DARTS: Differentiable Architecture Search", ICLR 2019, https://arxiv.org/abs/1806.09055,
+algorithm 1, as run on NAS-Bench-201's space (`search-cell.py` of AutoDL-Projects, darts-v1 and darts-v2).
+
+Departures of the official script, kept by default: the weights step comes first in each step (`order`), and the
+architecture keeps its most likely operation on each edge, `none` included.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from benchmarks.spaces import Arch
+from nas_algos.weight_sharing.method import GradientConfig
+from nas_algos.weight_sharing.shared_weights import Choice
+from nas_algos.weight_sharing.topology import EVERYTHING, TopologyGradientMethod
+from supernets.search_data import Batch
+
+
+@dataclass(frozen=True)
+class DartsConfig(GradientConfig):
+    """Options of DARTS."""
+
+
+class DartsV1(TopologyGradientMethod):
+    """First order: the gradient of alpha takes the shared weights as they are (section 2.3, xi = 0)."""
+
+    Config = DartsConfig
+
+    def weight_choice(self) -> Choice:
+        return self.alpha.detach().softmax(dim=1), EVERYTHING
+
+    def architecture_step(self, base: Batch, held_out: Batch) -> Tensor | None:
+        _ = base
+        loss = self.weights.loss(held_out, self.mixture())
+        self.descend(loss)
+        return loss.detach()
+
+    def derive(self, batches: Iterator[Batch]) -> Arch:
+        _ = batches
+        return self.most_likely()
+
+
+class DartsV2(DartsV1):
+    """Second order: the gradient of alpha looks one step of the shared weights ahead (equations 6 to 8)."""
+
+    def architecture_step(self, base: Batch, held_out: Batch) -> Tensor | None:
+        loss, self.alpha.grad = self.unrolled(base, held_out)
+        self.optimizer.step()
+        return loss
+
+    def unrolled(self, base: Batch, held_out: Batch) -> tuple[Tensor, Tensor]:
+        """L_val(w', alpha) and its gradient in alpha, where w' = w - xi grad_w L_train(w, alpha), as SGD would step.
+
+        The step has momentum and weight decay; it is SGD's plain momentum also where the weights learn by Nesterov's,
+        as in the official code. xi is the present learning rate.
+        """
+        xi, w = self.weights.learning_rate, self.weights.parameters()
+        w_ahead = self._one_step_ahead(base, xi)
+        loss = self.weights.loss(held_out, self.mixture(), w_ahead)
+        d_alpha, *v = torch.autograd.grad(loss, [self.alpha, *w_ahead.values()], allow_unused=True)
+        v_of = {name: part for name, part in zip(w_ahead, v, strict=True) if part is not None}
+        epsilon = 0.01 / torch.stack([part.norm() for part in v_of.values()]).norm()  # footnote 2
+        plus, minus = (
+            self._alpha_gradient(
+                base, {name: (p + sign * epsilon * v_of[name] if name in v_of else p).detach() for name, p in w.items()}
+            )
+            for sign in (1, -1)
+        )
+        hessian_vector = (plus - minus) / (2 * epsilon)  # equation 8
+        return loss.detach(), d_alpha - xi * hessian_vector  # equation 7
+
+    def _one_step_ahead(self, base: Batch, xi: float) -> dict[str, Tensor]:
+        """w', leaves of their own."""
+        w, state = self.weights.parameters(), self.weights.optimizer.state
+        loss = self.weights.loss(base, self.weight_choice())
+        gradients = torch.autograd.grad(loss, list(w.values()), allow_unused=True)
+        ahead = {}
+        with torch.no_grad():
+            for (name, p), gradient in zip(w.items(), gradients, strict=True):
+                step = self.config.weight_decay * p
+                if gradient is not None:
+                    step += gradient
+                if state[p].get("momentum_buffer") is not None:
+                    step += self.config.momentum * state[p]["momentum_buffer"]
+                ahead[name] = p - xi * step
+        return {name: p.requires_grad_() for name, p in ahead.items()}
+
+    def _alpha_gradient(self, batch: Batch, parameters: dict[str, Tensor]) -> Tensor:
+        (gradient,) = torch.autograd.grad(self.weights.loss(batch, self.mixture(), parameters), [self.alpha])
+        return gradient

@@ -1,0 +1,158 @@
+"""ENAS: a recurrent controller, trained by REINFORCE on the accuracy of its samples with shared weights.
+
+Pham, Guan, Zoph, Le, Dean: "Efficient neural architecture search via parameter sharing", ICML 2018,
+https://arxiv.org/abs/1802.03268, sections 2.2 and 2.3, as run on NAS-Bench-201's space (`search-cell.py` of
+AutoDL-Projects, enas, with the options of its command line): the controller is trained after each epoch.
+
+The baseline b of an epoch is computed from the one handed over by the last epoch, and the mean over the epoch's samples
+is handed on, as in the official code. Its seconds count in full here; the official scripts leave them out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from benchmarks.spaces import Arch
+from nas_algos.searcher import knob
+from nas_algos.weight_sharing.method import SCORING_HELP, MethodConfig, best_of
+from nas_algos.weight_sharing.shared_weights import Choice, SharedWeights
+from nas_algos.weight_sharing.topology import TopologyMethod
+from supernets.randomness import drawing_from
+from supernets.search_data import Batch
+
+TEMPERATURE, TANH_CONSTANT = 5.0, 2.5
+HIDDEN = 32
+CLIP = 5.0
+
+
+@dataclass(frozen=True)
+class ENASConfig(MethodConfig):
+    """Options of ENAS."""
+
+    controller_learning_rate: float = knob(1e-3, "of Adam on the controller", low=1e-8, log=True)
+    controller_steps: int = knob(50, "steps of the controller after an epoch", low=1)
+    controller_samples: int = knob(20, "architectures per step, each on one validation batch", low=1)
+    entropy_weight: float = knob(1e-4, "of the entropy in the reward", low=0, log=True)
+    baseline_rate: float = knob(0.01, "with which the baseline moves towards a reward", low=0, high=1)
+    candidates: int = knob(100, "architectures sampled and scored after an epoch", low=1)
+    scoring: Literal["same_batch", "successive_batches", "validation_set"] = knob("same_batch", SCORING_HELP)
+
+
+class Sample(NamedTuple):
+    """One architecture drawn by the controller."""
+
+    arch: Arch
+    log_probability: Tensor  # (), of the whole architecture
+    entropy: Tensor  # (), summed over decisions, in nats
+
+
+class Controller(nn.Module):
+    """An LSTM that decides edge after edge, each time fed with the last decision (section 2.1)."""
+
+    def __init__(self, decisions: int, options: int, rng: torch.Generator) -> None:
+        super().__init__()
+        self.decisions = decisions
+        with drawing_from(rng):
+            self.input_vars = nn.Parameter(torch.empty(1, 1, HIDDEN))
+            self.w_lstm = nn.LSTM(HIDDEN, HIDDEN, num_layers=2)
+            self.w_embd = nn.Embedding(options, HIDDEN)
+            self.w_pred = nn.Linear(HIDDEN, options)
+            first_layer = [p for name, p in self.w_lstm.named_parameters() if name in ("weight_hh_l0", "weight_ih_l0")]
+            for drawn in (self.input_vars, *first_layer, self.w_embd.weight, self.w_pred.weight):
+                nn.init.uniform_(drawn, -0.1, 0.1)
+
+    def forward(self, rng: torch.Generator) -> tuple[Sample, Tensor]:
+        """A sample, and the (decisions, options) probabilities from which it was drawn."""
+        inputs, state = self.input_vars, None
+        choices, log_probabilities, entropies, distributions = [], [], [], []
+        for _ in range(self.decisions):
+            outputs, state = self.w_lstm(inputs, state)
+            logits = TANH_CONSTANT * torch.tanh(self.w_pred(outputs[0, 0]) / TEMPERATURE)  # (options,)
+            log_p = logits.log_softmax(dim=0)
+            choice = torch.multinomial(log_p.detach().exp(), 1, generator=rng)  # (1,)
+            inputs = self.w_embd(choice).unsqueeze(0)  # (1, 1, HIDDEN)
+            choices.append(int(choice))
+            log_probabilities.append(log_p[choice[0]])
+            entropies.append(-(log_p.exp() * log_p).sum())
+            distributions.append(log_p.detach().exp())
+        sample = Sample(tuple(choices), torch.stack(log_probabilities).sum(), torch.stack(entropies).sum())
+        return sample, torch.stack(distributions)
+
+
+class ENAS(TopologyMethod):
+    """The controller's samples train the weights; the weights' accuracies train the controller."""
+
+    Config = ENASConfig
+
+    def __init__(self, weights: SharedWeights, rng: torch.Generator) -> None:
+        super().__init__(weights, rng)
+        self.controller = Controller(*self.space.shape, rng)  # on the host, which must know what was drawn
+        self.optimizer = torch.optim.Adam(
+            self.controller.parameters(), lr=self.config.controller_learning_rate, betas=(0.5, 0.999), eps=1e-3
+        )
+        self.baseline: float | None = None
+
+    @torch.no_grad()
+    def sample(self) -> Arch:
+        sample: Sample = self.controller(self.rng)[0]
+        return sample.arch
+
+    def weight_choice(self) -> Choice:
+        return self.path(self.sample())
+
+    def architecture_step(self, base: Batch, held_out: Batch) -> Tensor | None:
+        _ = base, held_out
+        return None
+
+    def end_epoch(self, batches: Iterator[Batch]) -> None:
+        """Train the controller; rewards are fractions of images classified right, plus weighted entropies.
+
+        As in the official code the entropy in the reward has a gradient.
+        """
+        config, handed_over, baselines = self.config, self.baseline, []
+        for _ in range(config.controller_steps):
+            self.optimizer.zero_grad()
+            for _ in range(config.controller_samples):
+                sample, _ = self.controller(self.rng)
+                accuracy = self.weights.accuracy([next(batches)], self.path(sample.arch)) / 100
+                reward = accuracy + config.entropy_weight * sample.entropy
+                if handed_over is None:
+                    baseline = torch.tensor(accuracy)
+                else:
+                    baseline = handed_over - config.baseline_rate * (handed_over - reward)
+                loss = -sample.log_probability * (reward - baseline) / config.controller_samples
+                loss.backward()
+                baselines.append(float(baseline.detach()))
+            nn.utils.clip_grad_norm_(self.controller.parameters(), CLIP)
+            self.optimizer.step()
+        self.baseline = sum(baselines) / len(baselines)
+
+    def derive(self, batches: Iterator[Batch]) -> Arch:
+        """The best of the controller's samples."""
+        candidates = [self.sample() for _ in range(self.config.candidates)]
+        return best_of(candidates, self, batches, self.config.scoring)
+
+    @torch.no_grad()
+    def probabilities(self, samples: int = 100) -> Tensor:
+        """The mean over samples of the distributions they were drawn from, since later decisions depend on earlier."""
+        rng = torch.Generator().manual_seed(0)  # to look at the controller changes nothing
+        return torch.stack([self.controller(rng)[1] for _ in range(samples)]).mean(dim=0)
+
+    def state_dict(self) -> dict[str, Any]:
+        learnt = {
+            "controller": self.controller.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "baseline": self.baseline,
+        }
+        return super().state_dict() | learnt
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        super().load_state_dict(state)
+        self.controller.load_state_dict(state["controller"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.baseline = state["baseline"]

@@ -1,0 +1,58 @@
+"""GDAS: one sampled operation per edge, differentiable through the Gumbel-softmax.
+
+Dong, Yang: "Searching for a robust neural architecture in four GPU hours", CVPR 2019, https://arxiv.org/abs/1910.04465,
+equations 4 to 7, as run on NAS-Bench-201's space (`search-cell.py` of AutoDL-Projects, gdas). All cells of a step share
+one sample; the weights and the architecture have different ones.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from benchmarks.spaces import Arch
+from nas_algos.searcher import knob
+from nas_algos.weight_sharing.method import GradientConfig, temperature
+from nas_algos.weight_sharing.shared_weights import Choice
+from nas_algos.weight_sharing.topology import TopologyGradientMethod
+from supernets.search_data import Batch
+
+
+@dataclass(frozen=True)
+class GDASConfig(GradientConfig):
+    """Options of GDAS."""
+
+    tau_max: float = knob(10.0, "temperature of the softmax in the first epoch", symbol="tau", low=1e-3)
+    tau_min: float = knob(0.1, "in the last epoch", low=1e-3)
+
+
+class GDAS(TopologyGradientMethod):
+    """Trains and is trained along sampled paths; the operations beside a path are not computed."""
+
+    Config = GDASConfig
+    on_host = True
+
+    def sample(self) -> Choice:
+        """h = onehot(argmax p) - p + p, in value one-hot, with the gradient of p = softmax((log softmax alpha + g) / tau)."""
+        tau = temperature(self.config, self.progress)
+        p = ((self.alpha.log_softmax(dim=1) + self.gumbel()) / tau).softmax(dim=1)  # equation 5
+        hard = functional.one_hot(p.argmax(dim=1), p.shape[1]).to(p.dtype)  # equation 6
+        return hard - p.detach() + p, hard.bool()
+
+    @torch.no_grad()
+    def weight_choice(self) -> Choice:
+        return self.sample()
+
+    def architecture_step(self, base: Batch, held_out: Batch) -> Tensor | None:
+        _ = base
+        loss = self.weights.loss(held_out, self.sample())
+        self.descend(loss)
+        return loss.detach()
+
+    def derive(self, batches: Iterator[Batch]) -> Arch:
+        _ = batches
+        return self.most_likely()

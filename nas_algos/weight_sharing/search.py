@@ -1,0 +1,212 @@
+"""The one loop of every weight-sharing search: epochs of weights steps and architecture steps, and what they derive."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from benchmarks.errors import InputError
+from benchmarks.spaces import Arch
+from nas_algos.weight_sharing.method import Method, MethodConfig
+from nas_algos.weight_sharing.shared_weights import SharedWeights
+from supernets.candidate_network import NetworkScale
+from supernets.data import ImageTask
+from supernets.ops import Norm
+from supernets.search_data import Batch, SearchImages
+from supernets.size_supernet import SizeSupernet, SizeSupernetConfig
+from supernets.topology_supernet import TopologySupernet, TopologySupernetConfig
+
+PHASES = ("weights", "architecture", "controller", "derivation")
+"""What a search spends its seconds on."""
+
+Progress = Callable[[int, int], None]
+"""Told after every step (epochs done before this one times the steps of an epoch + steps done of it, steps of all)."""
+
+
+class DivergedError(InputError):
+    """The loss is no longer a number."""
+
+
+@dataclass(frozen=True)
+class EpochRecord:
+    """What one epoch did and found."""
+
+    epoch: int  # 1, 2, ...
+    weight_loss: float  # cross entropy in nats, mean over the training images as each step saw them
+    weight_accuracy: float  # percent of them, on the sampled paths or the mixture that each step trained
+    architecture_loss: float  # of the architecture steps, mean; NaN where there were none
+    arch: Arch  # derived at the end of the epoch
+    validation: float  # percent of all validation images that `arch` classifies right with the shared weights
+    probabilities: tuple[tuple[float, ...], ...]  # by decision and option
+    seconds: Mapping[str, float]  # by phase, of this epoch; the pass for `validation` is not among them
+
+    @property
+    def entropy(self) -> float:
+        """Of the distribution over options, in nats, mean over decisions."""
+        p = np.array(self.probabilities)
+        return float(-(p * np.log(np.where(p > 0, p, 1))).sum(axis=1).mean())
+
+
+def supernet(
+    space_name: str, scale: NetworkScale, task: ImageTask, config: MethodConfig, rng: torch.Generator
+) -> nn.Module:
+    """The supernet of a space for the images of a task; each space reads its own fields of `scale`."""
+    norm = Norm(config.affine, config.track_running_stats)
+    colours = task.image_shape[0]
+    if space_name == "sss":
+        return SizeSupernet(SizeSupernetConfig(scale.channels, task.num_classes, colours, norm), rng)
+    return TopologySupernet(TopologySupernetConfig(scale.width, scale.depth, task.num_classes, colours, norm), rng)
+
+
+class Search:
+    """One run of a method: a pure function of its arguments, on a CPU; the state after each epoch is complete.
+
+    Args:
+        seeds: what all random numbers come from.
+        device: where network and images are put.
+
+    Raises:
+        InputError: the task has no validation images, or the scale or the config is impossible.
+    """
+
+    def __init__(
+        self,
+        method: type[Method],
+        config: MethodConfig,
+        task: ImageTask,
+        scale: NetworkScale,
+        seeds: np.random.SeedSequence,
+        device: torch.device | str = "cpu",
+    ) -> None:
+        network_rng, drop_path_rng, method_rng, self.data_rng = (
+            torch.Generator().manual_seed(int(seed)) for seed in seeds.generate_state(4, np.uint64) >> np.uint64(1)
+        )
+        self.config, self.device = config, torch.device(device)
+        self.images = SearchImages(task.to(device), config.batch_size, config.evaluation_batch_size)
+        network = supernet(method.space_name, scale, task, config, network_rng).to(device)
+        network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.weights = SharedWeights(network, self.images, config, drop_path_rng)
+        self.method = method(self.weights, method_rng)
+        self.epochs_done = 0
+
+    def epochs(self, progress: Progress | None = None) -> Iterator[EpochRecord]:
+        """The epochs that are left.
+
+        Raises:
+            DivergedError: an epoch's loss is not finite. The state is then of no use; the one before the epoch is.
+        """
+        while self.epochs_done < self.config.epochs:
+            record = self._epoch(self.epochs_done, progress)
+            self.epochs_done += 1
+            yield record
+
+    def _epoch(self, epoch: int, progress: Progress | None) -> EpochRecord:
+        watch, method, steps = _Stopwatch(self.device), self.method, self.images.steps
+        self.weights.network.train()
+        self.weights.begin_epoch(epoch)
+        method.begin_epoch(epoch)
+        seen: list[tuple[Tensor, Tensor, int]] = []
+        architecture_losses: list[Tensor] = []
+        for step, batches in enumerate(self.images.epoch(self.data_rng), start=1):
+            seen.append(self._step(*batches, architecture_losses, watch))
+            if progress:
+                progress(epoch * steps + step, self.config.epochs * steps)
+        loss, accuracy = _averages(seen)
+        if not np.isfinite(loss):
+            raise DivergedError(
+                f"the training loss of the shared weights became {loss} in epoch {epoch + 1}: give a smaller "
+                "--learning-rate, or --clip 5"
+            )
+        with watch("controller"):
+            method.end_epoch(self.images.validation_batches(self.data_rng))
+        with watch("derivation"):
+            arch = method.derive(self.images.validation_batches(self.data_rng))
+        return EpochRecord(
+            epoch=epoch + 1,
+            weight_loss=loss,
+            weight_accuracy=accuracy,
+            architecture_loss=float(torch.stack(architecture_losses).mean()) if architecture_losses else float("nan"),
+            arch=arch,
+            validation=self.weights.accuracy(self.images.validation(), method.path(arch)),
+            probabilities=tuple(tuple(row) for row in method.probabilities().tolist()),
+            seconds=watch.seconds(),
+        )
+
+    def _step(
+        self, base: Batch, held_out: Batch, architecture_losses: list[Tensor], watch: _Stopwatch
+    ) -> tuple[Tensor, Tensor, int]:
+        """(loss, images classified right, images) of the weights step."""
+
+        def architecture() -> None:
+            with watch("architecture"):
+                loss = self.method.architecture_step(base, held_out)
+            if loss is not None:
+                architecture_losses.append(loss)
+
+        if self.config.order == "architecture_first":
+            architecture()
+        with watch("weights"):
+            loss, right = self.weights.step(base, self.method.weight_choice())
+        if self.config.order == "weights_first":
+            architecture()
+        return loss, right, len(base.labels)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Everything that the epochs to come depend on."""
+        return {
+            "epochs_done": self.epochs_done,
+            "weights": self.weights.state_dict(),
+            "method": self.method.state_dict(),
+            "data_rng": self.data_rng.get_state(),
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on from a `state_dict` of a search with the same arguments."""
+        self.epochs_done = state["epochs_done"]
+        self.weights.load_state_dict(state["weights"])
+        self.method.load_state_dict(state["method"])
+        self.data_rng.set_state(state["data_rng"])
+
+
+def _averages(seen: Sequence[tuple[Tensor, Tensor, int]]) -> tuple[float, float]:
+    """(loss, percent) over all images of an epoch; here the host waits for the device."""
+    losses, right, counts = zip(*seen, strict=True)
+    sizes = torch.tensor(counts, dtype=torch.float64)
+    loss = (torch.stack(losses).double().cpu() * sizes).sum() / sizes.sum()
+    return float(loss), 100 * float(torch.stack(right).sum()) / sum(counts)
+
+
+class _Stopwatch:
+    """Seconds spent in each phase; on a GPU those of its stream, without waiting for it in between."""
+
+    def __init__(self, device: torch.device) -> None:
+        self._cuda = device.type == "cuda"
+        self._spans: list[tuple[str, Any, Any]] = []
+
+    def _now(self) -> Any:
+        if not self._cuda:
+            return time.perf_counter()
+        event = torch.cuda.Event(enable_timing=True)  # type: ignore[no-untyped-call]
+        event.record()
+        return event
+
+    @contextmanager
+    def __call__(self, phase: str) -> Iterator[None]:
+        start = self._now()
+        yield
+        self._spans.append((phase, start, self._now()))
+
+    def seconds(self) -> dict[str, float]:
+        if self._cuda:
+            torch.cuda.synchronize()
+        spent = dict.fromkeys(PHASES, 0.0)
+        for phase, start, end in self._spans:
+            spent[phase] += start.elapsed_time(end) / 1000 if self._cuda else end - start
+        return spent

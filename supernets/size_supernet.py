@@ -1,0 +1,132 @@
+"""The supernet of the size space: the widest network, whose layers give some of their channels only.
+
+Dong, Liu, Musial, Gabrys: "NATS-Bench", TPAMI 2021, https://arxiv.org/abs/2009.00437, section 5, and
+`GenericNAS301Model` of AutoDL-Projects. What the official class has modes for is data here: `channel_choice`, a linear
+map on the channels of what each module gives. With w_k = 1 on the first c_k channels and 0 on the others:
+
+    FBNetV2's masking      sum_k p_k w_k                     a factor per channel
+    TuNAS's masking        w_k of the sampled width          a factor per channel
+    TAS's interpolation    q_1 A(c_1 -> c) + q_2 A(c_2 -> c)   a matrix, with `interpolation` as A
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from benchmarks.errors import InputError
+from benchmarks.spaces.sss import CHANNELS
+from supernets.candidate_network import SIZE_CELL, Layer, NetworkConfig
+from supernets.cell import Cell
+from supernets.ops import Norm, ResNetBasicblock
+from supernets.randomness import drawing_from
+from supernets.topology_supernet import SHARED_NORM
+
+MODULES = 6
+"""The stem and five layers each give channels that are chosen among; stem and first layer share one decision."""
+DECISION_OF_MODULE = (0, 0, 1, 2, 3, 4)
+"""The position in an architecture of the width of each module."""
+
+
+@dataclass(frozen=True)
+class SizeSupernetConfig:
+    """All that a size supernet depends on, except its weights."""
+
+    channels: tuple[int, ...] = (
+        CHANNELS  # ascending; what the choices of a layer stand for; all are as wide as the last
+    )
+    num_classes: int = 10
+    in_channels: int = 3  # of the images
+    norm: Norm = SHARED_NORM  # of stem, cells and last activation; reduction blocks have the usual one
+
+    def __post_init__(self) -> None:
+        if not self.channels or list(self.channels) != sorted(set(self.channels)):
+            raise InputError(f"the channel counts to choose from ascend, got {self.channels}")
+        _ = self.layers  # raises on impossible numbers
+
+    @property
+    def width(self) -> int:
+        """The channels of every module."""
+        return self.channels[-1]
+
+    @property
+    def layers(self) -> list[Layer]:
+        """The five layers after the stem."""
+        return NetworkConfig(SIZE_CELL, (self.width,) * 5, self.num_classes, self.in_channels).layers
+
+
+class SizeSupernet(nn.Module):
+    """The supernet that `config` describes, with PyTorch's default initial weights drawn from `rng`."""
+
+    def __init__(self, config: SizeSupernetConfig, rng: torch.Generator) -> None:
+        super().__init__()
+        self.config = config
+        with drawing_from(rng):
+            self._build(config)
+
+    def _build(self, config: SizeSupernetConfig) -> None:
+        self.stem = nn.Sequential(
+            nn.Conv2d(config.in_channels, config.width, 3, padding=1, bias=not config.norm.affine),
+            config.norm.layer(config.width),
+        )
+        self.cells = nn.ModuleList(
+            Cell(SIZE_CELL, c_in, c_out, config.norm) if stride == 1 else ResNetBasicblock(c_in, c_out, stride)
+            for c_in, c_out, stride in config.layers
+        )
+        self.lastact = nn.Sequential(config.norm.layer(config.width), nn.ReLU())
+        self.classifier = nn.Linear(config.width, config.num_classes)
+
+    def forward(
+        self, images: Tensor, channel_choice: Tensor, path_scale: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """(B, in_channels, H, W) -> pooled features (B, width) and logits (B, num_classes).
+
+        Args:
+            channel_choice: of the six modules, stem first: (6, width) factors of their channels, or (6, width, width)
+                matrices whose rows say what each channel becomes.
+            path_scale: (5, B) factors of what each layer gives: drop-path. None for none.
+        """
+        width = self.config.width
+        if channel_choice.shape not in ((MODULES, width), (MODULES, width, width)):
+            raise InputError(
+                f"a channel choice is of shape {(MODULES, width)} or {(MODULES, width, width)}, got "
+                f"{tuple(channel_choice.shape)}"
+            )
+        choices = channel_choice.to(images.device, non_blocking=True).unbind()
+        x = _chosen(self.stem(images), choices[0])  # (B, width, H, W)
+        for i, (layer, choice) in enumerate(zip(self.cells, choices[1:], strict=True)):
+            x = _chosen(layer(x), choice)  # H and W halve at the two reduction blocks
+            if path_scale is not None:
+                x = x * path_scale[i].view(-1, 1, 1, 1)
+        features = self.lastact(x).mean(dim=(2, 3))  # (B, width)
+        return features, self.classifier(features)
+
+
+def _chosen(x: Tensor, choice: Tensor) -> Tensor:
+    """(B, C, H, W) times factors (C,) or a matrix (C, C)."""
+    choice = choice.to(x.dtype)
+    if choice.ndim == 1:
+        return x * choice.view(1, -1, 1, 1)
+    return functional.conv2d(x, choice[:, :, None, None])
+
+
+def masks(channels: tuple[int, ...]) -> Tensor:
+    """(choices, width): 1 on the first channels of each choice, 0 on the others."""
+    return (torch.arange(channels[-1]) < torch.tensor(channels)[:, None]).to(torch.get_default_dtype())
+
+
+def interpolation(given: int, wanted: int, width: int) -> Tensor:
+    """(width, width): the first `given` channels become the first `wanted`, the rest nothing.
+
+    Channel i of the new ones is the mean of the old ones from floor(i given / wanted) to ceil((i + 1) given / wanted):
+    adaptive average pooling along the channels. Dong, Yang: "Network Pruning via Transformable Architecture Search",
+    NeurIPS 2019, https://arxiv.org/abs/1905.09717, channel-wise interpolation (section 3.1).
+    """
+    matrix = torch.zeros(width, width)
+    for i in range(wanted):
+        first, stop = i * given // wanted, -(-(i + 1) * given // wanted)
+        matrix[i, first:stop] = 1 / (stop - first)
+    return matrix

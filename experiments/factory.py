@@ -51,6 +51,18 @@ class Images:
     def task(self) -> ImageTask:
         return _task(self.dataset, self.data_dir, self.seed)
 
+    def facts(self) -> dict[str, Any]:
+        """What they are, as a Benchmark tells it; errors as `image_task`."""
+        task = self.task()
+        return {
+            "dataset": task.name,
+            "split": task.split,
+            "fingerprint": task.fingerprint(),
+            "images": {"train": len(task.train), **{name: len(part) for name, part in task.evaluation.items()}},
+            "image_shape": task.image_shape,
+            "num_classes": task.num_classes,
+        }
+
 
 @lru_cache(maxsize=1)
 def _task(dataset: str, data_dir: Path | None, seed: int) -> ImageTask:
@@ -62,17 +74,11 @@ def benchmark_of(
     space: str, images: Images, scale: NetworkScale, recipe: TrainConfig, *, canonical: bool, device: str
 ) -> Benchmark:
     """The benchmark that trains `space` on `images`; errors as `image_task`."""
-    task = images.task()
     settings = asdict(recipe)
     del settings["epochs"]
     return Benchmark(
         space=space,
-        dataset=task.name,
-        split=task.split,
-        fingerprint=task.fingerprint(),
-        images={"train": len(task.train), **{name: len(part) for name, part in task.evaluation.items()}},
-        image_shape=task.image_shape,
-        num_classes=task.num_classes,
+        **images.facts(),
         scale=asdict(scale),
         recipe=settings,
         canonical=canonical,

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import zlib
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from functools import lru_cache
+from itertools import product
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -45,6 +46,21 @@ class Job:
         return f"{self.algorithm}-{self.dataset}-{self.first:07d}-{self.stop - 1:07d}"
 
 
+def cut(algorithms: Iterable[str], datasets: Iterable[str], runs: int, runs_per_job: int) -> list[Job]:
+    """All runs of all algorithms on all data sets."""
+    return [
+        Job(algorithm, dataset, first, min(first + runs_per_job, runs))
+        for algorithm, dataset in product(algorithms, datasets)
+        for first in range(0, runs, runs_per_job)
+    ]
+
+
+def seeds_of(study_seed: int, algorithm: str, dataset: str, number: int) -> np.random.SeedSequence:
+    """What all random numbers of one run come from, apart from those of every other."""
+    key = (zlib.crc32(algorithm.encode()), zlib.crc32(dataset.encode()), number)
+    return np.random.SeedSequence(study_seed, spawn_key=key)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Plan(ABC):
     """What to run, whatever evaluates. Every field decides numbers."""
@@ -75,17 +91,11 @@ class Plan(ABC):
         return Clock(self.budgets[dataset], self.crossing, self.cache, self.simulated_workers)
 
     def jobs(self) -> list[Job]:
-        return [
-            Job(algorithm, dataset, first, min(first + self.RUNS_PER_JOB, self.runs))
-            for algorithm in self.algorithms
-            for dataset in self.budgets
-            for first in range(0, self.runs, self.RUNS_PER_JOB)
-        ]
+        return cut(self.algorithms, self.budgets, self.runs, self.RUNS_PER_JOB)
 
     def streams(self, algorithm: str, dataset: str, number: int) -> tuple[np.random.Generator, np.random.Generator]:
         """(searcher's, oracle's) independent random streams of one run."""
-        key = (zlib.crc32(algorithm.encode()), zlib.crc32(dataset.encode()), number)
-        searcher, oracle = np.random.SeedSequence(self.seed, spawn_key=key).spawn(2)
+        searcher, oracle = seeds_of(self.seed, algorithm, dataset, number).spawn(2)
         return np.random.default_rng(searcher), np.random.default_rng(oracle)
 
     def searcher_at(self, algorithm: str, space: Space, fidelity: Fidelity, rng: np.random.Generator) -> Searcher:

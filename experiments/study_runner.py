@@ -6,17 +6,26 @@ import hashlib
 import json
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Protocol
 
 import pyarrow as pa
 
-from experiments.records import StudyRecords
-from experiments.study import Job, Plan, Study, execute
+from experiments.records import StudyHeader, StudyRecords
+from experiments.study import Job, Study, execute
 
 Progress = Callable[[str, int, int], None]
 """Told (what is being done, done, total)."""
 
 
-def default_directory(study: Plan) -> Path:
+class Recorded(Protocol):
+    """What has records: any kind of study."""
+
+    def header(self) -> StudyHeader: ...
+
+    def jobs(self) -> list[Job]: ...
+
+
+def default_directory(study: Recorded) -> Path:
     """A directory under ./runs named after the study's settings, so that the same command finds it again."""
     settings = study.header().settings
     digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:8]
@@ -46,7 +55,7 @@ def run_study(study: Study, directory: Path, workers: int, ray_address: str | No
     return records
 
 
-def begin(study: Plan, directory: Path) -> tuple[StudyRecords, list[Job]]:
+def begin(study: Recorded, directory: Path) -> tuple[StudyRecords, list[Job]]:
     """The records of a study, begun or resumed, and the jobs that they lack; RecordError as `run_study`."""
     records, header = StudyRecords(directory), study.header()
     records.begin(header)

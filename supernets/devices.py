@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 
 import torch
 
@@ -11,14 +11,19 @@ from benchmarks.errors import InputError
 
 
 @contextmanager
-def single_threaded() -> Iterator[None]:
-    """PyTorch computes on one thread inside: small networks gain nothing by more, and trainings run side by side."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
+def threads(count: int) -> Iterator[None]:
+    """PyTorch computes on `count` threads of this process inside."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
     try:
         yield
     finally:
-        torch.set_num_threads(threads)
+        torch.set_num_threads(before)
+
+
+def single_threaded() -> AbstractContextManager[None]:
+    """One thread: small networks gain nothing by more, and trainings run side by side."""
+    return threads(1)
 
 
 def usable_device(name: str | None = None) -> str:

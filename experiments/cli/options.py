@@ -69,8 +69,15 @@ def _add_option(group: Any, option: Field[Any], kind: Any) -> None:
     if get_origin(kind) is Literal:
         group.add_argument(flag, choices=get_args(kind), help=f"{text} (default: {default_of(option)})")
         return
+    if kind is bool:
+        group.add_argument(flag, action=argparse.BooleanOptionalAction, help=f"{text} (default: {_switch(option)})")
+        return
     limits = f"(default: {default_of(option)}, in {describe_range(option)})"
     group.add_argument(flag, type=kind, metavar=kind.__name__.upper(), help=f"{text} {limits}")
+
+
+def _switch(option: Field[Any]) -> str:
+    return "on" if default_of(option) else "off"
 
 
 def build_config(config: type[Config], preset: Mapping[str, Any], given: argparse.Namespace) -> Config:

@@ -1,4 +1,4 @@
-"""nas-run: search algorithms on a benchmark table or by real training, many independent runs, under a time budget."""
+"""nas-run: search algorithms on a benchmark table, by real training, or with shared weights; many independent runs."""
 
 from __future__ import annotations
 
@@ -6,16 +6,19 @@ import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 from benchmarks.errors import InputError
 from benchmarks.oracle import COST_MODELS, Fidelity, Oracle
 from benchmarks.spaces import SPACES
+from benchmarks.spaces.base import unknown_name
 from experiments.cli.options import add_config_options, build_config, first_pass, guarded, new_parser
-from experiments.cli.training import add_training_options, refuse_training_options, search_by_training
+from experiments.cli.shared import add_shared_options, search_with_shared_weights
+from experiments.cli.training import add_network_options, add_recipe_options, refuse, search_by_training
 from experiments.presets import PRESETS, Preset, preset_named
 from experiments.run import Crossing, IncumbentRule
-from nas_algos.multi_trial import ALGORITHMS, algorithm_named
+from nas_algos.multi_trial import ALGORITHMS
+from nas_algos.weight_sharing import METHODS, method_named
 
 if TYPE_CHECKING:
     from benchmarks.table import BenchmarkTable
@@ -42,34 +45,42 @@ def main(argv: Sequence[str] | None = None) -> int:
 def owners_of(flag: str) -> list[str]:
     """The algorithms that have the option `flag`."""
     knob = flag.split("=")[0].removeprefix("--").replace("-", "_")
-    return [name for name, searcher in ALGORITHMS.items() if knob in searcher.Config.__dataclass_fields__]
+    return [name for name in [*ALGORITHMS, *METHODS] if knob in _config(name).__dataclass_fields__]
+
+
+def _config(name: str) -> type[Config]:
+    """The options of an algorithm; those of weight-sharing methods import PyTorch."""
+    return method_named(name).Config if name in METHODS else ALGORITHMS[name].Config
 
 
 def _parser(names: Sequence[str]) -> argparse.ArgumentParser:
     parser = new_parser(
         "nas-run",
         "Run search algorithms on a benchmark table under a simulated time budget, or with real training under a real "
-        "one, and record every trial. An interrupted command goes on where it stopped when it is given again.",
+        "one, or weight-sharing methods, which train a supernet, and record every trial or epoch. An interrupted "
+        "command goes on where it stopped when it is given again.",
         epilog="An algorithm's own options are listed by: nas-run --algo NAME --help",
     )
     _add_what(parser.add_argument_group("what to run"))
-    _add_how(parser.add_argument_group("how evaluations are scored and charged"))
+    add_evaluation_options(parser.add_argument_group("how multi-trial evaluations are scored and charged"))
     _add_where(parser.add_argument_group("where"))
-    default = "Networks and recipe have the defaults of nas-bench build."
-    add_training_options(parser.add_argument_group("real evaluations (--evaluate train)", default))
-    known = [name.replace("-", "_") for name in names if name.replace("-", "_") in ALGORITHMS]
-    add_config_options(parser, {name: ALGORITHMS[name].Config for name in known})
+    default = "Defaults are those of nas-bench build."
+    trained = parser.add_argument_group("images and networks (weight sharing, and --evaluate train)", default)
+    add_network_options(trained)
+    add_recipe_options(parser.add_argument_group("recipe (--evaluate train)", default))
+    add_shared_options(parser.add_argument_group("weight sharing"))
+    known = [key for name in names if (key := name.replace("-", "_")) in (*ALGORITHMS, *METHODS)]
+    add_config_options(parser, {name: _config(name) for name in known})
     return parser
 
 
 def _add_what(group: argparse._ArgumentGroup) -> None:
-    algorithms = ", ".join(ALGORITHMS)
-    group.add_argument(
-        "--algo", nargs="+", action="extend", required=True, metavar="NAME", help=f"search algorithms: {algorithms}"
-    )
+    algorithms = f"multi-trial: {', '.join(ALGORITHMS)}; weight sharing: {', '.join(METHODS)}"
+    group.add_argument("--algo", nargs="+", action="extend", required=True, metavar="NAME", help=algorithms)
     group.add_argument("--space", required=True, choices=list(SPACES), help="search space")
     datasets = (
-        "data sets of the table (default: its first); with --evaluate train one of nas-bench build (default: digits)"
+        "data sets of the table (default: its first); with --evaluate train and with weight sharing one of nas-bench "
+        "build (default: digits)"
     )
     group.add_argument("--dataset", nargs="+", action="extend", metavar="NAME", help=datasets)
     table = "installed table, or a file that nas-bench import takes (default: the space's installed table, else the "
@@ -78,7 +89,8 @@ def _add_what(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--seed", type=int, default=0, metavar="N", help="of the study; every run has its own stream")
 
 
-def _add_how(group: argparse._ArgumentGroup) -> None:
+def add_evaluation_options(group: Any) -> None:
+    """Those that weight-sharing methods have no use for."""
     evaluate = "table: look evaluations up; train: train every architecture that is asked for (default: table)"
     group.add_argument("--evaluate", choices=("table", "train"), default="table", help=evaluate)
     presets = "; ".join(f"{name}: {preset.summary}" for name, preset in PRESETS.items())
@@ -102,7 +114,7 @@ def _add_how(group: argparse._ArgumentGroup) -> None:
 
 
 def _add_where(group: argparse._ArgumentGroup) -> None:
-    workers = "Ray tasks at a time, which are trainings with --evaluate train; 0: this process alone (default: 0)"
+    workers = "Ray tasks at a time: runs, or with --evaluate train trainings; 0: this process alone (default: 0)"
     group.add_argument("--workers", type=int, default=0, metavar="N", help=workers)
     group.add_argument("--ray-address", metavar="ADDRESS", help="a running Ray cluster (default: start Ray here)")
     out = "directory of the records (default: a name made from the settings, under ./runs)"
@@ -118,8 +130,7 @@ def _run(given: argparse.Namespace) -> int:
     if given.workers < 0 or (given.ray_address and not given.workers):
         raise InputError("--workers is 0 or more, and at least 1 with --ray-address")
     preset = preset_named(given.preset) if given.preset else ORDINARY
-    search = search_by_training if given.evaluate == "train" else _search_table
-    directory = search(given, _algorithms(given, preset), preset)
+    directory = _search(given, _algorithms(given, preset), preset)
     studies = read_studies([directory])
     show_results(*long_table(studies[0].header, entries_of(studies)))
     if given.runs == 1:
@@ -129,19 +140,39 @@ def _run(given: argparse.Namespace) -> int:
 
 
 def _algorithms(given: argparse.Namespace, preset: Preset) -> dict[str, Config]:
+    """Name -> options, of multi-trial algorithms or of weight-sharing methods."""
     algorithms: dict[str, Config] = {}
     for name in given.algo:
-        searcher = algorithm_named(name)
-        key = next(key for key, value in ALGORITHMS.items() if value is searcher)
+        key = name.replace("-", "_")
+        if key not in (*ALGORITHMS, *METHODS):
+            raise InputError(unknown_name("algorithm", name, [*ALGORITHMS, *METHODS]))
         if key in algorithms:
             raise InputError(f"the algorithm {key} is given twice")
-        algorithms[key] = build_config(searcher.Config, preset.configs.get(key, {}), given)
+        algorithms[key] = build_config(_config(key), preset.configs.get(key, {}), given)
+    kinds = {name in METHODS for name in algorithms}
+    if len(kinds) > 1:
+        raise InputError(
+            f"{', '.join(algorithms)}: multi-trial algorithms and weight-sharing methods have different budgets. Run "
+            "them with two commands and give both directories to nas-report"
+        )
     return algorithms
+
+
+def _search(given: argparse.Namespace, algorithms: dict[str, Config], preset: Preset) -> Path:
+    """Run the study that is asked for; returns its directory."""
+    if algorithms.keys() & METHODS.keys():
+        for add_options in (add_evaluation_options, add_recipe_options):
+            refuse(given, add_options, "is of multi-trial algorithms, not of weight-sharing methods")
+        return search_with_shared_weights(given, algorithms)
+    if given.evaluate == "train":
+        return search_by_training(given, algorithms, preset)
+    for add_options in (add_network_options, add_recipe_options, add_shared_options):
+        refuse(given, add_options, "is of networks that are really trained: give --evaluate train with it")
+    return _search_table(given, algorithms, preset)
 
 
 def _search_table(given: argparse.Namespace, algorithms: dict[str, Config], preset: Preset) -> Path:
     """Run a study on a table; returns its directory."""
-    refuse_training_options(given)
     from experiments.console import progress_bar
     from experiments.study_runner import default_directory, run_study
     from experiments.tables import embedded, find_table

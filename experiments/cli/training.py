@@ -1,14 +1,18 @@
-"""nas-run --evaluate train: options of architectures that are really trained, and the study that they describe."""
+"""nas-run --evaluate train: options of architectures that are really trained, and the study that they describe.
+
+Weight sharing trains, too, and has the same options but for the recipe, which is its methods' own.
+"""
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from benchmarks.errors import InputError
 from experiments.cli.build import add_device, add_images, add_network, add_recipe
+from experiments.cli.shared import add_shared_options
 from experiments.presets import Preset
 from nas_algos.searcher import Config
 
@@ -16,27 +20,31 @@ RECIPE = "recipe-"
 """Before the names of the recipe's options: algorithms have options such as --learning-rate, too."""
 
 
-def add_training_options(group: Any) -> None:
-    """Those of nas-bench build that say what is trained, on what. None has a default other than None."""
+def add_network_options(group: Any) -> None:
+    """Those of nas-bench build that say which images and networks, and on what. None has a default other than None."""
     add_images(group)
     add_network(group)
-    add_recipe(group, RECIPE)
     add_device(group)
 
 
-def refuse_training_options(given: argparse.Namespace) -> None:
-    """InputError if one is given that would decide nothing."""
+def add_recipe_options(group: Any) -> None:
+    """Those of nas-bench build that say how stand-alone networks are trained, likewise."""
+    add_recipe(group, RECIPE)
+
+
+def refuse(given: argparse.Namespace, add_options: Callable[[Any], None], instead: str) -> None:
+    """InputError if an option that `add_options` adds was given and would decide nothing."""
     options = argparse.ArgumentParser(add_help=False)
-    add_training_options(options)
-    for name in vars(options.parse_args([])):
-        if getattr(given, name) is not None:
-            flag = name.replace("_", "-")
-            raise InputError(f"--{flag} is of architectures that are really trained: give --evaluate train with it")
+    add_options(options)
+    for name, default in vars(options.parse_args([])).items():
+        if getattr(given, name) != default:
+            raise InputError(f"--{name.replace('_', '-')} {instead}")
 
 
 def search_by_training(given: argparse.Namespace, algorithms: Mapping[str, Config], preset: Preset) -> Path:
     """Run the study; returns its directory."""
     _check(given)
+    refuse(given, add_shared_options, "is of weight-sharing methods, which --evaluate train does not go with")
     from experiments.cli.build import images_of, recipe_of, resources_of, scale_of
     from experiments.console import search_bar
     from experiments.factory import benchmark_of

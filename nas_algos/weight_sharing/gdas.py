@@ -37,7 +37,7 @@ class GDAS(TopologyGradientMethod):
     on_host = True
 
     def sample(self) -> Choice:
-        """h = onehot(argmax p) - p + p, in value one-hot, with the gradient of p = softmax((log softmax alpha + g) / tau)."""
+        """onehot(argmax p) - p + p, one-hot with the gradient of p, for p = softmax((log softmax alpha + g) / tau)."""
         tau = temperature(self.config, self.progress)
         p = ((self.alpha.log_softmax(dim=1) + self.gumbel()) / tau).softmax(dim=1)  # equation 5
         hard = functional.one_hot(p.argmax(dim=1), p.shape[1]).to(p.dtype)  # equation 6

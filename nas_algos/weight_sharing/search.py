@@ -5,7 +5,9 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from io import BytesIO
+from pickle import UnpicklingError
 from typing import Any
 
 import numpy as np
@@ -94,18 +96,17 @@ class Search:
         network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.weights = SharedWeights(network, self.images, config, drop_path_rng)
         self.method = method(self.weights, method_rng)
-        self.epochs_done = 0
+        self.records: list[EpochRecord] = []
 
     def epochs(self, progress: Progress | None = None) -> Iterator[EpochRecord]:
-        """The epochs that are left.
+        """The epochs that are left, each of them added to `records`.
 
         Raises:
             DivergedError: an epoch's loss is not finite. The state is then of no use; the one before the epoch is.
         """
-        while self.epochs_done < self.config.epochs:
-            record = self._epoch(self.epochs_done, progress)
-            self.epochs_done += 1
-            yield record
+        while len(self.records) < self.config.epochs:
+            self.records.append(self._epoch(len(self.records), progress))
+            yield self.records[-1]
 
     def _epoch(self, epoch: int, progress: Progress | None) -> EpochRecord:
         watch, method, steps = _Stopwatch(self.device), self.method, self.images.steps
@@ -159,9 +160,9 @@ class Search:
         return loss, right, len(base.labels)
 
     def state_dict(self) -> dict[str, Any]:
-        """Everything that the epochs to come depend on."""
+        """Everything that the epochs to come depend on, and the records of those that are done."""
         return {
-            "epochs_done": self.epochs_done,
+            "records": [asdict(record) for record in self.records],
             "weights": self.weights.state_dict(),
             "method": self.method.state_dict(),
             "data_rng": self.data_rng.get_state(),
@@ -169,10 +170,23 @@ class Search:
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Go on from a `state_dict` of a search with the same arguments."""
-        self.epochs_done = state["epochs_done"]
+        self.records = [EpochRecord(**record) for record in state["records"]]
         self.weights.load_state_dict(state["weights"])
         self.method.load_state_dict(state["method"])
         self.data_rng.set_state(state["data_rng"])
+
+    def to_bytes(self) -> bytes:
+        """`state_dict` as a file's content."""
+        stream = BytesIO()
+        torch.save(self.state_dict(), stream)
+        return stream.getvalue()
+
+    def resume(self, content: bytes) -> None:
+        """Go on from `to_bytes`, of which nothing is executed; InputError if it is damaged or of another search."""
+        try:
+            self.load_state_dict(torch.load(BytesIO(content), map_location=self.device, weights_only=True))
+        except (EOFError, KeyError, RuntimeError, TypeError, UnpicklingError, ValueError) as error:
+            raise InputError(f"the checkpoint is damaged or of another search ({error}): delete it") from error
 
 
 def _averages(seen: Sequence[tuple[Tensor, Tensor, int]]) -> tuple[float, float]:

@@ -1,0 +1,81 @@
+"""nas-run with weight-sharing methods: their options, and the study that they describe."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from benchmarks.errors import InputError
+from nas_algos.searcher import Config
+
+if TYPE_CHECKING:
+    from experiments.shared_study import SharedStudy
+
+IMAGES = {"cifar10": "cifar10-valid"}
+"""Data set as the tables call it -> images that are searched on, where these are called otherwise."""
+
+
+def add_shared_options(group: Any) -> None:
+    """Those that nothing else has."""
+    threads = "of each run on a CPU; another number rounds sums otherwise (default: 1)"
+    group.add_argument("--threads", type=int, metavar="N", help=threads)
+
+
+def search_with_shared_weights(given: argparse.Namespace, algorithms: Mapping[str, Config]) -> Path:
+    """Run the study; returns its directory."""
+    from experiments.cli.build import resources_of
+    from experiments.console import progress_bar
+    from experiments.shared_study import run_shared_study
+    from experiments.study_runner import default_directory
+
+    resources = resources_of(given)
+    study = _study(given, algorithms, resources.device)
+    study.check()
+    if study.table is None:
+        print(f"no table of {study.space} has {study.dataset}: the architectures found are not looked up")
+    directory: Path = given.out or default_directory(study)
+    with progress_bar() as progress:
+        run_shared_study(study, directory, resources, progress)
+    return directory
+
+
+def _study(given: argparse.Namespace, algorithms: Mapping[str, Config], device: str) -> SharedStudy:
+    from experiments.cli.build import images_of, scale_of
+    from experiments.shared_study import SharedStudy
+    from nas_algos.weight_sharing.method import MethodConfig
+
+    if given.dataset and len(given.dataset) > 1:
+        raise InputError(
+            f"weight-sharing methods take one data set, got {', '.join(given.dataset)}: start a study of each"
+        )
+    dataset = given.dataset[0] if given.dataset else "digits"
+    return SharedStudy(
+        space=given.space,
+        algorithms={name: config for name, config in algorithms.items() if isinstance(config, MethodConfig)},
+        dataset=dataset,
+        images=images_of(IMAGES.get(dataset, dataset), given),
+        scale=scale_of(dataset, given),
+        runs=given.runs,
+        seed=given.seed,
+        threads=1 if given.threads is None else given.threads,
+        device=device,
+        table=_table(given, dataset),
+    )
+
+
+def _table(given: argparse.Namespace, dataset: str) -> Path | None:
+    """Where the architectures found are looked up; None if there is no table of the data set and none was asked for."""
+    from experiments.console import progress_bar
+    from experiments.tables import MissingTableError, find_table
+
+    try:
+        with progress_bar() as progress:
+            table = find_table(given.space, given.table, [dataset], progress=progress)
+    except MissingTableError:
+        if given.table:
+            raise
+        return None
+    table.task(dataset)  # raises on an unknown name
+    return table.path

@@ -1,0 +1,220 @@
+"""A study of weight-sharing methods: each run trains one supernet; a table, if there is one, knows what it found."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from benchmarks.errors import InputError
+from benchmarks.oracle import Oracle
+from benchmarks.spaces import space_named
+from benchmarks.table import BenchmarkTable
+from experiments.atomic import write_atomically
+from experiments.factory import Images, Resources
+from experiments.ray_runner import RayTasks, connected
+from experiments.records import EPOCHS_SCHEMA, OVERHEAD_SCHEMA, TRIALS_SCHEMA, Optimum, StudyHeader, StudyRecords
+from experiments.study import Job, cut, seeds_of
+from experiments.study_runner import begin
+from experiments.versions import git_commit, processor, versions
+from nas_algos.weight_sharing import method_named
+from nas_algos.weight_sharing.method import MethodConfig
+from nas_algos.weight_sharing.search import PHASES, EpochRecord, Search
+from supernets.candidate_network import NetworkScale
+from supernets.devices import gpu_name, threads
+from supernets.search_data import SearchImages
+
+SCHEDULE = "shared"
+"""In the records, of epochs that train shared weights."""
+
+Progress = Callable[[str, int, int], None]
+"""Told (a run, its steps done, all its steps)."""
+Tables = tuple[pa.Table, pa.Table, pa.Table]
+"""Trials, overhead and epochs of a run."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SharedStudy:
+    """What to search. Two equal studies give equal records on equal processors, times aside."""
+
+    space: str
+    algorithms: Mapping[str, MethodConfig]
+    dataset: str
+    """As the table calls it; `images` may be called otherwise."""
+    images: Images
+    scale: NetworkScale
+    runs: int
+    seed: int
+    threads: int
+    """Of each run on a CPU. Sums are rounded otherwise on another number."""
+    device: str
+    table: Path | None
+    """Where the architectures found are looked up, if anywhere."""
+
+    def check(self) -> None:
+        """Raise now what a run would raise later."""
+        if self.runs < 1 or self.seed < 0 or self.threads < 1:
+            raise InputError(
+                f"a study has at least 1 run and 1 thread per run, and its seed is not negative; got {self.runs}, "
+                f"{self.threads} and {self.seed}"
+            )
+        for name, config in self.algorithms.items():
+            space = method_named(name).space_name
+            if space != self.space:
+                raise InputError(f"{name} searches the space {space}, not {self.space}")
+            SearchImages(self.images.task(), config.batch_size, config.evaluation_batch_size)
+
+    @cached_property
+    def oracle(self) -> Oracle | None:
+        return Oracle(BenchmarkTable.open(self.table), self.dataset) if self.table else None
+
+    def jobs(self) -> list[Job]:
+        """Run by run rather than method by method, so that all methods have results early."""
+        return sorted(cut(self.algorithms, [self.dataset], self.runs, 1), key=lambda job: job.first)
+
+    def header(self) -> StudyHeader:
+        oracle, settings, optima = self.oracle, self._settings(), {}
+        if oracle:
+            info = oracle.table.info
+            settings["table"] = {"name": info.name, "provenance": dict(info.provenance)}
+            settings["report_fidelity"] = {self.dataset: asdict(oracle.report_fidelity)}
+            best, test = oracle.optimum
+            optima[self.dataset] = Optimum(best, test, float(oracle.final_validation[best]))
+        hardware = gpu_name(self.device) or processor()
+        settings = json.loads(json.dumps(settings))
+        return StudyHeader(settings, optima, {**versions("torch"), "hardware": hardware}, git_commit())
+
+    def _settings(self) -> dict[str, Any]:
+        return {
+            "space": self.space,
+            "shared": {**self.images.facts(), "scale": asdict(self.scale)},
+            "algorithms": {name: asdict(config) for name, config in self.algorithms.items()},
+            "datasets": [self.dataset],
+            "runs": self.runs,
+            "seed": self.seed,
+            "threads": self.threads,
+            "report_fidelity": {},
+        }
+
+
+def run_shared_study(study: SharedStudy, directory: Path, resources: Resources, progress: Progress) -> StudyRecords:
+    """Execute what the study's directory does not hold yet.
+
+    Whatever kills this, the same call goes on after the last epoch that each run has finished.
+
+    Args:
+        resources: 0 workers search in this process; otherwise on Ray, where every node sees `directory` under its path.
+
+    Raises:
+        RecordError: the directory holds something else.
+        DivergedError: a loss is no number any more.
+    """
+    study.check()
+    records, left = begin(study, directory)
+    records.checkpoints_path.mkdir(exist_ok=True)
+    for job, tables in _executed(study, left, records.checkpoints_path.absolute(), resources, progress):
+        records.write_batch(job.name, *tables)
+    return records
+
+
+def _executed(
+    study: SharedStudy, jobs: Sequence[Job], checkpoints: Path, resources: Resources, progress: Progress
+) -> Iterator[tuple[Job, Tables]]:
+    def report(job: Job, share: float) -> None:
+        epochs = study.algorithms[job.algorithm].epochs
+        progress(f"{job.algorithm}, run {job.first + 1} of {study.runs}", round(share * epochs), epochs)
+
+    if not resources.workers:
+        for job in jobs:
+            yield job, execute(study, checkpoints, job, lambda share, job=job: report(job, share))  # type: ignore[misc]
+        return
+    with connected(resources.workers, resources.address, gpus=resources.gpus * resources.workers):
+        tasks: RayTasks[Job, Tables] = RayTasks(execute, (study, checkpoints), resources.gpus)
+        waiting, running = list(reversed(jobs)), 0
+        while waiting or running:
+            while waiting and running < resources.workers:
+                tasks.begin(waiting.pop())
+                running += 1
+            for job, tables in tasks.finished():
+                running -= 1
+                yield job, tables
+            for job, share in tasks.seconds().items():
+                report(job, share)
+
+
+def execute(study: SharedStudy, checkpoints: Path, job: Job, beat: Callable[[float], None]) -> Tables:
+    """One run, from its checkpoint if there is one, which is renewed after every epoch.
+
+    Args:
+        beat: told the share of the run's steps that are done.
+    """
+    search = Search(
+        method_named(job.algorithm),
+        study.algorithms[job.algorithm],
+        study.images.task(),
+        study.scale,
+        seeds_of(study.seed, job.algorithm, job.dataset, job.first),
+        study.device,
+    )
+    checkpoint = checkpoints / f"{job.name}.pt"
+    if checkpoint.exists():
+        search.resume(checkpoint.read_bytes())
+    with threads(study.threads):
+        for _ in search.epochs(lambda done, total: beat(done / total)):
+            write_atomically(checkpoint, search.to_bytes())
+    return tables_of(study, job, search.records)
+
+
+def tables_of(study: SharedStudy, job: Job, records: Sequence[EpochRecord]) -> Tables:
+    """(TRIALS_SCHEMA, OVERHEAD_SCHEMA, EPOCHS_SCHEMA): a trial is what an epoch derived."""
+    space, oracle, count = space_named(study.space), study.oracle, len(records)
+    indices = np.array([space.index(record.arch) for record in records], np.int32)
+    seconds = np.array([sum(record.seconds.values()) for record in records])
+    unknown = np.full(count, np.nan)
+    common: dict[str, Any] = {
+        "algorithm": [job.algorithm] * count,
+        "dataset": [job.dataset] * count,
+        "run": [job.first] * count,
+        "epoch": [record.epoch for record in records],
+        "architecture": indices,
+    }
+    trials = {
+        **common,
+        "trial": common["epoch"],
+        "schedule": [SCHEDULE] * count,
+        "validation": [record.validation for record in records],
+        "seconds": seconds,
+        "elapsed": seconds.cumsum(),
+        "incumbent": [True] * count,
+        "report_validation": oracle.final_validation[indices] if oracle else unknown,
+        "report_test": oracle.final_test[indices] if oracle else unknown,
+    }
+    epochs = {
+        **common,
+        **{name: [getattr(record, name) for record in records] for name in _MEASURED},
+        "one_shot_validation": [record.validation for record in records],
+        "probabilities": [[p for row in record.probabilities for p in row] for record in records],
+        **{f"{phase}_seconds": [record.seconds[phase] for record in records] for phase in PHASES},
+    }
+    overhead = {
+        "algorithm": [job.algorithm],
+        "dataset": [job.dataset],
+        "run": [job.first],
+        "search_seconds": [seconds.sum()],
+    }
+    schemas = ((TRIALS_SCHEMA, trials), (OVERHEAD_SCHEMA, overhead), (EPOCHS_SCHEMA, epochs))
+    first, second, third = (_table(schema, columns) for schema, columns in schemas)
+    return first, second, third
+
+
+_MEASURED = ("weight_loss", "weight_accuracy", "architecture_loss", "entropy")
+
+
+def _table(schema: pa.Schema, columns: Mapping[str, Any]) -> pa.Table:
+    return pa.table([pa.array(columns[field.name], field.type) for field in schema], schema=schema)

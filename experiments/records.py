@@ -30,8 +30,8 @@ from benchmarks.errors import InputError
 from experiments.atomic import write_atomically, write_parquet
 
 FORMAT = 1
-EVALUATIONS = "evaluations"
-"""A study's folder of trainings. It may be there before the study: trainings of the same benchmark are used again."""
+EVALUATIONS, CHECKPOINTS = "evaluations", "checkpoints"
+"""A study's folders of what is trained. They may be there before it, and what is in them is used again if it fits."""
 
 TRIALS_SCHEMA = pa.schema(
     [
@@ -69,6 +69,7 @@ EPOCHS_SCHEMA = pa.schema(
         ("weight_accuracy", pa.float64()),  # percent of them, on what each step trained: a path, or the mixture
         ("architecture_loss", pa.float64()),  # of the architecture steps, mean; NaN where there were none
         ("architecture", pa.int32()),  # derived at the end of the epoch: official index in the space
+        ("rank", pa.int32()),  # of its test accuracy in the table, 1 is best; null without one
         ("one_shot_validation", pa.float64()),  # percent: its validation accuracy with the shared weights
         ("entropy", pa.float64()),  # of the distribution over options, in nats, mean over decisions
         ("probabilities", pa.list_(pa.float64())),  # (decisions, options) row by row
@@ -102,9 +103,9 @@ class StudyHeader:
     """space, table (name, provenance), algorithms {name: config}, datasets, runs, seed, budgets {dataset: seconds},
     preset, cost_model, seed_policy, fidelity and report_fidelity {dataset: {schedule, epoch}}, crossing, cache,
     simulated_workers, incumbent. Where architectures are really trained, `trained` (the identity of a
-    experiments.build.Benchmark: images, networks, recipe) instead of table. Of weight-sharing searches, `shared`
-    (images, and size of the supernet) instead of everything between seed and report_fidelity but seed itself, and table
-    only where one is there to look the derived architectures up in."""
+    experiments.build.Benchmark: images, networks, recipe) instead of table.
+    Of weight-sharing searches: space, shared (images, and size of the supernet), algorithms, datasets, runs, seed,
+    threads, report_fidelity (empty without a table); and table where one was there to look the architectures up in."""
     optima: Mapping[str, Optimum]
     """Data set -> optimum; empty where it is unknown, since not everything is trained."""
     versions: Mapping[str, str]
@@ -160,7 +161,8 @@ class StudyRecords:
                     "for. Choose another --out, or repeat the study's own command to complete it"
                 )
         elif self.path.exists() and any(
-            not name.name.endswith(".partial") and name.name != EVALUATIONS for name in self.path.iterdir()
+            not name.name.endswith(".partial") and name.name not in (EVALUATIONS, CHECKPOINTS)
+            for name in self.path.iterdir()
         ):
             raise RecordError(f"{self.path} is not empty and holds no study.json: choose another --out")
         else:
@@ -216,7 +218,7 @@ class StudyRecords:
 
     @property
     def checkpoints_path(self) -> Path:
-        return self.path / "checkpoints"
+        return self.path / CHECKPOINTS
 
     def _read(self, folder: str, schema: pa.Schema) -> pa.Table:
         files = sorted((self.path / folder).glob("*.parquet"))

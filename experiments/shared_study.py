@@ -14,8 +14,8 @@ import pyarrow as pa
 
 from benchmarks.errors import InputError
 from benchmarks.oracle import Oracle
-from benchmarks.spaces import space_named
-from benchmarks.table import BenchmarkTable
+from benchmarks.spaces import Arch, space_named
+from benchmarks.table import BenchmarkTable, TableError
 from experiments.atomic import write_atomically
 from experiments.factory import Images, Resources
 from experiments.ray_runner import RayTasks, connected
@@ -197,6 +197,7 @@ def tables_of(study: SharedStudy, job: Job, records: Sequence[EpochRecord]) -> T
     }
     epochs = {
         **common,
+        "rank": [_rank(oracle, record.arch) for record in records],
         **{name: [getattr(record, name) for record in records] for name in _MEASURED},
         "one_shot_validation": [record.validation for record in records],
         "probabilities": [[p for row in record.probabilities for p in row] for record in records],
@@ -211,6 +212,13 @@ def tables_of(study: SharedStudy, job: Job, records: Sequence[EpochRecord]) -> T
     schemas = ((TRIALS_SCHEMA, trials), (OVERHEAD_SCHEMA, overhead), (EPOCHS_SCHEMA, epochs))
     first, second, third = (_table(schema, columns) for schema, columns in schemas)
     return first, second, third
+
+
+def _rank(oracle: Oracle | None, arch: Arch) -> int | None:
+    try:
+        return oracle.final_report(arch).rank if oracle else None
+    except TableError:  # an unfinished table lacks it
+        return None
 
 
 _MEASURED = ("weight_loss", "weight_accuracy", "architecture_loss", "entropy")

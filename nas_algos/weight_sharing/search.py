@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from io import BytesIO
@@ -91,6 +91,13 @@ class Search:
             torch.Generator().manual_seed(int(seed)) for seed in seeds.generate_state(4, np.uint64) >> np.uint64(1)
         )
         self.config, self.device = config, torch.device(device)
+        self._identity = {
+            "method": method.__name__,
+            "config": asdict(config),
+            "scale": asdict(scale),
+            "images": task.fingerprint(),
+            "seeds": (seeds.entropy, tuple(seeds.spawn_key)),
+        }
         self.images = SearchImages(task.to(device), config.batch_size, config.evaluation_batch_size)
         network = supernet(method.space_name, scale, task, config, network_rng).to(device)
         network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -135,7 +142,7 @@ class Search:
             weight_accuracy=accuracy,
             architecture_loss=float(torch.stack(architecture_losses).mean()) if architecture_losses else float("nan"),
             arch=arch,
-            validation=self.weights.accuracy(self.images.validation(), method.path(arch)),
+            validation=self.one_shot([arch])[0],
             probabilities=tuple(tuple(row) for row in method.probabilities().tolist()),
             seconds=watch.seconds(),
         )
@@ -162,6 +169,7 @@ class Search:
     def state_dict(self) -> dict[str, Any]:
         """Everything that the epochs to come depend on, and the records of those that are done."""
         return {
+            "of": self._identity,
             "records": [asdict(record) for record in self.records],
             "weights": self.weights.state_dict(),
             "method": self.method.state_dict(),
@@ -169,7 +177,9 @@ class Search:
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go on from a `state_dict` of a search with the same arguments."""
+        """Go on from a `state_dict` of a search with the same arguments; InputError if of another one."""
+        if state.get("of") != self._identity:
+            raise InputError(f"expected a state of {self._identity}, got one of {state.get('of')}")
         self.records = [EpochRecord(**record) for record in state["records"]]
         self.weights.load_state_dict(state["weights"])
         self.method.load_state_dict(state["method"])
@@ -186,7 +196,11 @@ class Search:
         try:
             self.load_state_dict(torch.load(BytesIO(content), map_location=self.device, weights_only=True))
         except (EOFError, KeyError, RuntimeError, TypeError, UnpicklingError, ValueError) as error:
-            raise InputError(f"the checkpoint is damaged or of another search ({error}): delete it") from error
+            raise InputError(f"the checkpoint cannot be gone on from: delete it ({error})") from error
+
+    def one_shot(self, archs: Iterable[Arch]) -> list[float]:
+        """Percent validation accuracy of each architecture with the shared weights as they are."""
+        return [self.weights.accuracy(self.images.validation(), self.method.path(arch)) for arch in archs]
 
 
 def _averages(seen: Sequence[tuple[Tensor, Tensor, int]]) -> tuple[float, float]:

@@ -33,10 +33,10 @@ def tss_table(tmp_path_factory: pytest.TempPathFactory) -> BenchmarkTable:
     return write_made_up_table(tmp_path_factory.mktemp("tables"), "tss")
 
 
-def write_made_up_table(folder: Path, space_name: str) -> BenchmarkTable:
+def write_made_up_table(folder: Path, space_name: str, dataset: str = "made-up") -> BenchmarkTable:
     """A table whose numbers are made up: accuracy is a smooth function of the choices plus noise per seed.
 
-    Data set 'made-up': schedule '12' validated at every epoch, schedule '200' at its last; seeds 1 and 2.
+    Schedule '12' validated at every epoch, schedule '200' at its last; seeds 1 and 2.
     """
     space = SPACES[space_name]
     rng = np.random.default_rng(7)
@@ -50,13 +50,13 @@ def write_made_up_table(folder: Path, space_name: str) -> BenchmarkTable:
     train = np.broadcast_to(4 + 6 * quality[:, None, None], (size, 2, 1))
     seeds = ("1", "2")
     values = {
-        Column("made-up", "12", "valid", "accuracy", seeds, tuple(epochs.tolist())): curve,
-        Column("made-up", "12", "train", "seconds", seeds): train,
-        Column("made-up", "12", "valid", "seconds", seeds): train / 8,
-        Column("made-up", "200", "valid", "accuracy", seeds, (200,)): final,
-        Column("made-up", "200", "test", "accuracy", seeds, (200,)): final - 1,
+        Column(dataset, "12", "valid", "accuracy", seeds, tuple(epochs.tolist())): curve,
+        Column(dataset, "12", "train", "seconds", seeds): train,
+        Column(dataset, "12", "valid", "seconds", seeds): train / 8,
+        Column(dataset, "200", "valid", "accuracy", seeds, (200,)): final,
+        Column(dataset, "200", "test", "accuracy", seeds, (200,)): final - 1,
     }
-    info = TableInfo(f"made-up-{space_name}", space_name, {"made-up": Task("made-up", "made-up", "12", "200")}, {})
+    info = TableInfo(f"made-up-{space_name}", space_name, {dataset: Task(dataset, dataset, "12", "200")}, {})
     path = folder / f"{info.name}.arrow"
     preallocate(path, info, list(values), np.arange(size, dtype=np.int32))
     with RowWriter(path) as writer:

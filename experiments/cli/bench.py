@@ -42,6 +42,7 @@ def _parser() -> argparse.ArgumentParser:
     export.add_argument("table", metavar="TABLE", help="name of an installed table, or a file")
     export.add_argument("--out", type=Path, metavar="DIR", help="directory to make (default: TABLE-simple, here)")
     export.add_argument("--workers", type=int, metavar="N", help="processes (default: one per core)")
+    _add_one_shot_options(commands.add_parser("one-shot", help="do shared weights rank architectures?", **style))
     build.add_commands(commands, style)
     return parser
 
@@ -60,6 +61,15 @@ def _add_show_options(parser: argparse.ArgumentParser) -> None:
         parser.add_argument(f"--{name}", type=int, metavar="N", default=default, help=f"{text} (default: {default})")
     out = "draw the cell, and the channels of an sss network, into files *.png, *.svg, *.pdf"
     parser.add_argument("--out", type=Path, nargs="+", action="extend", default=[], metavar="FILE", help=out)
+
+
+def _add_one_shot_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("directory", type=Path, metavar="DIR", help="of nas-run with weight-sharing methods")
+    parser.add_argument("--table", metavar="TABLE", help="what training gives (default: as nas-run chooses)")
+    count = "drawn at random among the table's (default: 200)"
+    parser.add_argument("--architectures", type=int, metavar="N", default=200, help=count)
+    parser.add_argument("--seed", type=int, metavar="N", default=0, help="of the draw (default: 0)")
+    build.add_images(parser)
 
 
 def _import(given: argparse.Namespace) -> int:
@@ -140,6 +150,21 @@ def _export(given: argparse.Namespace) -> int:
     return 0
 
 
+def _one_shot(given: argparse.Namespace) -> int:
+    from experiments.cli.build import images_of
+    from experiments.console import progress_bar, show_one_shot
+    from experiments.one_shot import one_shot
+    from experiments.records import StudyRecords
+    from experiments.tables import find_table
+
+    settings = StudyRecords(given.directory).header().settings
+    with progress_bar() as progress:
+        table = find_table(settings["space"], given.table, settings["datasets"], progress=progress)
+        images = images_of(settings.get("shared", {}).get("dataset", "digits"), given)
+        show_one_shot(one_shot(given.directory, table, images, given.architectures, given.seed, progress))
+    return 0
+
+
 def _show_findings(name: str, findings: Iterable[Finding]) -> int:
     defects = 0
     for finding in findings:
@@ -157,4 +182,5 @@ _COMMANDS = {
     "verify": _verify,
     "show": _show,
     "export": _export,
+    "one-shot": _one_shot,
 }

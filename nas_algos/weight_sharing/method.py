@@ -50,7 +50,6 @@ class MethodConfig(Config):
         "weights_first", "weights_first: NATS-Bench; architecture_first: DARTS paper, NAS-Bench-201's DARTS-V2"
     )
     mixed_precision: bool = knob(False, "bfloat16 where PyTorch deems it safe: faster on recent GPUs")
-    compile: bool = knob(False, "torch.compile the network: slow first steps, faster later ones on GPUs")
 
 
 SCORING_HELP = (

@@ -31,7 +31,6 @@ class SharedWeights:
         self.network, self.images, self.config, self.rng = network, images, config, rng
         self.layers = len(list(network.get_submodule("cells").children()))
         self.device = next(network.parameters()).device
-        self._forward = torch.compile(network) if config.compile else network
         self.drop_path = 0.0
         self.optimizer = torch.optim.SGD(
             network.parameters(),
@@ -71,7 +70,7 @@ class SharedWeights:
         arguments, named = (images, *choice), {"path_scale": self._path_scale(len(images))}
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.config.mixed_precision):
             if parameters is None:
-                _, logits = self._forward(*arguments, **named)
+                _, logits = self.network(*arguments, **named)
             else:
                 _, logits = functional_call(self.network, dict(parameters), arguments, named)
         result: Tensor = logits.float() if self.config.mixed_precision else logits

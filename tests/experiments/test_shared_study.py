@@ -1,0 +1,261 @@
+"""nas-run with weight-sharing methods on tiny supernets: what it records, resumes, looks up and refuses."""
+
+from __future__ import annotations
+
+import math
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from benchmarks.oracle import Oracle
+from benchmarks.spaces import SPACES
+from experiments.records import EPOCHS_SCHEMA, StudyRecords
+
+TINY = ["--width", "2", "--depth", "1", "--epochs", "3", "--batch-size", "200"]
+SIZES = ["--channels", *map(str, range(1, 9))]
+
+
+@pytest.fixture(autouse=True)
+def no_tables(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither the user's tables nor those that come with the package."""
+    for variable in ("NAS_BENCH_HOME", "TORCH_HOME"):
+        monkeypatch.setenv(variable, str(tmp_path_factory.mktemp("empty")))
+    monkeypatch.setattr("experiments.tables.EMBEDDED", tmp_path_factory.mktemp("none"))
+
+
+def nas_run(out: Path, *arguments: str, space: str = "tss") -> StudyRecords:
+    from experiments.cli.run import main
+
+    size = TINY if space == "tss" else [*TINY[4:], *SIZES]
+    assert main(["--space", space, *size, *arguments, "--out", str(out)]) == 0
+    return StudyRecords(out)
+
+
+@pytest.fixture(scope="module")
+def gdas(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StudyRecords]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("experiments.tables.EMBEDDED", tmp_path_factory.mktemp("none"))
+        patch.setenv("NAS_BENCH_HOME", str(tmp_path_factory.mktemp("empty")))
+        yield nas_run(tmp_path_factory.mktemp("searches") / "gdas", "--algo", "gdas", "--runs", "2")
+
+
+def content(records: StudyRecords) -> str:
+    """Everything but times. As text, since NaN differs from itself."""
+    trials = records.trials().drop_columns(["seconds", "elapsed"]).to_pylist()
+    epochs = records.epochs()
+    times = [name for name in EPOCHS_SCHEMA.names if name.endswith("_seconds")]
+    return repr((trials, epochs.drop_columns(times).to_pylist()))
+
+
+def test_every_epoch_is_a_trial_whose_architecture_is_the_answer_so_far(gdas: StudyRecords) -> None:
+    trials, epochs = gdas.trials().to_pylist(), gdas.epochs().to_pylist()
+    assert [(row["run"], row["trial"], row["epoch"]) for row in trials] == [
+        (r, e, e) for r in (0, 1) for e in (1, 2, 3)
+    ]
+    for trial, epoch in zip(trials, epochs, strict=True):
+        assert trial["architecture"] == epoch["architecture"]
+        assert trial["validation"] == epoch["one_shot_validation"]
+        assert trial["incumbent"]
+        assert trial["schedule"] == "shared"
+        phases = [epoch[f"{phase}_seconds"] for phase in ("weights", "architecture", "controller", "derivation")]
+        assert trial["seconds"] == pytest.approx(sum(phases))
+        assert min(phases[:2]) > 0
+        assert len(epoch["probabilities"]) == 30
+        assert 0 < epoch["entropy"] <= math.log(5) + 1e-6
+        assert 0 <= epoch["weight_accuracy"] <= 100
+    for run in (0, 1):
+        rows = [row for row in trials if row["run"] == run]
+        np.testing.assert_allclose([row["elapsed"] for row in rows], np.cumsum([row["seconds"] for row in rows]))
+    assert epochs[:3] != epochs[3:], "runs have random streams of their own"
+
+
+def test_the_header_says_what_was_searched_on_what(gdas: StudyRecords) -> None:
+    header = gdas.header()
+    shared = header.settings["shared"]
+    assert (shared["dataset"], shared["split"], shared["scale"]["width"]) == ("digits", "own-seed-0", 2)
+    assert (header.settings["algorithms"]["gdas"]["batch_size"], header.settings["threads"]) == (200, 1)
+    assert header.settings["report_fidelity"] == {}
+    assert "table" not in header.settings
+    assert header.optima == {}
+    assert header.versions["torch"]
+    assert header.versions["hardware"]
+
+
+def test_without_a_table_nothing_is_looked_up(gdas: StudyRecords) -> None:
+    for row in gdas.trials().to_pylist():
+        assert math.isnan(row["report_test"])
+        assert math.isnan(row["report_validation"])
+    assert {row["rank"] for row in gdas.epochs().to_pylist()} == {None}
+
+
+def test_a_table_knows_the_architectures_found(tmp_path: Path, gdas: StudyRecords) -> None:
+    from tests.conftest import write_made_up_table
+
+    table = write_made_up_table(tmp_path, "tss", "digits")
+    shutil.copytree(gdas.checkpoints_path, tmp_path / "s" / "checkpoints")
+    records = nas_run(tmp_path / "s", "--algo", "gdas", "--runs", "2", "--table", str(table.path))
+    oracle = Oracle(table, "digits")
+    for trial, epoch in zip(records.trials().to_pylist(), records.epochs().to_pylist(), strict=True):
+        final = oracle.final_report(oracle.space.arch(trial["architecture"]))
+        assert (trial["report_validation"], trial["report_test"]) == (final.validation, final.test)
+        assert epoch["rank"] == final.rank
+    header = records.header()
+    assert header.settings["table"]["name"] == table.info.name
+    assert header.settings["report_fidelity"] == {"digits": {"schedule": "200", "epoch": 200}}
+    assert header.optima["digits"].architecture == oracle.optimum[0]
+    drop = ["report_validation", "report_test", "seconds", "elapsed"]
+    assert records.trials().drop_columns(drop).equals(gdas.trials().drop_columns(drop)), "made from its checkpoints"
+
+
+def test_checkpoints_of_another_search_are_refused(
+    tmp_path: Path, gdas: StudyRecords, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from experiments.cli.run import main
+
+    shutil.copytree(gdas.checkpoints_path, tmp_path / "s" / "checkpoints")
+    argv = ["--space", "tss", *TINY, "--algo", "gdas", "--tau-max", "5", "--out", str(tmp_path / "s")]
+    assert main(argv) == 2
+    error = capsys.readouterr().err
+    assert "the checkpoint cannot be gone on from" in error
+    assert "'tau_max': 10.0" in error
+
+
+def test_a_damaged_checkpoint_is_named_and_not_executed(
+    tmp_path: Path, gdas: StudyRecords, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from experiments.cli.run import main
+
+    shutil.copytree(gdas.checkpoints_path, tmp_path / "s" / "checkpoints")
+    for file in (tmp_path / "s" / "checkpoints").iterdir():
+        torch.save({"of": Harmful(tmp_path / "harm")}, file)
+    assert main(["--space", "tss", *TINY, "--algo", "gdas", "--out", str(tmp_path / "s")]) == 2
+    assert "cannot be gone on from" in capsys.readouterr().err
+    assert not (tmp_path / "harm").exists()
+
+
+class Harmful:
+    """Makes a file when it is unpickled."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Path.touch, (self.path,)
+
+
+def test_a_search_on_ray_gives_the_same_records(gdas: StudyRecords, tmp_path: Path) -> None:
+    on_ray = nas_run(tmp_path / "ray", "--algo", "gdas", "--runs", "2", "--workers", "2")
+    assert content(on_ray) == content(gdas)
+
+
+CHILD = """
+import sys, time
+from experiments.cli.run import main
+from nas_algos.weight_sharing.search import Search
+
+epoch = Search._epoch
+
+def slow(self, number, progress):
+    record = epoch(self, number, progress)
+    time.sleep(0.3)
+    return record
+
+Search._epoch = slow
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+def test_a_killed_search_goes_on_to_the_same_records(tmp_path: Path) -> None:
+    options = ["--algo", "enas", "--runs", "2", "--controller-steps", "2", "--controller-samples", "2"]
+    options += ["--candidates", "3"]
+    straight = nas_run(tmp_path / "straight", *options)
+    out = tmp_path / "killed"
+    command = [sys.executable, "-c", CHILD, "--space", "tss", *TINY, *options, "--out", str(out)]
+    for checkpoints in (1, 2):  # killed in the first run, and in the second
+        process = subprocess.Popen(command, start_new_session=True, stdout=subprocess.DEVNULL)
+        try:
+            deadline = time.monotonic() + 120
+            while len(list(out.glob("checkpoints/*.pt"))) < checkpoints and time.monotonic() < deadline:
+                time.sleep(0.01)
+        finally:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+        assert len(list(out.glob("trials/*.parquet"))) == checkpoints - 1, "killed in the middle of a run"
+    assert content(nas_run(out, *options)) == content(straight)
+
+
+def test_a_finished_study_is_not_repeated(gdas: StudyRecords) -> None:
+    stamps = {path: path.stat().st_mtime_ns for path in gdas.path.rglob("*") if path.is_file()}
+    nas_run(gdas.path, "--algo", "gdas", "--runs", "2")
+    assert stamps == {path: path.stat().st_mtime_ns for path in gdas.path.rglob("*") if path.is_file()}
+
+
+def test_a_loss_that_is_no_number_stops_the_search_and_keeps_the_last_good_epoch(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from experiments.cli.run import main
+
+    argv = ["--space", "tss", *TINY, "--algo", "gdas", "--learning-rate", "1e35", "--out", str(tmp_path / "s")]
+    assert main(argv) == 2
+    assert "the training loss of the shared weights became" in capsys.readouterr().err
+    assert not list((tmp_path / "s").glob("trials/*"))
+
+
+@pytest.mark.parametrize("method", ["tas", "mask_gumbel", "mask_rl"])
+def test_the_size_space_is_searched_alike(method: str, tmp_path: Path) -> None:
+    records = nas_run(tmp_path / "s", "--algo", method.replace("_", "-"), space="sss")
+    rows = records.epochs().to_pylist()
+    assert [row["epoch"] for row in rows] == [1, 2, 3]
+    assert all(0 <= row["architecture"] < len(SPACES["sss"]) for row in rows)
+    assert records.header().settings["shared"]["scale"]["channels"] == list(range(1, 9))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--algo", "gdas", "--space", "sss"], "gdas searches the space tss, not sss"),
+        (["--algo", "gdas", "bohb", "--space", "tss"], "give both directories to nas-report"),
+        (["--algo", "gdas", "gdas", "--space", "tss"], "the algorithm gdas is given twice"),
+        (["--algo", "gdass", "--space", "tss"], "did you mean 'gdas'"),
+        (["--algo", "gdas", "--space", "tss", "--budget", "3"], "--budget is of multi-trial algorithms"),
+        (["--algo", "gdas", "--space", "tss", "--evaluate", "train"], "--evaluate is of multi-trial algorithms"),
+        (["--algo", "gdas", "--space", "tss", "--recipe-momentum", "0"], "--recipe-momentum is of multi-trial"),
+        (["--algo", "random_search", "--space", "tss", "--threads", "2"], "--threads is of"),
+        (["--algo", "gdas", "--space", "tss", "--threads", "0"], "at least 1 run and 1 thread per run"),
+        (["--algo", "gdas", "--space", "tss", "--dataset", "digits", "cifar10"], "take one data set"),
+        (["--algo", "gdas", "--space", "tss", "--dataset", "cifar10"], "cifar10-valid is read from files"),
+        (["--algo", "gdas", "--space", "tss", "--table", "nowhere"], "unknown table 'nowhere'"),
+        (["--algo", "gdas", "--space", "tss", "--tau-max", "0"], "tau_max must be in"),
+    ],
+)
+def test_bad_input_is_refused(
+    arguments: list[str], message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from experiments.cli.run import main
+
+    assert main([*arguments, "--out", str(tmp_path / "s")]) == 2
+    assert message in capsys.readouterr().err
+    assert not (tmp_path / "s").exists()
+
+
+def test_shared_weights_are_compared_with_trained_ones(
+    gdas: StudyRecords, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from experiments.cli.bench import main
+    from tests.conftest import write_made_up_table
+
+    table = write_made_up_table(tmp_path, "tss", "digits")
+    assert main(["one-shot", str(gdas.path), "--table", str(table.path), "--architectures", "12"]) == 0
+    shown = capsys.readouterr().out
+    assert "12 architectures" in shown
+    assert shown.count("gdas") == 2

@@ -6,6 +6,7 @@ import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -14,14 +15,27 @@ import numpy as np
 from benchmarks.errors import InputError
 from experiments import statistics
 from experiments.records import StudyHeader, StudyRecords
+from experiments.shared_statistics import SharedRuns, shared_runs
 from experiments.statistics import Final, Group, Runs
 
 MUST_AGREE = ("space", "table", "trained", "datasets", "budgets", "cost_model", "report_fidelity")
-"""Settings without which the numbers of two studies mean different things."""
+"""Settings without which the numbers of two multi-trial studies mean different things."""
+SHARED_MUST_AGREE = ("space", "shared", "datasets", "table", "report_fidelity")
+"""The same for two weight-sharing studies."""
+MIXED_MUST_AGREE = ("space", "datasets")
+"""The same for one of each kind, which must also agree in those of LOOKED_UP that both have ..."""
+LOOKED_UP = ("table", "report_fidelity")
+IMAGES = ("dataset", "fingerprint", "scale")
+"""... and, where architectures are really trained for one of them, in these facts of `trained` and `shared`."""
 OWN = ("algorithms", "runs", "seed", "preset")
 """Settings of which each study of a report has its own; a difference in another one is worth a note."""
 MULTI_FIDELITY = ("hyperband", "bohb")
 """Algorithms that are made to evaluate at several fidelities."""
+
+
+def is_shared(header: StudyHeader) -> bool:
+    """Whether a study is of weight-sharing searches."""
+    return "shared" in header.settings
 
 
 class ReportError(InputError):
@@ -42,6 +56,8 @@ class RecordedStudy:
     """Recorded runs, also those without a trial."""
     search_seconds: Mapping[Group, float]
     """Host seconds of the search per run."""
+    epochs: Mapping[Group, SharedRuns]
+    """Of weight-sharing searches; else empty."""
     trials: int
     failed: int
     """Trials whose score is NaN."""
@@ -70,6 +86,23 @@ class Entry:
     """Data sets without a recorded run are absent."""
     finals: Mapping[str, Final]
     fidelities: Mapping[str, Counter[tuple[str, int]]]
+    epochs: Mapping[str, SharedRuns]
+    """Empty for multi-trial algorithms."""
+
+    @property
+    def shared(self) -> bool:
+        """Whether this is a weight-sharing method."""
+        return is_shared(self.study.header)
+
+    def end(self, dataset: str) -> float:
+        """Seconds at which its searches on a data set are over: the budget; of weight sharing, the longest run's."""
+        if self.shared:
+            return float(self.runs[dataset].elapsed.max())
+        return float(self.study.header.settings["budgets"][dataset])
+
+    def has_test(self, dataset: str) -> bool:
+        """Whether a run on this data set has a test accuracy; weight sharing needs a table to know any."""
+        return dataset in self.runs and not bool(np.isnan(self.runs[dataset].test).all())
 
     @property
     def one_fidelity(self) -> list[str]:
@@ -87,7 +120,7 @@ def read_studies(study_dirs: Sequence[Path]) -> list[RecordedStudy]:
 
     Raises:
         RecordError: a directory holds no readable study.
-        ReportError: it holds no run yet, is given twice, or differs from the first in one of MUST_AGREE.
+        ReportError: it holds no run yet, is given twice, or differs from another in what both must agree in.
     """
     paths = [path.resolve() for path in study_dirs]
     if not paths:
@@ -97,34 +130,62 @@ def read_studies(study_dirs: Sequence[Path]) -> list[RecordedStudy]:
             raise ReportError(f"{path} is given {paths.count(path)} times: give each study once")
     unique = len({path.name for path in paths}) == len(paths)
     studies = [_read(path, path.name if unique else str(path)) for path in paths]
-    for other in studies[1:]:
-        different = difference(studies[0].settings(MUST_AGREE), other.settings(MUST_AGREE))
+    for one, other in combinations(studies, 2):
+        different = disagreement(one, other)
         if different:
             setting, first, second = different
             raise ReportError(
-                f"{studies[0].name} and {other.name} cannot share a report: {setting} is {first!r} in one and "
+                f"{one.name} and {other.name} cannot share a report: {setting} is {first!r} in one and "
                 f"{second!r} in the other. Make a report of each"
             )
     return studies
 
 
+def disagreement(one: RecordedStudy, other: RecordedStudy) -> tuple[str, Any, Any] | None:
+    """(setting, its value in one, in the other) that keeps two studies from sharing a report; or None."""
+    if is_shared(one.header) == is_shared(other.header):
+        same = SHARED_MUST_AGREE if is_shared(one.header) else MUST_AGREE
+        return difference(one.settings(same), other.settings(same))
+    both = [key for key in LOOKED_UP if one.header.settings.get(key) and other.header.settings.get(key)]
+    mixed = (*MIXED_MUST_AGREE, *both)
+    return difference(one.settings(mixed), other.settings(mixed)) or _other_images(one.header, other.header)
+
+
+def _other_images(one: StudyHeader, other: StudyHeader) -> tuple[str, Any, Any] | None:
+    """What differs in the images or the size of the networks, where neither study's accuracies come from a table."""
+    if "trained" not in {**one.settings, **other.settings}:
+        return None
+    facts = (header.settings.get("trained") or header.settings["shared"] for header in (one, other))
+    first, second = ({key: held.get(key) for key in IMAGES} for held in facts)
+    return difference(first, second, "images ")
+
+
+def common_header(studies: Sequence[RecordedStudy]) -> StudyHeader:
+    """The header that speaks for all: of a study that trains, else of one that knows the optimum, else of the first."""
+    headers = [study.header for study in studies]
+    trained = [header for header in headers if "trained" in header.settings]
+    return [*trained, *(header for header in headers if header.optima), *headers][0]
+
+
 def _read(path: Path, name: str) -> RecordedStudy:
     records = StudyRecords(path)
     header, trials = records.header(), records.trials()
-    overhead = records.overhead()
+    overhead, shared = records.overhead(), is_shared(header)
     if not trials.num_rows:
         raise ReportError(
             f"{path}: no evaluation of its {overhead.num_rows} runs ended within the budget; search with a larger one"
-            if overhead.num_rows
+            if overhead.num_rows and not shared
             else f"{path} holds no finished run yet: repeat its nas-run command to go on"
         )
+    groups = statistics.split(trials)
     return RecordedStudy(
         name=name,
         header=header,
-        groups=statistics.split(trials),
+        groups=groups,
         fidelities=statistics.fidelities(trials),
-        finished=statistics.finished_runs(overhead),
+        finished={group: len(runs) for group, runs in groups.items()} if shared else statistics.finished_runs(overhead),
         search_seconds=statistics.mean_search_seconds(overhead),
+        epochs=shared_runs(records.epochs(), groups) if shared else {},
         trials=trials.num_rows,
         failed=int(np.isnan(trials["validation"].to_numpy()).sum()),
     )
@@ -159,4 +220,5 @@ def _entry(study: RecordedStudy, algorithm: str, label: str) -> Entry:
     seconds = {name: study.search_seconds.get((algorithm, name), math.nan) for name in recorded}
     finals = {name: statistics.final(runs[name], seconds[name]) for name in recorded}
     fidelities = {name: study.fidelities[algorithm, name] for name in recorded}
-    return Entry(label, algorithm, study, runs, finals, fidelities)
+    epochs = {name: study.epochs[algorithm, name] for name in recorded if study.epochs}
+    return Entry(label, algorithm, study, runs, finals, fidelities, epochs)

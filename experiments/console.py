@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from rich.console import Console
@@ -27,6 +28,9 @@ from benchmarks.oracle import ranges
 from benchmarks.spaces import space_named
 from benchmarks.table import BenchmarkTable, TableError
 from experiments.records import StudyRecords
+
+if TYPE_CHECKING:
+    from experiments.one_shot import OneShot  # imports PyTorch
 
 
 class _Rate(ProgressColumn):
@@ -135,6 +139,19 @@ def show_results(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         for _, *cells in of_dataset:
             table.add_row(*cells)
         console.print(table)
+
+
+def show_one_shot(compared: Sequence[OneShot]) -> None:
+    """Print how well the shared weights of each run rank architectures."""
+    count = len(compared[0].architectures)
+    title = f"accuracies with shared weights and after training: rank correlations over {count} architectures"
+    table = Table("algorithm", "run", title=title, title_justify="left")
+    for header in ("Spearman's ρ", "Kendall's τ", "shared (%)", "trained (%)"):
+        table.add_column(header, justify="right", no_wrap=True)
+    for run in compared:
+        means = (f"{accuracies.mean():.1f}" for accuracies in (run.shared, run.trained))
+        table.add_row(run.algorithm, str(run.run), f"{run.spearman:.3f}", f"{run.kendall:.3f}", *means)
+    Console().print(table)
 
 
 def show_answers(records: StudyRecords) -> None:

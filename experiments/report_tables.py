@@ -1,4 +1,7 @@
-"""The tables of a report: how the searches ended, as rows of text, and as Markdown, LaTeX and CSV."""
+"""The tables of a report: how the searches ended, as rows of text, and as Markdown, LaTeX and CSV.
+
+The first is of all algorithms; the second, only of weight-sharing methods, has what only they have.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,8 @@ from tabulate import tabulate
 
 from experiments.comparison import Entry
 from experiments.records import StudyHeader
-from experiments.statistics import Aggregate
+from experiments.shared_statistics import PHASES, shared_finals
+from experiments.statistics import Aggregate, Final
 
 CSV_COLUMNS = {
     "mean": "mean",
@@ -23,8 +27,18 @@ CSV_COLUMNS = {
 }
 """Statistic of an Aggregate -> its name in table.csv."""
 DASH = "–"
-SEARCHED = "searched validation"
-"""Heads the column of the scores that the searches were told, at the search fidelity."""
+SEARCHED, ONE_SHOT = "searched validation", "one-shot validation"
+"""Head the column of the scores that the searches were told: at the search fidelity, or with shared weights."""
+SHARED_COLUMNS = {
+    "test": "test (%)",
+    "regret": "regret (points)",
+    "rank": "rank",
+    "one_shot_validation": "one-shot validation (%)",
+    "search_seconds": "search (s)",
+    **{f"{phase}_seconds": f"{phase} (s)" for phase in PHASES},
+    "relative_entropy": "relative entropy",
+}
+"""Of `shared_finals` -> heading; traits of the space follow under their own names."""
 
 
 def final_table(header: StudyHeader, entries: Sequence[Entry]) -> tuple[list[str], list[list[str]]]:
@@ -60,8 +74,9 @@ def long_table(header: StudyHeader, entries: Sequence[Entry]) -> tuple[list[str]
 
 def _validated(entries: Sequence[Entry]) -> str:
     """What the validation column shows: the search's own score where the benchmark has no other validation."""
-    reported = any(end.validation.count for entry in entries for end in entry.finals.values())
-    return "validation" if reported else SEARCHED
+    if any(end.validation.count for entry in entries for end in entry.finals.values()):
+        return "validation"
+    return ONE_SHOT if all(entry.shared for entry in entries) else SEARCHED
 
 
 def _cells(entry: Entry, dataset: str, validated: str) -> tuple[str, str, str, str]:
@@ -69,15 +84,51 @@ def _cells(entry: Entry, dataset: str, validated: str) -> tuple[str, str, str, s
     end = entry.finals.get(dataset)
     if end is None:
         return "0", DASH, DASH, DASH
+    test = _plus_minus(end.test)
+    if entry.shared:  # nothing was evaluated but with shared weights, which compares with nothing else
+        return str(end.runs), _plus_minus(end.score if validated == ONE_SHOT else end.validation), test, DASH
     validation = end.score if validated == SEARCHED else end.validation
-    return str(end.runs), _plus_minus(validation), _plus_minus(end.test), f"{end.evaluations:.1f}"
+    return str(end.runs), _plus_minus(validation), test, f"{end.evaluations:.1f}"
 
 
-def _plus_minus(value: Aggregate) -> str:
+def _plus_minus(value: Aggregate, digits: int = 2) -> str:
     """'94.08 ± 0.26'; '94.08' of a single run; a dash if no run has a value."""
     if value.count <= 1:
-        return f"{value.mean:.2f}" if value.count else DASH
-    return f"{value.mean:.2f} ± {value.std:.2f}"
+        return f"{value.mean:,.{digits}f}" if value.count else DASH
+    return f"{value.mean:,.{digits}f} ± {value.std:,.{digits}f}"
+
+
+def shared_table(entries: Sequence[Entry]) -> tuple[list[str], list[list[str]]]:
+    """(headers, rows) of what only weight-sharing methods have, a row per method and data set.
+
+    Accuracies, regret, rank, entropy and traits are mean ± standard deviation over runs, seconds the mean.
+    """
+    rows, traits = [], []
+    for entry in entries:
+        for dataset, runs in entry.epochs.items():
+            finals = _shared_finals(entry, dataset)
+            traits = [name for name in finals if name not in SHARED_COLUMNS]
+            cells = [
+                seconds(float(value.mean))
+                if name.endswith("seconds")
+                else _plus_minus(value, 0 if name == "rank" else 2)
+                for name, value in finals.items()
+            ]
+            rows.append([entry.text, str(len(runs.number)), str(runs.epochs), *cells])
+    return ["method", "runs", "epochs", *SHARED_COLUMNS.values(), *traits], rows
+
+
+def _shared_finals(entry: Entry, dataset: str) -> dict[str, Aggregate]:
+    """In the order of SHARED_COLUMNS, then traits."""
+    header = entry.study.header
+    optimum = header.optima[dataset].test if header.optima else math.nan
+    finals = shared_finals(entry.epochs[dataset], header.settings, optimum)
+    return {name: finals[name] for name in SHARED_COLUMNS} | finals
+
+
+def seconds(value: float) -> str:
+    """'1,234', '56.7' or '0.05'."""
+    return f"{value:,.{0 if value >= 100 else 1 if value >= 10 else 2}f}"
 
 
 def number(value: float) -> str:
@@ -116,15 +167,40 @@ def write_csv(path: Path, header: StudyHeader, entries: Sequence[Entry]) -> None
         writer.writeheader()
         for entry in entries:
             for dataset, end in entry.finals.items():
-                numbers = [
-                    float(getattr(of, name)) for of in (end.score, end.validation, end.test) for name in CSV_COLUMNS
-                ]
-                row = dict(zip(columns, numbers, strict=True))
-                row |= {"evaluations_mean": end.evaluations, "search_host_seconds_mean": end.search_seconds}
+                row = _csv_row(entry, end)
                 writer.writerow({"algorithm": entry.text, "dataset": dataset, "runs": end.runs, **_without_nan(row)})
         for dataset, optimum in header.optima.items():
             row = {"validation_mean": optimum.validation, "test_mean": optimum.test}
             writer.writerow({"algorithm": "optimum", "dataset": dataset, **_without_nan(row)})
+
+
+def _csv_row(entry: Entry, end: Final) -> dict[str, float]:
+    row = _statistics("validation", end.validation) | _statistics("test", end.test)
+    row["search_host_seconds_mean"] = end.search_seconds
+    if entry.shared:
+        return row
+    return row | _statistics("searched_validation", end.score) | {"evaluations_mean": end.evaluations}
+
+
+def write_shared_csv(path: Path, entries: Sequence[Entry]) -> None:
+    """`shared_table` in full precision, with every statistic; empty where there is none."""
+    rows, columns = [], []
+    for entry in entries:
+        for dataset, runs in entry.epochs.items():
+            names = {"method": entry.text, "dataset": dataset}
+            row: dict[str, float] = {"runs": len(runs.number), "epochs": runs.epochs}
+            for name, value in _shared_finals(entry, dataset).items():
+                row |= _statistics(name.replace(" ", "_"), value)
+            columns = [*names, *row]
+            rows.append({**names, **_without_nan(row)})
+    with path.open("w", newline="", encoding="utf-8") as stream:
+        writer = csv.DictWriter(stream, columns, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def _statistics(quantity: str, value: Aggregate) -> dict[str, float]:
+    return {f"{quantity}_{name}": float(getattr(value, field)) for field, name in CSV_COLUMNS.items()}
 
 
 def _without_nan(row: Mapping[str, float]) -> dict[str, float]:

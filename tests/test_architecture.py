@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from nas_algos.multi_trial import ALGORITHMS
+from nas_algos.weight_sharing import METHODS
 
 ROOT = Path(__file__).parents[1]
 OURS = ("benchmarks", "nas_algos", "supernets", "experiments")
@@ -75,11 +76,33 @@ def test_help_imports_neither_torch_nor_ray_nor_matplotlib(command: str) -> None
     subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
 
 
+def test_the_names_of_weight_sharing_methods_are_there_without_torch() -> None:
+    code = (
+        "import sys; from nas_algos.weight_sharing import METHODS, method_named\n"
+        "assert len(METHODS) == 9\n"
+        "try: method_named('unknown')\n"
+        "except ValueError: pass\n"
+        "assert 'torch' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+
+
 def test_an_algorithm_has_one_name_everywhere() -> None:
     for name, searcher in ALGORITHMS.items():
         assert searcher.__module__ == f"nas_algos.multi_trial.{name}"
         assert searcher.__name__.lower() == name.replace("_", "")
         assert searcher.Config.__name__ == f"{searcher.__name__}Config"
+
+
+def test_a_weight_sharing_method_has_one_name_everywhere() -> None:
+    """Read from its file, which need not import PyTorch for that."""
+    for name, place in METHODS.items():
+        module, _, attribute = place.partition(".")
+        assert module == name or (module == "darts" and name in ("darts_v1", "darts_v2"))
+        assert attribute.lower() == name.replace("_", "")
+        tree = ast.parse((ROOT / "nas_algos" / "weight_sharing" / f"{module}.py").read_text())
+        classes = {node.name for node in tree.body if isinstance(node, ast.ClassDef)}
+        assert {attribute, "DartsConfig" if module == "darts" else f"{attribute}Config"} <= classes
 
 
 def test_all_lists_every_public_name_of_a_package() -> None:

@@ -11,19 +11,8 @@ from matplotlib import rcParams
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
-from experiments.figures import (
-    LEAST_WIDTH,
-    SKY_BLUE,
-    STYLES,
-    Curve,
-    Panel,
-    View,
-    draw,
-    panel,
-    styles,
-    views,
-    write_figures,
-)
+from experiments.curve_figures import Curve, Panel, View, curve_of, draw, views, write_figures
+from experiments.figures import LEAST_WIDTH, MULTI_TRIAL, SKY_BLUE, STYLES, WEIGHT_SHARING, styles
 from experiments.statistics import Band, Floats, Runs, aggregate, regret
 
 TEST, REGRET, LOG_TIME = View("test", False, ""), View("regret", False, ""), View("test", True, "")
@@ -32,6 +21,8 @@ TIMES = np.array([0.0, 25.0, 50.0, 75.0, 100.0])
 VALUES = np.array([[np.nan, 40, 90, 92, 92], [np.nan, np.nan, 80, 93, 93], [np.nan, 60, 91, 94, 94.5]])
 """Test percent, shape (runs, times): the second run answers later than the others."""
 MEAN = 279.5 / 3  # at the end
+TSS_METHODS, SSS_METHODS = [*WEIGHT_SHARING][:6], [*WEIGHT_SHARING][6:]
+"""Weight-sharing methods that are drawn together."""
 
 
 def curve(label: str, values: Floats = VALUES) -> Curve:
@@ -60,7 +51,17 @@ def test_an_algorithm_looks_the_same_in_every_report() -> None:
     assert colours == [SKY_BLUE, *(STYLES[name].colour for name in ("regularized_ea", "reinforce", "bohb"))]
 
 
-@pytest.mark.parametrize("labels", [[*STYLES], [*STYLES, "mine", "yours"], ["bohb", "a", "b", "c", "d"]])
+@pytest.mark.parametrize(
+    "labels",
+    [
+        [*MULTI_TRIAL],
+        [*MULTI_TRIAL, "mine", "yours"],
+        ["bohb", "a", "b", "c", "d"],
+        [*MULTI_TRIAL, *TSS_METHODS],
+        [*MULTI_TRIAL, *SSS_METHODS],
+        [*TSS_METHODS, "mine"],
+    ],
+)
 def test_every_line_differs_in_colour_marker_and_dashes(labels: list[str]) -> None:
     looks = styles(labels).values()
     for i in range(3):
@@ -160,17 +161,17 @@ def test_a_search_that_finds_the_optimum_is_drawn_on_the_logarithmic_axis() -> N
     assert 0 < low < high
 
 
-def test_a_panel_samples_runs_over_the_budget() -> None:
+def test_a_curve_samples_runs_over_the_budget() -> None:
     numbers = np.array([1.0, 2.0])
     runs = Runs(
         np.array([0], np.int32), np.array([0, 2]), numbers, np.array([True, False]), np.array([4, 5], np.int32),
         numbers, numbers, np.array([90.0, 99.0]),
     )  # fmt: skip
-    (shown,) = panel("cifar10", 3.0, OPTIMUM, {"bohb": runs}, "step").curves
+    shown = curve_of("bohb", runs, 3.0, OPTIMUM, "step")
     assert (shown.times[0], shown.times[-1]) == (0, 3)
     assert math.isnan(shown.test.mean[0])
     assert (shown.test.mean[-1], shown.regret.mean[-1]) == (90, 5)
-    assert len(panel("cifar10", 3.0, OPTIMUM, {"bohb": runs}, "nats").curves[0].times) == 150
+    assert len(curve_of("bohb", runs, 3.0, OPTIMUM, "nats").times) == 150
 
 
 def test_the_users_own_style_is_neither_used_nor_changed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

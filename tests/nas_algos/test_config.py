@@ -13,17 +13,25 @@ import pytest
 from benchmarks.errors import InputError
 from nas_algos.multi_trial import ALGORITHMS, algorithm_named
 from nas_algos.searcher import Config, default_of, describe_range, knob
+from nas_algos.weight_sharing import METHODS, method_named
 
+CONFIGS: dict[str, type[Config]] = {name: algorithm.Config for name, algorithm in ALGORITHMS.items()} | {
+    name: method_named(name).Config for name in METHODS
+}
 KNOBS = [
-    pytest.param(algorithm.Config, option, id=f"{name}-{option.name}")
-    for name, algorithm in ALGORITHMS.items()
-    for option in dataclasses.fields(algorithm.Config)
+    pytest.param(config, option, id=f"{name}-{option.name}")
+    for name, config in CONFIGS.items()
+    for option in dataclasses.fields(config)
 ]
 Knob = dataclasses.Field[Any]
 
 
 def is_choice(config: type[Config], option: Knob) -> bool:
     return get_origin(get_type_hints(config)[option.name]) is Literal
+
+
+def test_no_name_is_there_twice() -> None:
+    assert len(CONFIGS) == len(ALGORITHMS) + len(METHODS)
 
 
 @dataclass(frozen=True)
@@ -35,9 +43,9 @@ class Example(Config):
     kind: Literal["one", "two"] = knob("one", "one of two")
 
 
-@pytest.mark.parametrize("name", ALGORITHMS)
+@pytest.mark.parametrize("name", CONFIGS)
 def test_defaults_are_accepted_and_configs_are_values(name: str) -> None:
-    config = ALGORITHMS[name].Config
+    config = CONFIGS[name]
     assert config() == config()
     assert dataclasses.is_dataclass(config)
     for option in dataclasses.fields(config):
@@ -55,7 +63,7 @@ def test_a_knob_says_what_it_is(config: type[Config], option: Knob) -> None:
         assert all(f"{choice}:" in option.metadata["help"] for choice in get_args(kind))
     else:
         assert type(default_of(option)) is kind
-        assert option.metadata["low"] is not None
+        assert (option.metadata["low"] is None) == (kind is bool)
 
 
 @pytest.mark.parametrize(("config", "option"), KNOBS)
@@ -78,7 +86,7 @@ def test_the_ends_of_the_range_are_in_it_and_what_lies_beyond_is_refused(config:
 
 @pytest.mark.parametrize(("config", "option"), KNOBS)
 def test_a_count_is_whole(config: type[Config], option: Knob) -> None:
-    if isinstance(default_of(option), int):
+    if type(default_of(option)) is int:
         with pytest.raises(InputError, match=f"{option.name} must be a whole number in "):
             config(**{option.name: option.metadata["low"] + 0.5})
 
@@ -118,10 +126,26 @@ def test_one_name_everywhere(name: str) -> None:
     assert algorithm.Config.__module__ == algorithm.__module__
 
 
+@pytest.mark.parametrize("name", METHODS)
+def test_a_weight_sharing_method_has_one_name_everywhere(name: str) -> None:
+    """The same, save that the two orders of DARTS share a module and a config."""
+    method, config = method_named(name), method_named(name).Config
+    module = "darts" if name in ("darts_v1", "darts_v2") else name
+    assert METHODS[name] == f"{module}.{method.__name__}"
+    assert method.__module__ == config.__module__ == f"nas_algos.weight_sharing.{module}"
+    assert method.__name__.lower() == name.replace("_", "")
+    assert config.__name__ == ("DartsConfig" if module == "darts" else f"{method.__name__}Config")
+
+
 @pytest.mark.parametrize("name", ALGORITHMS)
 def test_hyphens_may_stand_for_underscores(name: str) -> None:
     assert algorithm_named(name) is ALGORITHMS[name]
     assert algorithm_named(name.replace("_", "-")) is ALGORITHMS[name]
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_hyphens_may_stand_for_underscores_in_weight_sharing(name: str) -> None:
+    assert method_named(name.replace("_", "-")) is method_named(name)
 
 
 def test_an_unknown_algorithm_lists_the_names_and_the_nearest() -> None:
@@ -129,4 +153,12 @@ def test_an_unknown_algorithm_lists_the_names_and_the_nearest() -> None:
         algorithm_named("regularised_ea")
     assert str(error.value) == (
         f"unknown algorithm 'regularised_ea': choose from {', '.join(ALGORITHMS)}; did you mean 'regularized_ea'?"
+    )
+
+
+def test_an_unknown_weight_sharing_method_lists_the_names_and_the_nearest() -> None:
+    with pytest.raises(InputError) as error:
+        method_named("darts_v3")
+    assert str(error.value) == (
+        f"unknown weight-sharing method 'darts_v3': choose from {', '.join(METHODS)}; did you mean 'darts_v2'?"
     )

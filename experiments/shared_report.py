@@ -1,0 +1,122 @@
+"""The section of a report about weight-sharing methods: what only they have, in a table and in figures by epoch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+from benchmarks.spaces import space_named
+from benchmarks.spaces.sss import CHANNELS
+from experiments.comparison import Entry
+from experiments.report_tables import latex, markdown, number, shared_table, write_shared_csv
+from experiments.report_text import BAND_RULES, bullets, figure
+from experiments.shared_statistics import most_frequent
+from experiments.statistics import Band
+
+TABLE_RULE = (
+    "Of the last epoch of each run, mean ± standard deviation over runs (population): the derived architecture's test "
+    "accuracy at the reporting fidelity{regret}, and its validation accuracy with the shared weights; the relative "
+    "entropy (see below) of the distribution it comes from. Seconds are means per run, measured; the pass that "
+    "measures one-shot validation is not among them. Full precision: [table_shared.csv](table_shared.csv); for a "
+    "paper: [table_shared.tex](table_shared.tex)."
+)
+REGRET = ", by how many percentage points it stays below the table's best, and its rank there (1 is best)"
+ACCURACY_RULE = (
+    "Test accuracy is looked up afterwards, at the reporting fidelity; no search sees it. Its axis leaves out the "
+    "first epochs, and dips that make up less than a tenth of a line."
+)
+ENTROPY_RULE = (
+    "Relative entropy: entropy of the distribution over the {options} options, mean over decisions, divided by "
+    "log({options}): 1 is uniform, 0 decided. Methods that learn no distribution stay at 1."
+)
+TRAIT_RULES = {
+    "tss": "Edges: of the derived cell's six, how many are skip_connect, and how many none. A search that collapses "
+    "fills its cell with them.",
+    "sss": "Mean channels: over the layers of the derived network.",
+}
+"""Space -> what the panels of `experiments.shared_statistics.traits` show."""
+TRAINING_RULE = (
+    "Training accuracy and loss are means over an epoch's images as each step saw them, on one sampled path or on a "
+    "mixture of all: they compare between epochs rather than between methods. One-shot validation is of the derived "
+    "architecture, with the shared weights, on all validation images."
+)
+ANSWER_RULE = "Of each method the final architecture that most runs derived; of several, that of the earliest run."
+
+
+def write_shared(entries: Sequence[Entry], legend: Mapping[str, str], band: Band, directory: Path) -> str:
+    """Write the tables and figures of the weight-sharing methods among the entries into a directory.
+
+    Args:
+        legend: label of an entry -> its text in the legends.
+
+    Returns: the section of report.md; empty if there are none.
+    """
+    from experiments.shared_figures import write_shared_figures  # matplotlib is slow to import
+
+    shared = [entry for entry in entries if entry.epochs]
+    if not shared:
+        return ""
+    headers, rows = shared_table(shared)
+    (directory / "table_shared.md").write_text(markdown(headers, rows) + "\n", "utf-8")
+    (directory / "table_shared.tex").write_text(latex(headers, rows) + "\n", "utf-8")
+    write_shared_csv(directory / "table_shared.csv", shared)
+    figures = write_shared_figures(shared, legend, band, directory)
+    where = " and ".join(dict.fromkeys(dataset for entry in shared for dataset in entry.epochs))
+    known = any(entry.study.header.optima for entry in shared)
+    parts = [
+        "## Weight sharing",
+        markdown(headers, rows),
+        TABLE_RULE.format(regret=REGRET if known else ""),
+        *(figure(name, f"{caption} on {where}") for name, caption in figures.items()),
+        bullets(_rules(shared, band, "shared_accuracy" in figures)),
+        *_answers(shared, directory),
+    ]
+    return "\n\n".join(parts)
+
+
+def _rules(entries: Sequence[Entry], band: Band, known: bool) -> Iterator[str]:
+    """How the figures are drawn.
+
+    Args:
+        known: whether there is test accuracy.
+    """
+    space = space_named(entries[0].study.header.settings["space"])
+    yield BAND_RULES[band]
+    if known:
+        yield ACCURACY_RULE
+    yield ENTROPY_RULE.format(options=space.shape[1])
+    if space.name in TRAIT_RULES:
+        yield TRAIT_RULES[space.name]
+    yield TRAINING_RULE
+
+
+def _answers(entries: Sequence[Entry], directory: Path) -> Iterator[str]:
+    """Draw the final architectures, and describe them."""
+    from experiments.shared_figures import write_answer
+
+    settings = entries[0].study.header.settings
+    space, channels = space_named(settings["space"]), settings["shared"]["scale"]["channels"]
+    rescaled = space.name == "sss" and list(channels) != list(CHANNELS)
+    yield ANSWER_RULE + (
+        f" Channels are those of the published networks; here the choices stood for {', '.join(map(str, channels))}."
+        if rescaled
+        else ""
+    )
+    for name, entry in zip(_names(entries), entries, strict=True):
+        for runs in entry.epochs.values():
+            architecture, times = most_frequent(runs.architecture[:, -1].tolist())
+            test = runs.test[:, -1][runs.architecture[:, -1] == architecture][0]
+            write_answer(space, architecture, directory / name)
+            caption = f"{entry.label}: {space.name} {architecture}, derived by {times} of {len(runs.number)} runs"
+            yield figure(name, f"{caption}, test accuracy {number(float(test))} %" if test == test else caption)
+
+
+def _names(entries: Sequence[Entry]) -> list[str]:
+    """Of the files: cell_METHOD, and the number of the study if several ran the method."""
+    studies = list(dict.fromkeys(entry.study.name for entry in entries))
+    algorithms = [entry.algorithm for entry in entries]
+    return [
+        f"cell_{entry.algorithm}"
+        + (f"_{studies.index(entry.study.name) + 1}" if algorithms.count(entry.algorithm) > 1 else "")
+        for entry in entries
+    ]

@@ -1,0 +1,158 @@
+"""From the epochs of weight-sharing searches to numbers: what was derived, how sure the search was, what it took.
+
+Pure functions; no files, no figures. All runs of a method have equally many epochs, so its numbers are arrays of shape
+(runs, epochs).
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from benchmarks.spaces import Space, space_named
+from benchmarks.spaces.tss import OPERATIONS
+from experiments.records import RecordError
+from experiments.statistics import Aggregate, Floats, Group, Runs, aggregate, regret
+
+PHASES = ("weights", "architecture", "controller", "derivation")
+"""What a search spends its seconds on, as EPOCHS_SCHEMA names them."""
+
+
+@dataclass(frozen=True)
+class SharedRuns:
+    """Every epoch of one method on one data set; shape (runs, epochs) but for `number`, (runs,)."""
+
+    number: NDArray[np.int32]
+    architecture: NDArray[np.int32]
+    """Official index of what was derived at the end of the epoch."""
+    test: Floats
+    """Its percent at the reporting fidelity; NaN where no table knows it."""
+    rank: Floats
+    """Of that in the table, 1 is best; NaN likewise."""
+    one_shot_validation: Floats
+    """Its percent with the shared weights."""
+    weight_loss: Floats
+    """Of training images as the steps saw them, nats."""
+    weight_accuracy: Floats
+    """Percent of them."""
+    entropy: Floats
+    """Of the distribution over options, nats, mean over decisions."""
+    seconds: Mapping[str, Floats]
+    """Measured in this epoch, by phase."""
+
+    @property
+    def epochs(self) -> int:
+        return len(self.architecture[0])
+
+
+_COLUMNS = ("architecture", "one_shot_validation", "weight_loss", "weight_accuracy", "entropy")
+
+
+def shared_runs(epochs: pa.Table, groups: Mapping[Group, Runs]) -> dict[Group, SharedRuns]:
+    """The epochs (EPOCHS_SCHEMA) of the runs in `groups`; those of runs that have no trials yet are left out.
+
+    Raises:
+        RecordError: a run's epochs are not the same as its trials, or as the other runs'.
+    """
+    return {group: _shared_runs(epochs, group, runs) for group, runs in groups.items()}
+
+
+def _shared_runs(epochs: pa.Table, group: Group, runs: Runs) -> SharedRuns:
+    algorithm, dataset = group
+    rows = epochs.filter(
+        pc.and_(
+            pc.and_(pc.equal(epochs["algorithm"], algorithm), pc.equal(epochs["dataset"], dataset)),
+            pc.is_in(epochs["run"], pa.array(runs.number)),
+        )
+    ).sort_by([("run", "ascending"), ("epoch", "ascending")])
+    shape = len(runs), len(runs.elapsed) // len(runs)
+    expected: dict[str, NDArray[Any]] = {
+        "run": np.repeat(runs.number, np.diff(runs.first)),
+        "epoch": np.tile(np.arange(1, shape[1] + 1), shape[0]),
+        "architecture": runs.architecture,
+    }
+    if not all(np.array_equal(rows[name].to_numpy(), values) for name, values in expected.items()):
+        raise RecordError(
+            f"the epochs of {' on '.join(group)} do not fit its trials: the files of a run under epochs/ and trials/ "
+            "are damaged. Delete both and complete the study with nas-run"
+        )
+    columns = {name: rows[name].to_numpy().reshape(shape) for name in _COLUMNS}
+    seconds = {phase: rows[f"{phase}_seconds"].to_numpy().reshape(shape) for phase in PHASES}
+    rank = rows["rank"].to_numpy().astype(float).reshape(shape)  # null becomes NaN
+    return SharedRuns(number=runs.number, test=runs.test.reshape(shape), rank=rank, seconds=seconds, **columns)
+
+
+def relative_entropy(space: Space, entropy: Floats) -> Floats:
+    """Entropy in nats as a part of the greatest: 1 of a uniform distribution over options, 0 of a certain choice."""
+    return entropy / math.log(space.shape[1])
+
+
+def traits(space: Space, scale: Mapping[str, Any], architecture: NDArray[np.int32]) -> dict[str, Floats]:
+    """What is telling about architectures of a space: name -> numbers in the shape of `architecture`, official indices.
+
+    Args:
+        scale: of the supernet's size: a supernets.candidate_network.NetworkScale.
+    """
+    indices, place = np.unique(architecture, return_inverse=True)
+    choices = np.array([space.arch(int(index)) for index in indices])  # (different architectures, decisions)
+    of_space = _TRAITS.get(space.name)
+    found = of_space(choices, scale) if of_space else {}
+    return {name: values[place].reshape(architecture.shape) for name, values in found.items()}
+
+
+def _edges(choices: NDArray[np.int64], scale: Mapping[str, Any]) -> dict[str, Floats]:
+    """Operations whose number tells of a collapse."""
+    _ = scale
+    counted = ("skip_connect", "none")
+    return {f"{name} edges": (choices == OPERATIONS.index(name)).sum(axis=1).astype(float) for name in counted}
+
+
+def _channels(choices: NDArray[np.int64], scale: Mapping[str, Any]) -> dict[str, Floats]:
+    return {"mean channels": np.array(scale["channels"], float)[choices].mean(axis=1)}
+
+
+_TRAITS: dict[str, Callable[[NDArray[np.int64], Mapping[str, Any]], dict[str, Floats]]] = {
+    "tss": _edges,
+    "sss": _channels,
+}
+
+
+def shared_finals(runs: SharedRuns, settings: Mapping[str, Any], optimum: float = math.nan) -> dict[str, Aggregate]:
+    """How the runs of a method ended, over runs: name -> scalars.
+
+    Args:
+        settings: of the study's header.
+        optimum: percent test accuracy; NaN if it is unknown.
+
+    Returns: test, regret, rank and one_shot_validation of the last architecture (percent, percentage points);
+    search_seconds and those of each phase; relative_entropy of the last distribution; and the last architecture's
+    traits.
+    """
+    space = space_named(settings["space"])
+    spent = {f"{phase}_seconds": seconds.sum(axis=1) for phase, seconds in runs.seconds.items()}
+    last = runs.architecture[:, -1]
+    values: dict[str, Floats] = {
+        "test": runs.test[:, -1],
+        "regret": regret(optimum, runs.test[:, -1]),
+        "rank": runs.rank[:, -1],
+        "one_shot_validation": runs.one_shot_validation[:, -1],
+        "search_seconds": sum(spent.values(), np.zeros(len(runs.number))),
+        **spent,
+        "relative_entropy": relative_entropy(space, runs.entropy[:, -1]),
+        **traits(space, settings["shared"]["scale"], last),
+    }
+    return {name: aggregate(of_runs) for name, of_runs in values.items()}
+
+
+def most_frequent(architectures: Sequence[int]) -> tuple[int, int]:
+    """(architecture, how often) that occurs most often; the one that occurs first if several do."""
+    (found,) = Counter(architectures).most_common(1)
+    return found

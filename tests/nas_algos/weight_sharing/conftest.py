@@ -1,0 +1,62 @@
+"""PyTorch on one thread, a few digits, and methods on supernets small enough for them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import fields
+from typing import Any
+
+import pytest
+import torch
+
+from nas_algos.weight_sharing import method_named
+from nas_algos.weight_sharing.method import Method, MethodConfig
+from nas_algos.weight_sharing.search import supernet
+from nas_algos.weight_sharing.shared_weights import SharedWeights
+from supernets.candidate_network import NetworkScale
+from supernets.data import DigitsConfig, ImageTask, digits_task
+from supernets.search_data import SearchImages
+
+SCALE = NetworkScale(width=2, depth=1, channels=(1, 2, 3, 4, 5, 6, 7, 8))
+QUICK = {"epochs": 3, "batch_size": 20, "candidates": 4, "controller_steps": 2, "controller_samples": 2}
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_thread() -> None:
+    torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session")
+def task() -> ImageTask:
+    return digits_task(DigitsConfig(train_images=60, valid_images=40, test_images=20, canvas=8))
+
+
+@pytest.fixture(scope="session")
+def scale() -> NetworkScale:
+    return SCALE
+
+
+@pytest.fixture(scope="session")
+def quick_config() -> Callable[..., MethodConfig]:
+    """(name of a method, options) -> its config, little work to do unless the options say otherwise."""
+
+    def config(name: str, **options: Any) -> MethodConfig:
+        kind = method_named(name).Config
+        known = {option.name for option in fields(kind)}
+        return kind(**{option: value for option, value in QUICK.items() if option in known} | options)
+
+    return config
+
+
+@pytest.fixture(scope="session")
+def build(task: ImageTask, quick_config: Callable[..., MethodConfig]) -> Callable[..., Method]:
+    """(name, seed of the method, options) -> the method; its network always has the same weights."""
+
+    def method(name: str, seed: int = 0, **options: Any) -> Method:
+        kind, config = method_named(name), quick_config(name, **options)
+        network = supernet(kind.space_name, SCALE, task, config, torch.Generator().manual_seed(7))
+        images = SearchImages(task, config.batch_size, config.evaluation_batch_size)
+        weights = SharedWeights(network, images, config, torch.Generator().manual_seed(8))
+        return kind(weights, torch.Generator().manual_seed(seed))
+
+    return method

@@ -23,10 +23,12 @@ from math import isnan, nan
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from benchmarks.errors import InputError
+from benchmarks.oracle import Oracle
 from experiments.atomic import write_atomically, write_parquet
 
 FORMAT = 1
@@ -93,6 +95,13 @@ class Optimum:
     test: float
     validation: float
     """Percent, of the same architecture; NaN where the benchmark has none at the reporting fidelity."""
+    mean_test: float = nan
+    """Percent: the mean over all architectures, which one drawn at random has on average; NaN in old records."""
+
+    @classmethod
+    def of(cls, oracle: Oracle) -> Optimum:
+        best, test = oracle.optimum
+        return cls(best, test, float(oracle.final_validation[best]), float(np.nanmean(oracle.final_test)))
 
 
 @dataclass(frozen=True)
@@ -121,16 +130,17 @@ class StudyHeader:
     @classmethod
     def from_json(cls, text: str) -> StudyHeader:
         facts = json.loads(text)
-        optima = {
-            name: Optimum(best["architecture"], best["test"], nan if best["validation"] is None else best["validation"])
+        numbers: dict[str, dict[str, Any]] = {
+            name: {key: nan if value is None else value for key, value in best.items()}
             for name, best in facts["optima"].items()
         }
+        optima = {name: Optimum(**best) for name, best in numbers.items()}
         return cls(**{**facts, "optima": optima})
 
     def to_json(self) -> str:
         facts = asdict(self)
-        for best in facts["optima"].values():
-            best["validation"] = None if isnan(best["validation"]) else best["validation"]  # JSON has no NaN
+        for name, best in facts["optima"].items():  # JSON has no NaN
+            facts["optima"][name] = {key: None if isnan(value) else value for key, value in best.items()}
         return json.dumps(facts, indent=2, allow_nan=False) + "\n"
 
 

@@ -115,6 +115,12 @@ def shared_table(entries: Sequence[Entry]) -> tuple[list[str], list[list[str]]]:
                 for name, value in finals.items()
             ]
             rows.append([entry.text, str(len(runs.number)), str(runs.epochs), *cells])
+    optima = {name: best for entry in entries for name, best in entry.study.header.optima.items()}
+    for best in optima.values():
+        if not math.isnan(best.mean_test):
+            known = {"test": number(best.mean_test), "regret": number(best.test - best.mean_test)}
+            cells = [known.get(name, "") for name in [*SHARED_COLUMNS, *traits]]
+            rows.append(["random architecture, on average", "", "", *cells])
     return ["method", "runs", "epochs", *SHARED_COLUMNS.values(), *traits], rows
 
 

@@ -84,8 +84,7 @@ class SharedStudy:
             info = oracle.table.info
             settings["table"] = {"name": info.name, "provenance": dict(info.provenance)}
             settings["report_fidelity"] = {self.dataset: asdict(oracle.report_fidelity)}
-            best, test = oracle.optimum
-            optima[self.dataset] = Optimum(best, test, float(oracle.final_validation[best]))
+            optima[self.dataset] = Optimum.of(oracle)
         hardware = gpu_name(self.device) or processor()
         settings = json.loads(json.dumps(settings))
         return StudyHeader(settings, optima, {**versions("torch"), "hardware": hardware}, git_commit())

@@ -166,7 +166,7 @@ class Study(Plan):
             "report_fidelity": {dataset: asdict(oracle.report_fidelity) for dataset, oracle in oracles.items()},
         }
         return StudyHeader(
-            settings, {name: _optimum(oracle) for name, oracle in oracles.items()}, versions(), git_commit()
+            settings, {name: Optimum.of(oracle) for name, oracle in oracles.items()}, versions(), git_commit()
         )
 
 
@@ -194,11 +194,6 @@ def _check_fidelities(algorithm: str, fidelities: tuple[Fidelity, ...], oracle: 
                 f"{oracle.table.info.name} has evaluations of {oracle.dataset} at {fidelity} that cost 0 s or less, "
                 "with which a search would never end; correct the seconds in its source and import it again"
             )
-
-
-def _optimum(oracle: Oracle) -> Optimum:
-    best, test = oracle.optimum
-    return Optimum(best, test, float(oracle.final_validation[best]))
 
 
 @lru_cache(maxsize=8)

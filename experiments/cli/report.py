@@ -20,7 +20,8 @@ def _parser() -> argparse.ArgumentParser:
     parser = new_parser(
         "nas-report",
         "Draw the test accuracy of each algorithm's incumbent over time, and tabulate how the searches "
-        "ended. Several studies go into one report if they searched the same data sets under the same budgets.",
+        "ended. Several studies go into one report if they searched the same data sets under the same budgets; "
+        "weight-sharing methods have none, and fit beside any.",
     )
     parser.add_argument("studies", nargs="+", type=Path, metavar="DIR", help="--out directories of nas-run")
     parser.add_argument("--out", type=Path, metavar="DIR", help="where to write (default: report/ in the first DIR)")

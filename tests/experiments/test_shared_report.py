@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 from contextlib import redirect_stdout
+from dataclasses import replace
 from io import StringIO
 from itertools import product
 from pathlib import Path
@@ -356,6 +357,14 @@ class TestTables:
         assert float(gdas["regret_mean"]) == pytest.approx(4 / 3)
         assert float(gdas["weights_seconds_quartile3"]) == 100
         assert float(gdas["none_edges_std"]) == pytest.approx(float(np.std([0, 0, 1])))
+
+    def test_what_a_random_architecture_has_stands_below(self, tmp_path: Path) -> None:
+        header = shared_header(**LOOKED_UP)
+        known = replace(header, optima={"digits": Optimum(6111, OPTIMUM, math.nan, mean_test=80.5)})
+        headers, rows = shared_table(entries_of(read_studies([shared_study(tmp_path / "s", known)])))
+        below = dict(zip(headers, rows[-1], strict=True))
+        assert below["method"] == "random architecture, on average"
+        assert {"80.50", "14.50"} < set(below.values())
 
     def test_unknown_accuracy_is_a_dash(self, tmp_path: Path) -> None:
         _, entries = compared(shared_study(tmp_path / "bare", shared_header()))

@@ -132,14 +132,17 @@ def test_the_baseline_by_hand(entropy_weight: float, build: Build, monkeypatch: 
         assert method.baseline == pytest.approx(sum(before - 0.25 * (before - part) for part in rewards) / 4)
 
 
-def test_a_step_of_the_controller_by_hand(build: Build, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("factor", "clipped"), [(1.0, False), (1e4, True)])
+def test_a_step_of_the_controller_by_hand(
+    factor: float, clipped: bool, build: Build, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The loss -log p (R - b) / samples, the gradient of the entropy in R - b with it, clipped, with Adam."""
     method: Any = build(
         "enas", controller_steps=1, controller_samples=3, controller_learning_rate=0.01, entropy_weight=0.5
     )
 
     def accuracy_of(arch: Arch) -> float:
-        return 10.0 + 7 * arch[0]
+        return factor * (10.0 + 7 * arch[0])
 
     reward(method, accuracy_of, monkeypatch)
     method.end_epoch(no_batches())
@@ -154,7 +157,7 @@ def test_a_step_of_the_controller_by_hand(build: Build, monkeypatch: pytest.Monk
         losses.append(-sample.log_probability * advantage / 3)
     adam.zero_grad()
     torch.autograd.backward(torch.stack(losses).sum())
-    torch.nn.utils.clip_grad_norm_(twin.parameters(), 5.0)
+    assert (torch.nn.utils.clip_grad_norm_(twin.parameters(), 5.0) > 5) == clipped
     adam.step()
     method.end_epoch(no_batches())
     for mine, theirs in zip(method.controller.parameters(), twin.parameters(), strict=True):

@@ -61,6 +61,8 @@ class Config:
                 if value not in get_args(kind):
                     raise InputError(f"{option.name} must be one of {', '.join(get_args(kind))}, got {value!r}")
                 continue
+            if kind is bool and not isinstance(value, bool):
+                raise InputError(f"{option.name} must be true or false, got {value!r}")
             low, high = option.metadata["low"], option.metadata["high"]
             inside = (low is None or value >= low) and (high is None or value <= high)  # never of NaN
             if not inside or not math.isfinite(value):

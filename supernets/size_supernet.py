@@ -43,8 +43,12 @@ class SizeSupernetConfig:
     norm: Norm = SHARED_NORM  # of stem, cells and last activation; reduction blocks have the usual one
 
     def __post_init__(self) -> None:
-        if not self.channels or list(self.channels) != sorted(set(self.channels)):
-            raise InputError(f"the channel counts to choose from ascend, got {self.channels}")
+        if list(self.channels) != sorted(set(self.channels)) or not all(c >= 1 and c == int(c) for c in self.channels):
+            raise InputError(
+                f"the channel counts to choose from are whole numbers from 1, ascending; got {self.channels}"
+            )
+        if not self.channels:
+            raise InputError("there are no channel counts to choose from")
         _ = self.layers  # raises on impossible numbers
 
     @property
@@ -100,7 +104,7 @@ class SizeSupernet(nn.Module):
         for i, (layer, choice) in enumerate(zip(self.cells, choices[1:], strict=True)):
             x = _chosen(layer(x), choice)  # H and W halve at the two reduction blocks
             if path_scale is not None:
-                x = x * path_scale[i].view(-1, 1, 1, 1)
+                x = x * path_scale[i].to(x.dtype).view(-1, 1, 1, 1)
         features = self.lastact(x).mean(dim=(2, 3))  # (B, width)
         return features, self.classifier(features)
 

@@ -93,7 +93,7 @@ class TopologySupernet(nn.Module):
             else:
                 x = layer(x)  # twice the channels, half the height and width
             if path_scale is not None:
-                x = x * path_scale[i].view(-1, 1, 1, 1)
+                x = x * path_scale[i].to(x.dtype).view(-1, 1, 1, 1)
         features = self.lastact(x).mean(dim=(2, 3))  # (B, 4 C)
         return features, self.classifier(features)
 

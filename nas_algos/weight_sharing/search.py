@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from hashlib import sha256
 from io import BytesIO
 from pickle import UnpicklingError
 from typing import Any
@@ -25,6 +26,8 @@ from supernets.search_data import Batch, SearchImages
 from supernets.size_supernet import SizeSupernet, SizeSupernetConfig
 from supernets.topology_supernet import TopologySupernet, TopologySupernetConfig
 
+CHECKSUM = sha256().digest_size
+"""Bytes in front of a saved state."""
 PHASES = ("weights", "architecture", "controller", "derivation")
 """What a search spends its seconds on."""
 
@@ -127,11 +130,12 @@ class Search:
             if progress:
                 progress(epoch * steps + step, self.config.epochs * steps)
         loss, accuracy = _averages(seen)
-        if not np.isfinite(loss):
-            raise DivergedError(
-                f"the training loss of the shared weights became {loss} in epoch {epoch + 1}: give a smaller "
-                "--learning-rate, or --clip 5"
-            )
+        architecture_loss = float(torch.stack(architecture_losses).mean()) if architecture_losses else 0.0
+        for what, value in (("training loss of the shared weights", loss), ("architecture loss", architecture_loss)):
+            if not np.isfinite(value):
+                raise DivergedError(
+                    f"the {what} became {value} in epoch {epoch + 1}: give a smaller --learning-rate, or --clip 5"
+                )
         with watch("controller"):
             method.end_epoch(self.images.validation_batches(self.data_rng))
         with watch("derivation"):
@@ -140,7 +144,7 @@ class Search:
             epoch=epoch + 1,
             weight_loss=loss,
             weight_accuracy=accuracy,
-            architecture_loss=float(torch.stack(architecture_losses).mean()) if architecture_losses else float("nan"),
+            architecture_loss=architecture_loss if architecture_losses else float("nan"),
             arch=arch,
             validation=self.one_shot([arch])[0],
             probabilities=tuple(tuple(row) for row in method.probabilities().tolist()),
@@ -167,7 +171,10 @@ class Search:
         return loss, right, len(base.labels)
 
     def state_dict(self) -> dict[str, Any]:
-        """Everything that the epochs to come depend on, and the records of those that are done."""
+        """Everything that the epochs to come depend on, and the records of those that are done.
+
+        The tensors are those of the search, not copies: save them before it goes on.
+        """
         return {
             "of": self._identity,
             "records": [asdict(record) for record in self.records],
@@ -178,24 +185,28 @@ class Search:
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Go on from a `state_dict` of a search with the same arguments; InputError if of another one."""
-        if state.get("of") != self._identity:
-            raise InputError(f"expected a state of {self._identity}, got one of {state.get('of')}")
+        of = state.get("of") if isinstance(state, dict) else type(state)
+        if of != self._identity:
+            raise InputError(f"expected a state of {self._identity}, got one of {of}")
         self.records = [EpochRecord(**record) for record in state["records"]]
         self.weights.load_state_dict(state["weights"])
         self.method.load_state_dict(state["method"])
         self.data_rng.set_state(state["data_rng"])
 
     def to_bytes(self) -> bytes:
-        """`state_dict` as a file's content."""
+        """`state_dict` as a file's content, with a checksum in front."""
         stream = BytesIO()
         torch.save(self.state_dict(), stream)
-        return stream.getvalue()
+        return sha256(stream.getvalue()).digest() + stream.getvalue()
 
     def resume(self, content: bytes) -> None:
         """Go on from `to_bytes`, of which nothing is executed; InputError if it is damaged or of another search."""
+        checksum, state = content[:CHECKSUM], content[CHECKSUM:]
+        if sha256(state).digest() != checksum:
+            raise InputError("the checkpoint cannot be gone on from: delete it (its checksum is wrong)")
         try:
-            self.load_state_dict(torch.load(BytesIO(content), map_location=self.device, weights_only=True))
-        except (EOFError, KeyError, RuntimeError, TypeError, UnpicklingError, ValueError) as error:
+            self.load_state_dict(torch.load(BytesIO(state), map_location="cpu", weights_only=True))
+        except (InputError, UnpicklingError) as error:
             raise InputError(f"the checkpoint cannot be gone on from: delete it ({error})") from error
 
     def one_shot(self, archs: Iterable[Arch]) -> list[float]:

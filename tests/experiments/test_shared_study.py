@@ -10,6 +10,8 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from hashlib import sha256
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -137,7 +139,9 @@ def test_a_damaged_checkpoint_is_named_and_not_executed(
 
     shutil.copytree(gdas.checkpoints_path, tmp_path / "s" / "checkpoints")
     for file in (tmp_path / "s" / "checkpoints").iterdir():
-        torch.save({"of": Harmful(tmp_path / "harm")}, file)
+        content = BytesIO()
+        torch.save({"of": Harmful(tmp_path / "harm")}, content)
+        file.write_bytes(sha256(content.getvalue()).digest() + content.getvalue())
     assert main(["--space", "tss", *TINY, "--algo", "gdas", "--out", str(tmp_path / "s")]) == 2
     assert "cannot be gone on from" in capsys.readouterr().err
     assert not (tmp_path / "harm").exists()

@@ -73,6 +73,8 @@ def test_the_ends_of_the_range_are_in_it_and_what_lies_beyond_is_refused(config:
             config(**{option.name: "neither"})
         return
     message = re.escape(f"{option.name} must be in {describe_range(option)}, got ")
+    if type(default_of(option)) is bool:
+        message = f"{option.name} must be true or false, got "
     for end, step in [(option.metadata["low"], -1), (option.metadata["high"], 1)]:
         if end is not None:
             assert getattr(config(**{option.name: end}), option.name) == end
@@ -162,3 +164,13 @@ def test_an_unknown_weight_sharing_method_lists_the_names_and_the_nearest() -> N
     assert str(error.value) == (
         f"unknown weight-sharing method 'darts_v3': choose from {', '.join(METHODS)}; did you mean 'darts_v2'?"
     )
+
+
+def test_a_switch_is_true_or_false() -> None:
+    @dataclass(frozen=True)
+    class Switched(Config):
+        on: bool = knob(False, "a switch")
+
+    assert Switched(on=True).on
+    with pytest.raises(InputError, match="on must be true or false, got 2"):
+        Switched(on=2)  # type: ignore[arg-type]

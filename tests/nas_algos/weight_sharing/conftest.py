@@ -18,7 +18,7 @@ from supernets.data import DigitsConfig, ImageTask, digits_task
 from supernets.search_data import SearchImages
 
 SCALE = NetworkScale(width=2, depth=1, channels=(1, 2, 3, 4, 5, 6, 7, 8))
-QUICK = {"epochs": 3, "batch_size": 20, "candidates": 4, "controller_steps": 2, "controller_samples": 2}
+QUICK = {"epochs": 3, "batch_size": 30, "candidates": 3, "controller_steps": 2, "controller_samples": 2}
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -180,7 +180,7 @@ def test_each_sample_has_a_batch_of_its_own(build: Build) -> None:
 
 
 def test_what_is_rewarded_becomes_likelier(build: Build, monkeypatch: pytest.MonkeyPatch) -> None:
-    method: Any = build("enas", controller_steps=40, controller_samples=3, controller_learning_rate=0.03)
+    method: Any = build("enas", controller_steps=30, controller_samples=3, controller_learning_rate=0.04)
     reward(method, lambda arch: 100.0 * (arch[0] == 3), monkeypatch)
     method.baseline = 0.2  # as the first epoch would leave it
     before = method.probabilities(1)

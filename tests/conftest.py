@@ -33,6 +33,12 @@ def tss_table(tmp_path_factory: pytest.TempPathFactory) -> BenchmarkTable:
     return write_made_up_table(tmp_path_factory.mktemp("tables"), "tss")
 
 
+@pytest.fixture(scope="session")
+def digits_table(tmp_path_factory: pytest.TempPathFactory) -> BenchmarkTable:
+    """Made-up numbers of tss under the name of the digits."""
+    return write_made_up_table(tmp_path_factory.mktemp("tables"), "tss", "digits")
+
+
 def write_made_up_table(folder: Path, space_name: str, dataset: str = "made-up") -> BenchmarkTable:
     """A table whose numbers are made up: accuracy is a smooth function of the choices plus noise per seed.
 

@@ -21,6 +21,7 @@ import torch
 
 from benchmarks.oracle import Oracle
 from benchmarks.spaces import SPACES
+from benchmarks.table import BenchmarkTable
 from experiments.records import EPOCHS_SCHEMA, StudyRecords
 
 TINY = ["--width", "2", "--depth", "1", "--epochs", "3", "--batch-size", "200"]
@@ -100,19 +101,18 @@ def test_without_a_table_nothing_is_looked_up(gdas: StudyRecords) -> None:
     assert {row["rank"] for row in gdas.epochs().to_pylist()} == {None}
 
 
-def test_a_table_knows_the_architectures_found(tmp_path: Path, gdas: StudyRecords) -> None:
-    from tests.conftest import write_made_up_table
-
-    table = write_made_up_table(tmp_path, "tss", "digits")
+def test_a_table_knows_the_architectures_found(
+    tmp_path: Path, gdas: StudyRecords, digits_table: BenchmarkTable
+) -> None:
     shutil.copytree(gdas.checkpoints_path, tmp_path / "s" / "checkpoints")
-    records = nas_run(tmp_path / "s", "--algo", "gdas", "--runs", "2", "--table", str(table.path))
-    oracle = Oracle(table, "digits")
+    records = nas_run(tmp_path / "s", "--algo", "gdas", "--runs", "2", "--table", str(digits_table.path))
+    oracle = Oracle(digits_table, "digits")
     for trial, epoch in zip(records.trials().to_pylist(), records.epochs().to_pylist(), strict=True):
         final = oracle.final_report(oracle.space.arch(trial["architecture"]))
         assert (trial["report_validation"], trial["report_test"]) == (final.validation, final.test)
         assert epoch["rank"] == final.rank
     header = records.header()
-    assert header.settings["table"]["name"] == table.info.name
+    assert header.settings["table"]["name"] == digits_table.info.name
     assert header.settings["report_fidelity"] == {"digits": {"schedule": "200", "epoch": 200}}
     assert header.optima["digits"].architecture == oracle.optimum[0]
     drop = ["report_validation", "report_test", "seconds", "elapsed"]
@@ -253,13 +253,11 @@ def test_bad_input_is_refused(
 
 
 def test_shared_weights_are_compared_with_trained_ones(
-    gdas: StudyRecords, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    gdas: StudyRecords, digits_table: BenchmarkTable, capsys: pytest.CaptureFixture[str]
 ) -> None:
     from experiments.cli.bench import main
-    from tests.conftest import write_made_up_table
 
-    table = write_made_up_table(tmp_path, "tss", "digits")
-    assert main(["one-shot", str(gdas.path), "--table", str(table.path), "--architectures", "12"]) == 0
+    assert main(["one-shot", str(gdas.path), "--table", str(digits_table.path), "--architectures", "12"]) == 0
     shown = capsys.readouterr().out
     assert "over 12 architectures" in " ".join(shown.split())
     assert shown.count("gdas") == 2

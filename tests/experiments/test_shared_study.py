@@ -234,7 +234,7 @@ def test_the_size_space_is_searched_alike(method: str, tmp_path: Path) -> None:
         (["--algo", "gdas", "--space", "tss", "--budget", "3"], "--budget is of multi-trial algorithms"),
         (["--algo", "gdas", "--space", "tss", "--evaluate", "train"], "--evaluate is of multi-trial algorithms"),
         (["--algo", "gdas", "--space", "tss", "--recipe-momentum", "0"], "--recipe-momentum is of multi-trial"),
-        (["--algo", "random_search", "--space", "tss", "--threads", "2"], "--threads is of"),
+        (["--algo", "random_search", "--space", "tss", "--threads", "2"], "--threads is of weight-sharing methods"),
         (["--algo", "gdas", "--space", "tss", "--threads", "0"], "at least 1 run and 1 thread per run"),
         (["--algo", "gdas", "--space", "tss", "--dataset", "digits", "cifar10"], "take one data set"),
         (["--algo", "gdas", "--space", "tss", "--dataset", "cifar10"], "cifar10-valid is read from files"),

@@ -237,7 +237,7 @@ def test_an_option_of_real_training_is_refused_without_it(
 ) -> None:
     error = refused(arguments(tss_table, *option), capsys)
     assert re.search(
-        rf"{option[0].replace('--no-', '--')} is of \w+ that are (really )?trained: give --evaluate", error
+        rf"{option[0].replace('--no-', '--')} is of \w+ that are (really trained|trained here): give --evaluate", error
     )
     assert "give --evaluate train with it" in error
 

@@ -166,9 +166,7 @@ def _search(given: argparse.Namespace, algorithms: dict[str, Config], preset: Pr
         return search_with_shared_weights(given, algorithms)
     if given.evaluate == "train":
         return search_by_training(given, algorithms, preset)
-    refuse(
-        given, add_network_options, "is of networks that are trained: give --evaluate train or a weight-sharing method"
-    )
+    refuse(given, add_network_options, "is of networks that are trained here: give --evaluate train with it")
     refuse(given, add_recipe_options, "is of architectures that are really trained: give --evaluate train with it")
     refuse(given, add_shared_options, "is of weight-sharing methods")
     return _search_table(given, algorithms, preset)

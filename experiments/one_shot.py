@@ -17,6 +17,7 @@ from benchmarks.spaces import space_named
 from benchmarks.table import BenchmarkTable
 from experiments.factory import Images
 from experiments.records import RecordError, StudyRecords
+from experiments.shared_study import resume_from
 from experiments.study import Job, seeds_of
 from nas_algos.weight_sharing import method_named
 from nas_algos.weight_sharing.search import Search
@@ -60,6 +61,10 @@ def one_shot(
         RecordError: the directory holds no study of weight-sharing methods, or none of its runs is finished.
         InputError: the table has fewer architectures, or the images are others.
     """
+    if count < 2 or seed < 0:
+        raise InputError(
+            f"a rank correlation takes 2 architectures or more, and a seed is not negative; got {count}, {seed}"
+        )
     records = StudyRecords(directory)
     settings = records.header().settings
     if "shared" not in settings:
@@ -102,7 +107,7 @@ def _accuracies(
         NetworkScale(**{**scale, "channels": tuple(scale["channels"])}),
         seeds_of(settings["seed"], job.algorithm, job.dataset, job.first),
     )
-    search.resume((records.checkpoints_path / f"{job.name}.pt").read_bytes())
+    resume_from(records.checkpoints_path / f"{job.name}.pt", search)
     what = f"{job.algorithm}, run {job.first + 1} of {settings['runs']}"
     accuracies = []
     with threads(settings["threads"]):

@@ -58,7 +58,7 @@ OVERHEAD_SCHEMA = pa.schema(
         ("algorithm", pa.dictionary(pa.int8(), pa.string())),
         ("dataset", pa.dictionary(pa.int8(), pa.string())),
         ("run", pa.int32()),
-        ("search_seconds", pa.float64()),  # host seconds inside ask and tell
+        ("search_seconds", pa.float64()),  # host seconds inside ask and tell; of weight sharing, of the whole search
     ]
 )
 EPOCHS_SCHEMA = pa.schema(

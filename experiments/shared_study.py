@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from functools import cached_property
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,7 @@ from experiments.study_runner import begin
 from experiments.versions import git_commit, processor, versions
 from nas_algos.weight_sharing import method_named
 from nas_algos.weight_sharing.method import MethodConfig
-from nas_algos.weight_sharing.search import PHASES, EpochRecord, Search
+from nas_algos.weight_sharing.search import PHASES, DivergedError, EpochRecord, Search, supernet_config
 from supernets.candidate_network import NetworkScale
 from supernets.devices import gpu_name, threads
 from supernets.search_data import SearchImages
@@ -34,14 +34,14 @@ SCHEDULE = "shared"
 """In the records, of epochs that train shared weights."""
 
 Progress = Callable[[str, int, int], None]
-"""Told (a run, its steps done, all its steps)."""
+"""Told (a run, its epochs done, all its epochs)."""
 Tables = tuple[pa.Table, pa.Table, pa.Table]
 """Trials, overhead and epochs of a run."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class SharedStudy:
-    """What to search. Two equal studies give equal records on equal processors, times aside."""
+    """What to search. Two equal studies give equal records on CPUs of one kind, times aside."""
 
     space: str
     algorithms: Mapping[str, MethodConfig]
@@ -68,11 +68,18 @@ class SharedStudy:
             space = method_named(name).space_name
             if space != self.space:
                 raise InputError(f"{name} searches the space {space}, not {self.space}")
+            supernet_config(space, self.scale, self.images.task(), config)
             SearchImages(self.images.task(), config.batch_size, config.evaluation_batch_size)
+        made_of = str(self.oracle.table.info.provenance.get("images", "")) if self.oracle else ""
+        if "SHA-256" in made_of and self.images.task().fingerprint() not in made_of:
+            raise InputError(
+                f"the table {self.table} was measured on another split of the images, whose test images would be "
+                "searched on: give the --split-seed of that table, or another --table"
+            )
 
-    @cached_property
+    @property
     def oracle(self) -> Oracle | None:
-        return Oracle(BenchmarkTable.open(self.table), self.dataset) if self.table else None
+        return _oracle(self.table, self.dataset) if self.table else None
 
     def jobs(self) -> list[Job]:
         """Run by run rather than method by method, so that all methods have results early."""
@@ -82,7 +89,8 @@ class SharedStudy:
         oracle, settings, optima = self.oracle, self._settings(), {}
         if oracle:
             info = oracle.table.info
-            settings["table"] = {"name": info.name, "provenance": dict(info.provenance)}
+            table = {"name": info.name, "provenance": dict(info.provenance)}
+            settings = {"space": self.space, "table": table} | settings
             settings["report_fidelity"] = {self.dataset: asdict(oracle.report_fidelity)}
             optima[self.dataset] = Optimum.of(oracle)
         hardware = gpu_name(self.device) or processor()
@@ -127,8 +135,10 @@ def _executed(
 ) -> Iterator[tuple[Job, Tables]]:
     def report(job: Job, share: float) -> None:
         epochs = study.algorithms[job.algorithm].epochs
-        progress(f"{job.algorithm}, run {job.first + 1} of {study.runs}", round(share * epochs), epochs)
+        progress(f"{job.algorithm}, run {job.first + 1} of {study.runs}", int(share * epochs), epochs)
 
+    if not jobs:
+        return
     if not resources.workers:
         for job in jobs:
             yield job, execute(study, checkpoints, job, lambda share, job=job: report(job, share))  # type: ignore[misc]
@@ -163,11 +173,28 @@ def execute(study: SharedStudy, checkpoints: Path, job: Job, beat: Callable[[flo
     )
     checkpoint = checkpoints / f"{job.name}.pt"
     if checkpoint.exists():
-        search.resume(checkpoint.read_bytes())
-    with threads(study.threads):
-        for _ in search.epochs(lambda done, total: beat(done / total)):
-            write_atomically(checkpoint, search.to_bytes())
+        resume_from(checkpoint, search)
+    try:
+        with threads(study.threads):
+            for _ in search.epochs(lambda done, total: beat(done / total)):
+                write_atomically(checkpoint, search.to_bytes())
+    except DivergedError as error:
+        raise DivergedError(f"{job.algorithm}, run {job.first + 1} of {study.runs}: {error}") from error
     return tables_of(study, job, search.records)
+
+
+def resume_from(checkpoint: Path, search: Search) -> None:
+    """InputError if the file is not a checkpoint of this search."""
+    try:
+        search.resume(checkpoint.read_bytes())
+    except InputError as error:
+        raise InputError(f"{checkpoint}: {error}") from error
+
+
+@lru_cache(maxsize=2)
+def _oracle(table: Path, dataset: str) -> Oracle:
+    """One per process, never sent to another."""
+    return Oracle(BenchmarkTable.open(table), dataset)
 
 
 def tables_of(study: SharedStudy, job: Job, records: Sequence[EpochRecord]) -> Tables:

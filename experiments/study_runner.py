@@ -61,7 +61,7 @@ def begin(study: Recorded, directory: Path) -> tuple[StudyRecords, list[Job]]:
     records.begin(header)
     finished = records.finished()
     left = [job for job in study.jobs() if job.name not in finished]
-    if left and finished:
+    if left:
         records.resume(header)
     return records, left
 

@@ -22,6 +22,10 @@ EMBEDDED = Path(next(iter(benchmarks.__path__))) / "tables"
 """The directory of the tables that come with the package."""
 
 
+class AmbiguousTableError(TableError):
+    """Several tables are equally good; the message lists them."""
+
+
 class MissingTableError(TableError):
     """No table holds what was asked for; the message says where it was looked for and how to get one."""
 
@@ -84,7 +88,8 @@ def find_table(
         progress: told (what, done, total) while something is imported.
 
     Raises:
-        MissingTableError: there is none, several that are equally good, or none called `wanted`.
+        MissingTableError: there is none, or none called `wanted`.
+        AmbiguousTableError: there are several that are equally good.
         TableError: the table `wanted` is of another space.
     """
     if wanted is None:
@@ -120,7 +125,7 @@ def _table_of(space: str, datasets: frozenset[str], progress: Callable[[str, int
         return (official or tables)[0]
     if tables:
         names = ", ".join(table.path.stem for table in tables)
-        raise MissingTableError(f"several tables hold the space {space}: {names}; choose one with --table NAME")
+        raise AmbiguousTableError(f"several tables hold the space {space}: {names}; choose one with --table NAME")
     if datasets <= TASKS[space].keys():
         for path in official_files(space):
             if path.exists():

@@ -41,6 +41,9 @@ class TopologySupernetConfig:
     in_channels: int = 3  # of the images
     norm: Norm = SHARED_NORM  # of search cells and the last activation; stem and reduction blocks have the usual one
 
+    def __post_init__(self) -> None:
+        _ = self.skeleton  # raises on impossible numbers
+
     @property
     def skeleton(self) -> NetworkConfig:
         """That of the stand-alone networks of the same size; InputError if there is none."""

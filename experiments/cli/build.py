@@ -183,6 +183,9 @@ def scale_of(dataset: str, given: argparse.Namespace) -> NetworkScale:
     from supernets.candidate_network import PUBLISHED_SCALE
 
     start = SCALES[given.space] if dataset == "digits" else PUBLISHED_SCALE
+    for name in {"tss": ("channels",), "sss": ("width", "depth")}[given.space]:
+        if getattr(given, name) is not None:
+            raise InputError(f"--{name} is not of the networks of {given.space}")
     named = {"width": given.width, "depth": given.depth, "channels": given.channels and tuple(given.channels)}
     return replace(start, **{name: value for name, value in named.items() if value is not None})
 

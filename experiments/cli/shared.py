@@ -51,6 +51,7 @@ def _study(given: argparse.Namespace, algorithms: Mapping[str, Config], device: 
             f"weight-sharing methods take one data set, got {', '.join(given.dataset)}: start a study of each"
         )
     dataset = given.dataset[0] if given.dataset else "digits"
+    dataset = next((name for name, images in IMAGES.items() if images == dataset), dataset)
     return SharedStudy(
         space=given.space,
         algorithms={name: config for name, config in algorithms.items() if isinstance(config, MethodConfig)},

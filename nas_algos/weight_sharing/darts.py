@@ -70,11 +70,12 @@ class DartsV2(DartsV1):
         d_alpha, *v = torch.autograd.grad(loss, [self.alpha, *w_ahead.values()], allow_unused=True)
         v_of = {name: part for name, part in zip(w_ahead, v, strict=True) if part is not None}
         epsilon = 0.01 / torch.stack([part.norm() for part in v_of.values()]).norm()  # footnote 2
-        ends = []
+        rng_after, ends = self.weights.rng.get_state(), []
         for step in (epsilon, -epsilon):
             self.weights.rng.set_state(base_rng)
             w_end = {name: (p + step * v_of[name] if name in v_of else p).detach() for name, p in w.items()}
             ends.append(torch.autograd.grad(self.weights.loss(base, self.mixture(), w_end), [self.alpha])[0])
+        self.weights.rng.set_state(rng_after)
         plus, minus = ends
         hessian_vector = (plus - minus) / (2 * epsilon)  # equation 8
         return loss.detach(), d_alpha - xi * hessian_vector  # equation 7

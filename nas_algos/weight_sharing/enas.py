@@ -85,7 +85,11 @@ class Controller(nn.Module):
 
 
 class ENAS(TopologyMethod):
-    """The controller's samples train the weights; the weights' accuracies train the controller."""
+    """The controller's samples train the weights; the weights' accuracies train the controller.
+
+    Departure: the official loop also passes validation images through while weights are trained, to no effect but on
+    the running statistics of stem and reduction blocks; this one does not.
+    """
 
     Config = ENASConfig
 

@@ -1,7 +1,7 @@
 """GDAS: one sampled operation per edge, differentiable through the Gumbel-softmax.
 
 Dong, Yang: "Searching for a robust neural architecture in four GPU hours", CVPR 2019, https://arxiv.org/abs/1910.04465,
-equations 4 to 7, as run on NAS-Bench-201's space (`search-cell.py` of AutoDL-Projects, gdas). All cells of a step share
+section 3.2, as run on NAS-Bench-201's space (`search-cell.py` of AutoDL-Projects, gdas). All cells of a step share
 one sample; the weights and the architecture have different ones.
 """
 
@@ -39,8 +39,8 @@ class GDAS(TopologyGradientMethod):
     def sample(self) -> Choice:
         """onehot(argmax p) - p + p, one-hot with the gradient of p, for p = softmax((log softmax alpha + g) / tau)."""
         tau = temperature(self.config, self.progress)
-        p = ((self.alpha.log_softmax(dim=1) + self.gumbel()) / tau).softmax(dim=1)  # equation 5
-        hard = functional.one_hot(p.argmax(dim=1), p.shape[1]).to(p.dtype)  # equation 6
+        p = ((self.alpha.log_softmax(dim=1) + self.gumbel()) / tau).softmax(dim=1)
+        hard = functional.one_hot(p.argmax(dim=1), p.shape[1]).to(p.dtype)
         return hard - p.detach() + p, hard.bool()
 
     @torch.no_grad()

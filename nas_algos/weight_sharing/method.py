@@ -40,7 +40,12 @@ class MethodConfig(Config):
     momentum: float = knob(0.9, "of Nesterov's SGD", low=0, high=0.9999)
     weight_decay: float = knob(5e-4, "of the shared weights", low=0, log=True)
     clip: float = knob(0.0, "largest norm of the weights' gradient, 5 in the NAS-Bench-201 scripts; 0: any", low=0)
-    drop_path: float = knob(0.0, "probability, in the last epoch, that a training image skips a layer", low=0, high=0.9)
+    drop_path: float = knob(
+        0.0,
+        "probability, in the last epoch, that what a layer gives for a training image becomes zero",
+        low=0,
+        high=0.9,
+    )
     affine: bool = knob(False, "learnt scale and shift in the batch normalisations of the searched layers")
     track_running_stats: bool = knob(False, "running statistics in the batch normalisations of the searched layers")
     decay_unused: bool = knob(
@@ -164,11 +169,8 @@ class GradientMethod(Method):
 
     def gumbel(self) -> Tensor:
         """Standard Gumbel noise in the shape of alpha, beside it."""
-        while True:
-            exponential = torch.empty(self.alpha.shape, dtype=self.alpha.dtype).exponential_(generator=self.rng)
-            noise = -exponential.log()
-            if noise.isfinite().all():  # E may be 0
-                return noise.to(self.alpha.device)
+        exponential = torch.empty(self.alpha.shape, dtype=self.alpha.dtype).exponential_(generator=self.rng)
+        return -exponential.log().to(self.alpha.device)
 
     def state_dict(self) -> dict[str, Any]:
         learnt = {"alpha": self.alpha.detach().clone(), "optimizer": self.optimizer.state_dict()}

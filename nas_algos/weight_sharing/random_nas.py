@@ -35,7 +35,11 @@ class RandomNASConfig(MethodConfig):
 
 
 class RandomNAS(TopologyMethod):
-    """Learns weights only. The official loop also passes validation images through, to no effect; this one does not."""
+    """Learns weights only.
+
+    Departure: the official loop also passes validation images through, to no effect but on the running statistics of
+    stem and reduction blocks; this one does not.
+    """
 
     Config = RandomNASConfig
 

@@ -21,6 +21,7 @@ from nas_algos.weight_sharing.method import Method, MethodConfig
 from nas_algos.weight_sharing.shared_weights import SharedWeights
 from supernets.candidate_network import NetworkScale
 from supernets.data import ImageTask
+from supernets.devices import wait_for
 from supernets.ops import Norm
 from supernets.search_data import Batch, SearchImages
 from supernets.size_supernet import SizeSupernet, SizeSupernetConfig
@@ -50,7 +51,8 @@ class EpochRecord:
     arch: Arch  # derived at the end of the epoch
     validation: float  # percent of all validation images that `arch` classifies right with the shared weights
     probabilities: tuple[tuple[float, ...], ...]  # by decision and option
-    seconds: Mapping[str, float]  # by phase, of this epoch; the pass for `validation` is not among them
+    seconds: Mapping[str, float]
+    """By phase, of this epoch. `weights` prepares the images of a step, too; the pass for `validation` is left out."""
 
     @property
     def entropy(self) -> float:
@@ -59,15 +61,23 @@ class EpochRecord:
         return float(-(p * np.log(np.where(p > 0, p, 1))).sum(axis=1).mean())
 
 
-def supernet(
-    space_name: str, scale: NetworkScale, task: ImageTask, config: MethodConfig, rng: torch.Generator
-) -> nn.Module:
-    """The supernet of a space for the images of a task; each space reads its own fields of `scale`."""
+def supernet_config(
+    space_name: str, scale: NetworkScale, task: ImageTask, config: MethodConfig
+) -> TopologySupernetConfig | SizeSupernetConfig:
+    """The supernet of a space for the images of a task; each space reads its own fields of `scale`.
+
+    Raises:
+        InputError: there is none of this scale.
+    """
     norm = Norm(config.affine, config.track_running_stats)
     colours = task.image_shape[0]
     if space_name == "sss":
-        return SizeSupernet(SizeSupernetConfig(scale.channels, task.num_classes, colours, norm), rng)
-    return TopologySupernet(TopologySupernetConfig(scale.width, scale.depth, task.num_classes, colours, norm), rng)
+        return SizeSupernetConfig(scale.channels, task.num_classes, colours, norm)
+    return TopologySupernetConfig(scale.width, scale.depth, task.num_classes, colours, norm)
+
+
+def supernet(config: TopologySupernetConfig | SizeSupernetConfig, rng: torch.Generator) -> nn.Module:
+    return SizeSupernet(config, rng) if isinstance(config, SizeSupernetConfig) else TopologySupernet(config, rng)
 
 
 class Search:
@@ -102,7 +112,7 @@ class Search:
             "seeds": (seeds.entropy, tuple(seeds.spawn_key)),
         }
         self.images = SearchImages(task.to(device), config.batch_size, config.evaluation_batch_size)
-        network = supernet(method.space_name, scale, task, config, network_rng).to(device)
+        network = supernet(supernet_config(method.space_name, scale, task, config), network_rng).to(device)
         network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.weights = SharedWeights(network, self.images, config, drop_path_rng)
         self.method = method(self.weights, method_rng)
@@ -125,7 +135,10 @@ class Search:
         method.begin_epoch(epoch)
         seen: list[tuple[Tensor, Tensor, int]] = []
         architecture_losses: list[Tensor] = []
-        for step, batches in enumerate(self.images.epoch(self.data_rng), start=1):
+        images = self.images.epoch(self.data_rng)
+        for step in range(1, steps + 1):
+            with watch("weights"):
+                batches = next(images)
             seen.append(self._step(*batches, architecture_losses, watch))
             if progress:
                 progress(epoch * steps + step, self.config.epochs * steps)
@@ -206,7 +219,7 @@ class Search:
             raise InputError("the checkpoint cannot be gone on from: delete it (its checksum is wrong)")
         try:
             self.load_state_dict(torch.load(BytesIO(state), map_location="cpu", weights_only=True))
-        except (InputError, UnpicklingError) as error:
+        except (InputError, KeyError, TypeError, UnpicklingError) as error:
             raise InputError(f"the checkpoint cannot be gone on from: delete it ({error})") from error
 
     def one_shot(self, archs: Iterable[Arch]) -> list[float]:
@@ -226,14 +239,14 @@ class _Stopwatch:
     """Seconds spent in each phase; on a GPU those of its stream, without waiting for it in between."""
 
     def __init__(self, device: torch.device) -> None:
-        self._cuda = device.type == "cuda"
+        self._device, self._cuda = device, device.type == "cuda"
         self._spans: list[tuple[str, Any, Any]] = []
 
     def _now(self) -> Any:
         if not self._cuda:
             return time.perf_counter()
         event = torch.cuda.Event(enable_timing=True)  # type: ignore[no-untyped-call]
-        event.record()
+        event.record(torch.cuda.current_stream(self._device))
         return event
 
     @contextmanager
@@ -243,8 +256,7 @@ class _Stopwatch:
         self._spans.append((phase, start, self._now()))
 
     def seconds(self) -> dict[str, float]:
-        if self._cuda:
-            torch.cuda.synchronize()
+        wait_for(self._device)
         spent = dict.fromkeys(PHASES, 0.0)
         for phase, start, end in self._spans:
             spent[phase] += start.elapsed_time(end) / 1000 if self._cuda else end - start

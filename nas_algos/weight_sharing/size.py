@@ -40,6 +40,7 @@ class SizeMethod(GradientMethod):
         assert isinstance(weights.network, SizeSupernet)
         self.channels = weights.network.config.channels
         self.masks = masks(self.channels).to(weights.device)  # (options, width)
+        self.decision_of_module = torch.tensor(DECISION_OF_MODULE).to(weights.device)
 
     @abstractmethod
     def sample(self) -> Choice:
@@ -51,7 +52,7 @@ class SizeMethod(GradientMethod):
 
     def module_logits(self) -> Tensor:
         """(modules, options)."""
-        return self.alpha[list(DECISION_OF_MODULE)]
+        return self.alpha[self.decision_of_module]
 
     def exponential(self, count: int) -> tuple[Tensor, ...]:
         """`count` times exponentially distributed numbers (modules, options) on the weights' device.
@@ -60,7 +61,7 @@ class SizeMethod(GradientMethod):
         module are drawn one after the other, as the official code and `torch.multinomial` draw them.
         """
         drawn = torch.empty(MODULES, count, len(self.channels), dtype=self.alpha.dtype)
-        return drawn.exponential_(generator=self.rng).to(self.alpha.device).unbind(dim=1)
+        return drawn.exponential_(generator=self.rng).to(self.alpha.device, non_blocking=True).unbind(dim=1)
 
     @torch.no_grad()
     def weight_choice(self) -> Choice:
@@ -72,7 +73,7 @@ class SizeMethod(GradientMethod):
         drawn = torch.randint(len(self.channels), (MODULES,), generator=self.rng)
         full = torch.rand(MODULES, generator=self.rng) < rho
         choice = torch.where(full, len(self.channels) - 1, drawn)
-        return (self.masks[choice.to(self.masks.device)],)
+        return (self.masks[choice.to(self.masks.device, non_blocking=True)],)
 
     def architecture_step(self, base: Batch, held_out: Batch) -> Tensor | None:
         _ = base

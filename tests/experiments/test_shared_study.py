@@ -10,9 +10,11 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from hashlib import sha256
 from io import BytesIO
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -119,6 +121,44 @@ def test_a_table_knows_the_architectures_found(
     assert records.trials().drop_columns(drop).equals(gdas.trials().drop_columns(drop)), "made from its checkpoints"
 
 
+def test_a_table_of_another_split_of_the_images_is_refused(
+    tmp_path: Path, digits_table: BenchmarkTable, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from experiments.cli.run import main
+
+    made_of = replace(digits_table.info, provenance={"images": "own-seed-9, SHA-256 abc"})
+    oracle = SimpleNamespace(table=SimpleNamespace(info=made_of))
+    monkeypatch.setattr("experiments.shared_study._oracle", lambda *_: oracle)
+    argv = ["--space", "tss", *TINY, "--algo", "gdas", "--table", str(digits_table.path), "--out", str(tmp_path / "s")]
+    assert main(argv) == 2
+    assert "was measured on another split of the images" in capsys.readouterr().err
+    assert not (tmp_path / "s").exists()
+
+
+def test_several_tables_are_not_taken_for_none(
+    tmp_path: Path, digits_table: BenchmarkTable, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from experiments.cli.run import main
+
+    monkeypatch.setenv("NAS_BENCH_HOME", str(tmp_path / "home"))
+    (tmp_path / "home").mkdir()
+    for name in ("one", "two"):
+        shutil.copy(digits_table.path, tmp_path / "home" / f"{name}.arrow")
+    assert main(["--space", "tss", *TINY, "--algo", "gdas", "--out", str(tmp_path / "s")]) == 2
+    assert "several tables hold the space tss: one, two" in capsys.readouterr().err
+
+
+def test_other_code_that_goes_on_with_an_unfinished_run_is_noted(tmp_path: Path, gdas: StudyRecords) -> None:
+    shutil.copytree(gdas.path, tmp_path / "s")
+    records = StudyRecords(tmp_path / "s")
+    for file in (tmp_path / "s").glob("trials/*"):
+        file.unlink()
+    records.header_path.write_text(replace(gdas.header(), git_commit="older").to_json())
+    nas_run(tmp_path / "s", "--algo", "gdas", "--runs", "2")
+    assert records.header().git_commit == "older"
+    assert [code["git_commit"] for code in records.header().resumed_with] == [gdas.header().git_commit]
+
+
 def test_checkpoints_of_another_search_are_refused(
     tmp_path: Path, gdas: StudyRecords, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -128,7 +168,7 @@ def test_checkpoints_of_another_search_are_refused(
     argv = ["--space", "tss", *TINY, "--algo", "gdas", "--tau-max", "5", "--out", str(tmp_path / "s")]
     assert main(argv) == 2
     error = capsys.readouterr().err
-    assert "the checkpoint cannot be gone on from" in error
+    assert "gdas-digits-0000000-0000000.pt: the checkpoint cannot be gone on from" in error
     assert "'tau_max': 10.0" in error
 
 
@@ -240,6 +280,10 @@ def test_the_size_space_is_searched_alike(method: str, tmp_path: Path) -> None:
         (["--algo", "gdas", "--space", "tss", "--dataset", "cifar10"], "cifar10-valid is read from files"),
         (["--algo", "gdas", "--space", "tss", "--table", "nowhere"], "unknown table 'nowhere'"),
         (["--algo", "gdas", "--space", "tss", "--tau-max", "0"], "tau_max must be in"),
+        (["--algo", "gdas", "--space", "tss", "--width", "0"], "at least 1"),
+        (["--algo", "gdas", "--space", "tss", *SIZES], "--channels is not of the networks of tss"),
+        (["--algo", "tas", "--space", "sss", "--depth", "2"], "--depth is not of the networks of sss"),
+        (["--algo", "tas", "--space", "sss", "--channels", *"87654321"], "whole numbers from 1, ascending"),
     ],
 )
 def test_bad_input_is_refused(
@@ -260,4 +304,6 @@ def test_shared_weights_are_compared_with_trained_ones(
     assert main(["one-shot", str(gdas.path), "--table", str(digits_table.path), "--architectures", "12"]) == 0
     shown = capsys.readouterr().out
     assert "over 12 architectures" in " ".join(shown.split())
+    for bad in ("1", "-3", "20000"):
+        assert main(["one-shot", str(gdas.path), "--table", str(digits_table.path), "--architectures", bad]) == 2
     assert shown.count("gdas") == 2

@@ -16,6 +16,7 @@ from experiments import tables
 from experiments.importing import import_benchmark
 from experiments.tables import (
     OFFICIAL,
+    AmbiguousTableError,
     MissingTableError,
     find_table,
     home,
@@ -147,7 +148,7 @@ def test_the_official_release_comes_before_other_tables(space: str) -> None:
 def test_several_equal_tables_are_named_not_chosen_from() -> None:
     for name in ("first", "second"):
         install(SIZE, name)
-    with pytest.raises(MissingTableError, match=r"several tables hold the space sss: first, second; .*--table NAME"):
+    with pytest.raises(AmbiguousTableError, match=r"several tables hold the space sss: first, second; .*--table NAME"):
         find_table("sss", None, progress=quiet)
     assert find_table("sss", "second", progress=quiet).info.name == "second"
 
@@ -156,7 +157,7 @@ def test_tables_are_offered_under_the_name_that_finds_them() -> None:
     for name in ("first", "second"):
         path = install(SIZE, name)
         path.rename(path.with_name(f"my-{name}.arrow"))
-    with pytest.raises(MissingTableError, match="sss: my-first, my-second; "):
+    with pytest.raises(AmbiguousTableError, match="sss: my-first, my-second; "):
         find_table("sss", None, progress=quiet)
     assert find_table("sss", "my-first", progress=quiet).info.name == "first"
 

@@ -11,7 +11,7 @@ import torch
 
 from nas_algos.weight_sharing import method_named
 from nas_algos.weight_sharing.method import Method, MethodConfig
-from nas_algos.weight_sharing.search import supernet
+from nas_algos.weight_sharing.search import supernet, supernet_config
 from nas_algos.weight_sharing.shared_weights import SharedWeights
 from supernets.candidate_network import NetworkScale
 from supernets.data import DigitsConfig, ImageTask, digits_task
@@ -54,7 +54,7 @@ def build(task: ImageTask, quick_config: Callable[..., MethodConfig]) -> Callabl
 
     def method(name: str, seed: int = 0, **options: Any) -> Method:
         kind, config = method_named(name), quick_config(name, **options)
-        network = supernet(kind.space_name, SCALE, task, config, torch.Generator().manual_seed(7))
+        network = supernet(supernet_config(kind.space_name, SCALE, task, config), torch.Generator().manual_seed(7))
         images = SearchImages(task, config.batch_size, config.evaluation_batch_size)
         weights = SharedWeights(network, images, config, torch.Generator().manual_seed(8))
         return kind(weights, torch.Generator().manual_seed(seed))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -141,7 +141,7 @@ def _executed(
         return
     if not resources.workers:
         for job in jobs:
-            yield job, execute(study, checkpoints, job, lambda share, job=job: report(job, share))  # type: ignore[misc]
+            yield job, execute(study, checkpoints, job, partial(report, job))
         return
     with connected(resources.workers, resources.address, gpus=resources.gpus * resources.workers):
         tasks: RayTasks[Job, Tables] = RayTasks(execute, (study, checkpoints), resources.gpus)

@@ -9,13 +9,11 @@ architecture keeps its most likely operation on each edge, `none` included.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from benchmarks.spaces import Arch
 from nas_algos.weight_sharing.method import GradientConfig
 from nas_algos.weight_sharing.shared_weights import Choice
 from nas_algos.weight_sharing.topology import EVERYTHING, TopologyGradientMethod
@@ -35,15 +33,8 @@ class DartsV1(TopologyGradientMethod):
     def weight_choice(self) -> Choice:
         return self.alpha.detach().softmax(dim=1), EVERYTHING
 
-    def architecture_step(self, base: Batch, held_out: Batch) -> Tensor | None:
-        _ = base
-        loss = self.weights.loss(held_out, self.mixture())
-        self.descend(loss)
-        return loss.detach()
-
-    def derive(self, batches: Iterator[Batch]) -> Arch:
-        _ = batches
-        return self.most_likely()
+    def architecture_choice(self) -> Choice:
+        return self.mixture()
 
 
 class DartsV2(DartsV1):

@@ -7,19 +7,15 @@ one sample; the weights and the architecture have different ones.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
 from torch.nn import functional
 
-from benchmarks.spaces import Arch
 from nas_algos.searcher import knob
 from nas_algos.weight_sharing.method import GradientConfig, temperature
 from nas_algos.weight_sharing.shared_weights import Choice
 from nas_algos.weight_sharing.topology import TopologyGradientMethod
-from supernets.search_data import Batch
 
 
 @dataclass(frozen=True)
@@ -47,12 +43,5 @@ class GDAS(TopologyGradientMethod):
     def weight_choice(self) -> Choice:
         return self.sample()
 
-    def architecture_step(self, base: Batch, held_out: Batch) -> Tensor | None:
-        _ = base
-        loss = self.weights.loss(held_out, self.sample())
-        self.descend(loss)
-        return loss.detach()
-
-    def derive(self, batches: Iterator[Batch]) -> Arch:
-        _ = batches
-        return self.most_likely()
+    def architecture_choice(self) -> Choice:
+        return self.sample()

@@ -155,6 +155,22 @@ class GradientMethod(Method):
             [self.alpha], lr=config.arch_learning_rate, betas=self.BETAS, weight_decay=config.arch_weight_decay
         )
 
+    @abstractmethod
+    def architecture_choice(self) -> Choice:
+        """What the network computes in the next step of alpha, whose gradient reaches alpha."""
+
+    def architecture_step(self, base: Batch, held_out: Batch) -> Tensor | None:
+        """Descend the loss on validation images, with the shared weights as they are."""
+        _ = base
+        loss = self.weights.loss(held_out, self.architecture_choice())
+        self.descend(loss)
+        return loss.detach()
+
+    def derive(self, batches: Iterator[Batch]) -> Arch:
+        """The most likely option of every decision."""
+        _ = batches
+        return self.most_likely()
+
     def probabilities(self) -> Tensor:
         return self.alpha.detach().softmax(dim=1)
 

@@ -12,7 +12,6 @@ from typing import Literal
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from benchmarks.spaces import Arch
 from nas_algos.searcher import knob
@@ -39,11 +38,8 @@ class SETN(TopologyGradientMethod):
         decisions, options = self.space.shape
         return self.path(tuple(torch.randint(options, (decisions,), generator=self.rng).tolist()))
 
-    def architecture_step(self, base: Batch, held_out: Batch) -> Tensor | None:
-        _ = base
-        loss = self.weights.loss(held_out, self.mixture())
-        self.descend(loss)
-        return loss.detach()
+    def architecture_choice(self) -> Choice:
+        return self.mixture()
 
     def derive(self, batches: Iterator[Batch]) -> Arch:
         """The best of the architectures with the highest log-probability."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
@@ -75,17 +74,11 @@ class SizeMethod(GradientMethod):
         choice = torch.where(full, len(self.channels) - 1, drawn)
         return (self.masks[choice.to(self.masks.device, non_blocking=True)],)
 
-    def architecture_step(self, base: Batch, held_out: Batch) -> Tensor | None:
-        _ = base
-        if self.warming_up:
-            return None
-        loss = self.weights.loss(held_out, self.sample())
-        self.descend(loss)
-        return loss.detach()
+    def architecture_choice(self) -> Choice:
+        return self.sample()
 
-    def derive(self, batches: Iterator[Batch]) -> Arch:
-        _ = batches
-        return self.most_likely()
+    def architecture_step(self, base: Batch, held_out: Batch) -> Tensor | None:
+        return None if self.warming_up else super().architecture_step(base, held_out)
 
     def path(self, arch: Arch) -> Choice:
         return (self.masks[[arch[decision] for decision in DECISION_OF_MODULE]],)

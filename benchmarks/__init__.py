@@ -1,1 +1,26 @@
 """What can be searched and what was measured: spaces, benchmark tables, oracles. numpy and pyarrow only."""
+
+from benchmarks.errors import InputError
+from benchmarks.oracle import FinalReport, Fidelity, Oracle, Outcome, SeedPolicy
+from benchmarks.spaces import SPACES, Arch, SizeSpace, Space, TopologySpace, space_named
+from benchmarks.table import BenchmarkTable, Column, TableError, TableInfo, Task
+
+__all__ = [
+    "SPACES",
+    "Arch",
+    "BenchmarkTable",
+    "Column",
+    "Fidelity",
+    "FinalReport",
+    "InputError",
+    "Oracle",
+    "Outcome",
+    "SeedPolicy",
+    "SizeSpace",
+    "Space",
+    "TableError",
+    "TableInfo",
+    "Task",
+    "TopologySpace",
+    "space_named",
+]

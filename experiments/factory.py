@@ -14,7 +14,7 @@ import ray
 from benchmarks.errors import InputError
 from benchmarks.spaces import space_named
 from experiments.build import SPLITS, Benchmark, BuildDirectory, Trainings, classes
-from experiments.ray_runner import connected
+from experiments.ray_runner import RETRIES, connected
 from experiments.sharded_log import Row
 from experiments.versions import git_commit, processor, versions
 from supernets.candidate_network import NetworkConfig, NetworkScale, candidate_config
@@ -175,7 +175,7 @@ def _each(
         yield from (function(*shared, item) for item in items)
         return
     with connected(resources.workers, resources.address, gpus=resources.gpus * resources.workers):
-        task = ray.remote(num_cpus=1, num_gpus=resources.gpus, max_retries=3)(function)
+        task = ray.remote(num_cpus=1, num_gpus=resources.gpus, max_retries=RETRIES)(function)
         arguments = [ray.put(value) for value in shared]
         waiting = iter(items)
         running = [task.remote(*arguments, item) for item in islice(waiting, 2 * resources.workers)]

@@ -1,4 +1,4 @@
-"""Named protocols of the papers' scripts.
+"""Named protocols of the papers' scripts, and whole studies.
 
 Not imitated, as faults or as what a table does not charge: run seeds drawn from the previous run's stream (both); of
 nb201-paper also host seconds added to simulated ones, REINFORCE's answer taken from an evaluation beyond the budget,
@@ -7,7 +7,7 @@ and BOHB at 200 epochs only (give --schedule 200 --min-epochs 200).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -56,6 +56,25 @@ PRESETS: dict[str, Preset] = {
         configs={"regularized_ea": {"mutation": "official"}},
     ),
 }
+
+
+def _comparison(space: str, preset: str) -> dict[str, Sequence[str]]:
+    return {
+        "--algo": ("random_search", "regularized_ea", "reinforce", "bohb"),
+        "--space": (space,),
+        "--dataset": ("cifar10", "cifar100", "ImageNet16-120"),
+        "--preset": (preset,),
+        "--runs": ("500",),
+        "--report": (),
+    }
+
+
+STUDIES: dict[str, dict[str, Sequence[str]]] = {
+    "nats-paper-tss": _comparison("tss", "nats-paper"),
+    "nats-paper-sss": _comparison("sss", "nats-paper"),
+    "nb201-paper": _comparison("tss", "nb201-paper"),
+}
+"""The papers' comparisons of multi-trial algorithms: what nas-run is given for each, option -> values."""
 
 
 def preset_named(name: str) -> Preset:

@@ -6,21 +6,29 @@ import logging
 import math
 import os
 import socket
+import tempfile
 import time
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from pathlib import Path
 from typing import Any, Generic, TypeVar
 
+import numpy as np
 import pyarrow as pa
 import ray
 
 from benchmarks.errors import InputError
+from benchmarks.table import sha256
 from experiments.study import Job, Study, execute
 
 Batch = tuple[Job, pa.Table, pa.Table]
 Key = TypeVar("Key", bound=Hashable)
 Result = TypeVar("Result")
 
+RETRIES = 3
+"""Of a task whose node or process was lost."""
 MOMENT = 0.1
 """Seconds between two looks at what is under way."""
 
@@ -30,12 +38,13 @@ def run_jobs(study: Study, jobs: Sequence[Job], workers: int, address: str | Non
 
     Args:
         workers: tasks at a time, and the CPUs of a local Ray.
-        address: of a running cluster ('auto', 'HOST:PORT', 'ray://HOST:PORT'); None starts Ray on this machine. Every
-            node opens the table by its path, which must be the same on all of them.
+        address: of a running cluster ('auto', 'HOST:PORT', 'ray://HOST:PORT'); None starts Ray on this machine. A node
+            that has not the table at its path gets it through Ray, once.
     """
     with connected(workers, address):
-        task = ray.remote(num_cpus=1, max_retries=3)(execute)
-        shared = ray.put(study)
+        task = ray.remote(num_cpus=1, max_retries=RETRIES)(_execute)
+        table = Shipped.of(study.table) if address else None
+        shared = ray.put((study, table))
         waiting = list(reversed(jobs))
         running: dict[Any, Job] = {}
         while waiting or running:
@@ -44,6 +53,47 @@ def run_jobs(study: Study, jobs: Sequence[Job], workers: int, address: str | Non
                 running[task.remote(shared, job)] = job
             (done,), _ = ray.wait(list(running), num_returns=1)
             yield running.pop(done), *ray.get(done)
+
+
+def _execute(given: tuple[Study, Shipped | None], job: Job) -> tuple[pa.Table, pa.Table]:
+    """`execute` on a node that may lack the table."""
+    study, table = given
+    return execute(replace(study, table=table.here()) if table else study, job)
+
+
+@dataclass(frozen=True)
+class Shipped:
+    """A file for all nodes of a cluster. Those that do not have it keep a copy among their temporary files."""
+
+    path: Path
+    digest: str
+    """SHA-256 of its content."""
+    content: Any
+    """Reference to its bytes in Ray's object store, which a node fetches when it asks for them."""
+
+    @classmethod
+    def of(cls, path: Path) -> Shipped:
+        """A file of this node."""
+        return cls(path.absolute(), sha256(path), ray.put(np.fromfile(path, np.uint8)))
+
+    def here(self) -> Path:
+        """Where this node has it."""
+        copy = Path(tempfile.gettempdir()) / f"nas-algos-{os.getuid()}" / f"{self.digest}{self.path.suffix}"
+        for path in (self.path, copy):
+            if path.is_file() and _digest(path, path.stat().st_mtime_ns) == self.digest:
+                return path
+        copy.parent.mkdir(mode=0o700, exist_ok=True)
+        partial = copy.with_name(f"{copy.name}.{os.getpid()}")  # other processes of the node may write it, too
+        ray.get(self.content).tofile(partial)
+        os.replace(partial, copy)
+        return copy
+
+
+@lru_cache(maxsize=8)
+def _digest(path: Path, changed: int) -> str:
+    """SHA-256, computed once per process as long as the file does not change."""
+    del changed
+    return sha256(path)
 
 
 class RayTasks(Generic[Key, Result]):
@@ -55,10 +105,10 @@ class RayTasks(Generic[Key, Result]):
     """
 
     def __init__(self, function: Callable[..., Result], shared: tuple[Any, ...], gpus: float) -> None:
-        self._task = ray.remote(num_cpus=1, num_gpus=gpus, max_retries=3)(_call)
+        self._task = ray.remote(num_cpus=1, num_gpus=gpus, max_retries=RETRIES)(_call)
         self._function = function
         self._shared = [ray.put(value) for value in shared]
-        self._board: Any = ray.remote(num_cpus=0, max_restarts=-1, max_task_retries=3)(_Board).remote()
+        self._board: Any = ray.remote(num_cpus=0, max_restarts=-1, max_task_retries=RETRIES)(_Board).remote()
         self._running: dict[Any, Key] = {}
 
     def begin(self, key: Key) -> None:

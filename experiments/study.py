@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass
 from functools import lru_cache
 from itertools import product
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -26,10 +26,11 @@ from benchmarks.table import BenchmarkTable, TableError
 from experiments.records import OVERHEAD_SCHEMA, TRIALS_SCHEMA, Optimum, StudyHeader
 from experiments.run import Clock, Crossing, IncumbentRule, RunResult, run
 from experiments.versions import git_commit, versions
-from nas_algos.multi_trial import ALGORITHMS
+from nas_algos.multi_trial import algorithm_named
 from nas_algos.searcher import Config, Searcher
 
-RUNS_PER_JOB = 25  # fixed, so that batches do not depend on how many workers there are
+RUNS_PER_JOB = 25
+JOBS = 1000  # of one algorithm on one data set at most: a study of millions of runs has files of thousands of them
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,8 @@ class Job:
 
     @property
     def name(self) -> str:
-        return f"{self.algorithm}-{self.dataset}-{self.first:07d}-{self.stop - 1:07d}"
+        algorithm = self.algorithm.replace(":", ".")  # which a file name may not hold everywhere
+        return f"{algorithm}-{self.dataset}-{self.first:07d}-{self.stop - 1:07d}"
 
 
 def cut(algorithms: Iterable[str], datasets: Iterable[str], runs: int, runs_per_job: int) -> list[Job]:
@@ -65,7 +67,6 @@ def seeds_of(study_seed: int, algorithm: str, dataset: str, number: int) -> np.r
 class Plan(ABC):
     """What to run, whatever evaluates. Every field decides numbers."""
 
-    RUNS_PER_JOB: ClassVar[int] = RUNS_PER_JOB
     algorithms: Mapping[str, Config]
     budgets: Mapping[str, float]
     """Data set -> seconds; its keys are the data sets."""
@@ -91,7 +92,12 @@ class Plan(ABC):
         return Clock(self.budgets[dataset], self.crossing, self.cache, self.simulated_workers)
 
     def jobs(self) -> list[Job]:
-        return cut(self.algorithms, self.budgets, self.runs, self.RUNS_PER_JOB)
+        return cut(self.algorithms, self.budgets, self.runs, self.runs_per_job)
+
+    @property
+    def runs_per_job(self) -> int:
+        """Depends on the study alone, and not on how many workers there are."""
+        return max(RUNS_PER_JOB, -(-self.runs // JOBS))
 
     def streams(self, algorithm: str, dataset: str, number: int) -> tuple[np.random.Generator, np.random.Generator]:
         """(searcher's, oracle's) independent random streams of one run."""
@@ -100,7 +106,7 @@ class Plan(ABC):
 
     def searcher_at(self, algorithm: str, space: Space, fidelity: Fidelity, rng: np.random.Generator) -> Searcher:
         """A searcher whose highest fidelity is `fidelity`."""
-        return ALGORITHMS[algorithm](space, self.algorithms[algorithm], fidelity, rng)
+        return algorithm_named(algorithm)(space, self.algorithms[algorithm], fidelity, rng)
 
     @abstractmethod
     def check(self) -> None:

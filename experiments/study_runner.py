@@ -29,7 +29,7 @@ def default_directory(study: Recorded) -> Path:
     """A directory under ./runs named after the study's settings, so that the same command finds it again."""
     settings = study.header().settings
     digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:8]
-    return Path("runs") / "-".join([settings["space"], *settings["algorithms"], digest])
+    return Path("runs") / "-".join([settings["space"], *settings["algorithms"], digest]).replace(":", ".")
 
 
 def run_study(study: Study, directory: Path, workers: int, ray_address: str | None, progress: Progress) -> StudyRecords:

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
-from typing import ClassVar
 
 import numpy as np
 import pyarrow as pa
@@ -33,9 +32,12 @@ Progress = Callable[[str, int, float, float], None]
 class TrainedStudy(Plan):
     """A plan whose oracle trains. Two equal studies with equal trainings give equal records."""
 
-    RUNS_PER_JOB: ClassVar[int] = 1
     benchmark: Benchmark
     """What is trained; its `made_with` last is this machine."""
+
+    @property
+    def runs_per_job(self) -> int:
+        return 1
 
     @property
     def space(self) -> Space:

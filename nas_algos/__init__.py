@@ -1,1 +1,31 @@
 """How to choose the next architecture: search algorithms behind one ask/tell contract."""
+
+from nas_algos.multi_trial import (
+    ALGORITHMS,
+    BOHB,
+    Hyperband,
+    LocalSearch,
+    RandomSearch,
+    RegularizedEA,
+    Reinforce,
+    algorithm_named,
+)
+from nas_algos.searcher import Config, Searcher, Trial, knob
+from nas_algos.weight_sharing import METHODS, method_named
+
+__all__ = [
+    "ALGORITHMS",
+    "BOHB",
+    "METHODS",
+    "Config",
+    "Hyperband",
+    "LocalSearch",
+    "RandomSearch",
+    "RegularizedEA",
+    "Reinforce",
+    "Searcher",
+    "Trial",
+    "algorithm_named",
+    "knob",
+    "method_named",
+]

@@ -1,1 +1,29 @@
 """The PyTorch networks of the search spaces."""
+
+from supernets.candidate_network import CandidateNetwork, NetworkConfig, NetworkScale, candidate_config
+from supernets.counting import Cost, cost_by_counting, cost_by_formula
+from supernets.data import ImageTask, image_task
+from supernets.size_supernet import SizeSupernet, SizeSupernetConfig
+from supernets.topology_supernet import TopologySupernet, TopologySupernetConfig
+from supernets.train import TrainConfig, TrainingRecord, latency, train_candidate, train_candidates
+
+__all__ = [
+    "CandidateNetwork",
+    "Cost",
+    "ImageTask",
+    "NetworkConfig",
+    "NetworkScale",
+    "SizeSupernet",
+    "SizeSupernetConfig",
+    "TopologySupernet",
+    "TopologySupernetConfig",
+    "TrainConfig",
+    "TrainingRecord",
+    "candidate_config",
+    "cost_by_counting",
+    "cost_by_formula",
+    "image_task",
+    "latency",
+    "train_candidate",
+    "train_candidates",
+]

@@ -6,6 +6,7 @@ import ast
 import subprocess
 import sys
 from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -105,10 +106,20 @@ def test_a_weight_sharing_method_has_one_name_everywhere() -> None:
         assert {attribute, "DartsConfig" if module == "darts" else f"{attribute}Config"} <= classes
 
 
-def test_all_lists_every_public_name_of_a_package() -> None:
-    import benchmarks.spaces
-    import nas_algos.multi_trial
+@pytest.mark.parametrize("package", [*OURS, "benchmarks.spaces", "nas_algos.multi_trial"])
+def test_every_public_name_of_a_package_is_there(package: str) -> None:
+    module = import_module(package)
+    assert sorted(set(module.__all__)) == sorted(module.__all__)
+    for name in module.__all__:
+        assert hasattr(module, name)
 
-    for package in (benchmarks.spaces, nas_algos.multi_trial):
-        for name in package.__all__:
-            assert hasattr(package, name)
+
+def test_the_public_names_of_experiments_are_those_told_to_type_checkers() -> None:
+    import experiments
+
+    tree = ast.parse((ROOT / "experiments" / "__init__.py").read_text())
+    (told,) = (node for node in tree.body if isinstance(node, ast.If))
+    names = [alias.name for node in told.body if isinstance(node, ast.ImportFrom) for alias in node.names]
+    assert sorted(names) == sorted(experiments.__all__)
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        _ = experiments.nothing

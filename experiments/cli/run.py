@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
@@ -15,9 +16,9 @@ from benchmarks.spaces.base import unknown_name
 from experiments.cli.options import add_config_options, build_config, first_pass, guarded, new_parser
 from experiments.cli.shared import add_shared_options, search_with_shared_weights
 from experiments.cli.training import add_network_options, add_recipe_options, refuse, search_by_training
-from experiments.presets import PRESETS, Preset, preset_named
+from experiments.presets import PRESETS, STUDIES, Preset, preset_named
 from experiments.run import Crossing, IncumbentRule
-from nas_algos.multi_trial import ALGORITHMS
+from nas_algos.multi_trial import ALGORITHMS, algorithm_named
 from nas_algos.weight_sharing import METHODS, method_named
 
 if TYPE_CHECKING:
@@ -33,13 +34,23 @@ EVALUATIONS = 200
 
 def main(argv: Sequence[str] | None = None) -> int:
     """The command; returns its exit code."""
-    arguments = list(sys.argv[1:] if argv is None else argv)
-    parser = _parser(first_pass(arguments, "--algo"))
+    arguments = with_study(list(sys.argv[1:] if argv is None else argv))
+    names = first_pass(arguments, "--algo")
+    if any(":" in name for name in names):
+        sys.path.insert(0, str(Path.cwd()))  # which Python leaves out where a command is installed
+    parser = _parser(names)
     given, unknown = parser.parse_known_args(arguments)
     if unknown:
         owners = [f"{flag} belongs to {name}" for flag in unknown for name in owners_of(flag)]
         parser.error("; ".join([f"unrecognized arguments: {' '.join(unknown)}", *owners]))
     return guarded("nas-run", lambda: _run(given))
+
+
+def with_study(arguments: list[str]) -> list[str]:
+    """The arguments, and those options of the study named in them that they leave open."""
+    study = [option for name in first_pass(arguments, "--study") for option in STUDIES.get(name, {}).items()]
+    left_open = [(flag, values) for flag, values in study if not first_pass(arguments, flag)]
+    return [*arguments, *(word for flag, values in left_open for word in (flag, *values))]
 
 
 def owners_of(flag: str) -> list[str]:
@@ -50,7 +61,12 @@ def owners_of(flag: str) -> list[str]:
 
 def _config(name: str) -> type[Config]:
     """The options of an algorithm; those of weight-sharing methods import PyTorch."""
-    return method_named(name).Config if name in METHODS else ALGORITHMS[name].Config
+    return method_named(name).Config if name in METHODS else algorithm_named(name).Config
+
+
+def _key(name: str) -> str:
+    """The name of an algorithm as it is recorded."""
+    return name if ":" in name else name.replace("-", "_")
 
 
 def _parser(names: Sequence[str]) -> argparse.ArgumentParser:
@@ -69,13 +85,19 @@ def _parser(names: Sequence[str]) -> argparse.ArgumentParser:
     add_network_options(trained)
     add_recipe_options(parser.add_argument_group("recipe (--evaluate train)", default))
     add_shared_options(parser.add_argument_group("weight sharing"))
-    known = [key for name in names if (key := name.replace("-", "_")) in (*ALGORITHMS, *METHODS)]
-    add_config_options(parser, {name: _config(name) for name in known})
+    configs: dict[str, type[Config]] = {}
+    for name in map(_key, names):
+        with suppress(InputError):  # which is told when all options are known
+            configs[name] = _config(name)
+    add_config_options(parser, configs)
     return parser
 
 
 def _add_what(group: argparse._ArgumentGroup) -> None:
-    algorithms = f"multi-trial: {', '.join(ALGORITHMS)}; weight sharing: {', '.join(METHODS)}"
+    algorithms = f"multi-trial: {', '.join(ALGORITHMS)}, or your own as MODULE:CLASS; weight sharing: "
+    algorithms += ", ".join(METHODS)
+    study = "a paper's comparison: gives --algo, --space, --dataset, --preset and --runs where they are not given, and "
+    group.add_argument("--study", choices=list(STUDIES), help=f"{study}--report")
     group.add_argument("--algo", nargs="+", action="extend", required=True, metavar="NAME", help=algorithms)
     group.add_argument("--space", required=True, choices=list(SPACES), help="search space")
     datasets = (
@@ -119,6 +141,7 @@ def _add_where(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--ray-address", metavar="ADDRESS", help="a running Ray cluster (default: start Ray here)")
     out = "directory of the records (default: a name made from the settings, under ./runs)"
     group.add_argument("--out", type=Path, metavar="DIR", help=out)
+    group.add_argument("--report", action="store_true", help="also write the report, as nas-report DIR does")
 
 
 def _run(given: argparse.Namespace) -> int:
@@ -135,7 +158,13 @@ def _run(given: argparse.Namespace) -> int:
     show_results(*long_table(studies[0].header, entries_of(studies)))
     if given.runs == 1:
         show_answers(StudyRecords(directory))
-    print(f"records: {directory}; draw them with: nas-report {directory}")
+    if given.report:
+        from experiments.report import write_report
+
+        write_report([directory], directory / "report")
+        print(f"records: {directory}; report: {directory / 'report'}")
+    else:
+        print(f"records: {directory}; draw them with: nas-report {directory}")
     return 0
 
 
@@ -143,8 +172,8 @@ def _algorithms(given: argparse.Namespace, preset: Preset) -> dict[str, Config]:
     """Name -> options, of multi-trial algorithms or of weight-sharing methods."""
     algorithms: dict[str, Config] = {}
     for name in given.algo:
-        key = name.replace("-", "_")
-        if key not in (*ALGORITHMS, *METHODS):
+        key = _key(name)
+        if key not in (*ALGORITHMS, *METHODS) and ":" not in key:
             raise InputError(unknown_name("algorithm", name, [*ALGORITHMS, *METHODS]))
         if key in algorithms:
             raise InputError(f"the algorithm {key} is given twice")

@@ -1,5 +1,7 @@
 """The multi-trial search algorithms, by name: CLI name = module = key here."""
 
+from importlib import import_module
+
 from benchmarks.errors import InputError
 from benchmarks.spaces.base import unknown_name
 from nas_algos.multi_trial.bohb import BOHB
@@ -8,7 +10,7 @@ from nas_algos.multi_trial.local_search import LocalSearch
 from nas_algos.multi_trial.random_search import RandomSearch
 from nas_algos.multi_trial.regularized_ea import RegularizedEA
 from nas_algos.multi_trial.reinforce import Reinforce
-from nas_algos.searcher import Searcher
+from nas_algos.searcher import Config, Searcher
 
 __all__ = [
     "ALGORITHMS",
@@ -32,8 +34,28 @@ ALGORITHMS: dict[str, type[Searcher]] = {
 
 
 def algorithm_named(name: str) -> type[Searcher]:
-    """The search algorithm called `name`; hyphens may stand for underscores. InputError lists the names there are."""
+    """The search algorithm called `name` (hyphens may stand for underscores), or the class that MODULE:CLASS names.
+
+    Raises:
+        InputError: there is none; the message lists the names there are. Or it is no Searcher with a Config.
+    """
+    if ":" in name:
+        return _own_algorithm(name)
     key = name.replace("-", "_")
     if key not in ALGORITHMS:
         raise InputError(unknown_name("algorithm", name, list(ALGORITHMS)))
     return ALGORITHMS[key]
+
+
+def _own_algorithm(name: str) -> type[Searcher]:
+    module, _, attribute = name.partition(":")
+    try:
+        found = getattr(import_module(module), attribute)
+    except Exception as error:  # the user's code, which may raise anything
+        raise InputError(f"cannot import {attribute} from {module} ({type(error).__name__}: {error})") from error
+    config = getattr(found, "Config", None)
+    if not (isinstance(found, type) and issubclass(found, Searcher) and isinstance(config, type)):
+        raise InputError(f"{name} is no subclass of nas_algos.Searcher with a Config, but {found!r}")
+    if not issubclass(config, Config):
+        raise InputError(f"the Config of {name} is no subclass of nas_algos.Config, but {config!r}")
+    return found

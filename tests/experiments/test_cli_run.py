@@ -12,7 +12,8 @@ import pytest
 
 from benchmarks.spaces import SPACES
 from benchmarks.table import BenchmarkTable
-from experiments.cli.run import main
+from experiments.cli.run import main, with_study
+from experiments.presets import PRESETS, STUDIES
 from experiments.records import StudyRecords
 from nas_algos.multi_trial import ALGORITHMS
 
@@ -51,6 +52,94 @@ def test_every_algorithm_runs_by_its_name(name: str, tss_table: BenchmarkTable, 
     trials = StudyRecords(tmp_path / "s").trials()
     assert set(trials["algorithm"].to_pylist()) == {name}
     assert trials["elapsed"].to_numpy().max() >= 500
+
+
+OWN = """
+from dataclasses import dataclass
+from nas_algos import Config, Searcher, knob
+
+@dataclass(frozen=True)
+class StubbornConfig(Config):
+    choice: int = knob(0, "what every decision gets", low=0, high=4)
+
+class Stubborn(Searcher):
+    Config = StubbornConfig
+
+    def propose(self):
+        return (self.config.choice,) * self.space.shape[0], self.fidelity
+
+    def learn(self, trial, outcome):
+        pass
+"""
+
+
+@pytest.mark.parametrize("workers", ["0", "1"])
+def test_an_algorithm_of_one_s_own_runs_beside_others(
+    workers: str, tss_table: BenchmarkTable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    module = f"own_{workers}"  # modules stay imported
+    Path(f"{module}.py").write_text(OWN)
+    argv = arguments(tss_table, "--algo", "random_search", "--choice", "3", "--workers", workers, algo=f"{module}:Stubborn")
+    assert main([*argv, "--out", str(tmp_path / "s")]) == 0
+    records = StudyRecords(tmp_path / "s")
+    trials = records.trials().to_pylist()
+    asked = {trial["architecture"] for trial in trials if trial["algorithm"] == f"{module}:Stubborn"}
+    assert asked == {SPACES["tss"].index((3,) * 6)}
+    assert records.header().settings["algorithms"][f"{module}:Stubborn"] == {"choice": 3}
+    assert {trial["algorithm"] for trial in trials} == {f"{module}:Stubborn", "random_search"}
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("nowhere:Mine", "cannot import Mine from nowhere (ModuleNotFoundError: No module named 'nowhere')"),
+        ("broken:Mine", "cannot import Mine from broken (ZeroDivisionError: division by zero)"),
+        ("pathlib:Path", "pathlib:Path is no subclass of nas_algos.Searcher with a Config"),
+        ("nas_algos:Searcher", "nas_algos:Searcher is no subclass of nas_algos.Searcher with a Config"),
+    ],
+)
+def test_what_is_no_algorithm_of_one_s_own_is_refused(
+    name: str,
+    message: str,
+    tss_table: BenchmarkTable,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    Path("broken.py").write_text("1 / 0\n")
+    assert message in refused(arguments(tss_table, algo=name), capsys)
+
+
+class TestAPaperSStudy:
+    def test_is_the_command_with_its_options(self) -> None:
+        argv = with_study(["--study", "nats-paper-sss", "--runs=3", "--dataset", "digits"])
+        assert argv[:4] == ["--study", "nats-paper-sss", "--runs=3", "--dataset"]
+        assert argv[4:] == [
+            "digits", "--algo", "random_search", "regularized_ea", "reinforce", "bohb", "--space", "sss",
+            "--preset", "nats-paper", "--report",
+        ]  # fmt: skip
+
+    @pytest.mark.parametrize("name", list(STUDIES))
+    def test_names_what_there_is(self, name: str) -> None:
+        options = STUDIES[name]
+        assert set(options["--algo"]) <= ALGORITHMS.keys()
+        (space,), (preset,) = options["--space"], options["--preset"]
+        assert {(space, dataset) for dataset in options["--dataset"]} == {
+            key for key in PRESETS[preset].budgets if key[0] == space
+        }
+
+    def test_ends_with_its_report(self, tss_table: BenchmarkTable, tmp_path: Path) -> None:
+        out = tmp_path / "s"
+        argv = ["--study", "nats-paper-tss", "--table", str(tss_table.path), "--dataset", "made-up", "--runs", "2"]
+        assert main([*argv, "--budget", "500", "--out", str(out)]) == 0
+        settings = StudyRecords(out).header().settings
+        assert list(settings["algorithms"]) == ["random_search", "regularized_ea", "reinforce", "bohb"]
+        assert (settings["preset"], settings["runs"], settings["incumbent"]) == ("nats-paper", 2, "any_fidelity")
+        assert "bohb" in (out / "report" / "report.md").read_text()
+
+    def test_of_another_name_is_refused(self, capsys: pytest.CaptureFixture[str]) -> None:
+        assert "invalid choice: 'nats-paper' (choose from" in refused(["--study", "nats-paper"], capsys)
 
 
 def test_hyphens_are_accepted_for_underscores(tss_table: BenchmarkTable, tmp_path: Path) -> None:

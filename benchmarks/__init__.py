@@ -2,7 +2,7 @@
 
 from benchmarks.errors import InputError
 from benchmarks.oracle import FinalReport, Fidelity, Oracle, Outcome, SeedPolicy
-from benchmarks.spaces import SPACES, Arch, SizeSpace, Space, TopologySpace, space_named
+from benchmarks.spaces import SPACES, Arch, ProductSpace, SizeSpace, Space, TopologySpace, space_named
 from benchmarks.table import BenchmarkTable, Column, TableError, TableInfo, Task
 
 __all__ = [
@@ -15,6 +15,7 @@ __all__ = [
     "InputError",
     "Oracle",
     "Outcome",
+    "ProductSpace",
     "SeedPolicy",
     "SizeSpace",
     "Space",

@@ -120,13 +120,14 @@ def _table_of(space: str, datasets: frozenset[str], progress: Callable[[str, int
     of_space = [table for table in _readable(installed()) if table.info.space == space]
     tables = [table for table in of_space if datasets <= table.info.tasks.keys()]
     tables = [table for table in tables if len(table) == len(SPACES[space])] or tables  # whole ones, if there are any
-    official = [table for table in tables if table.info.name == OFFICIAL[space]]
+    official = [table for table in tables if table.info.name == OFFICIAL.get(space)]
     if official or len(tables) == 1:
         return (official or tables)[0]
     if tables:
         names = ", ".join(table.path.stem for table in tables)
         raise AmbiguousTableError(f"several tables hold the space {space}: {names}; choose one with --table NAME")
-    if datasets <= TASKS[space].keys():
+    published = TASKS.get(space, {}).keys()
+    if space in OFFICIAL and datasets <= published:
         for path in official_files(space):
             if path.exists():
                 return BenchmarkTable.open(import_benchmark(path, home(), progress=progress))
@@ -134,15 +135,17 @@ def _table_of(space: str, datasets: frozenset[str], progress: Callable[[str, int
     for table in own:
         if datasets <= table.info.tasks.keys():
             return table
-    known = {name for table in [*of_space, *own] for name in table.info.tasks} | TASKS[space].keys()
+    known = {name for table in [*of_space, *own] for name in table.info.tasks} | published
     for dataset in sorted(datasets - known):
         raise MissingTableError(unknown_name("data set", dataset, sorted(known)))
     raise MissingTableError(_how_to_get(space, datasets))
 
 
 def _how_to_get(space: str, datasets: frozenset[str]) -> str:
-    places = "\n".join(f"  {path}" for path in [home() / "*.arrow", *official_files(space)])
     what = f" with {', '.join(sorted(datasets))}" if datasets else ""
+    if space not in OFFICIAL:
+        return f"no table of the space {space}{what} in {home()}: import one with nas-bench import PATH"
+    places = "\n".join(f"  {path}" for path in [home() / "*.arrow", *official_files(space)])
     return (
         f"no table of the space {space}{what}. Looked for (in $NAS_BENCH_HOME and $TORCH_HOME):\n{places}\n"
         f"Get {OFFICIAL[space]}-simple.tar from the NATS-Bench authors (https://github.com/D-X-Y/NATS-Bench), then:\n"

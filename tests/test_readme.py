@@ -1,22 +1,76 @@
-"""The README's Python example runs as it stands."""
+"""The README's Python examples run as they stand, and its commands are such as there are."""
 
 from __future__ import annotations
 
+import importlib
 import re
+import shlex
+import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from benchmarks import SPACES
+from experiments.cli import bench, report, run
 from experiments.importing import import_benchmark
+from experiments.records import StudyRecords
 
-README = Path(__file__).parents[1] / "README.md"
+README = (Path(__file__).parents[1] / "README.md").read_text()
+LOOP, SEARCHER, SPACE = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+COMMANDS = [
+    command
+    for block in re.findall(r"```bash\n(.*?)```", README, re.DOTALL)
+    for line in block.replace("\\\n", " ").splitlines()
+    for command in line.split("#")[0].split("&&")
+]
 
 
-def test_the_python_example_runs(
+def test_the_ask_and_tell_loop_runs(
     shared_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("NAS_BENCH_HOME", str(tmp_path))
     import_benchmark(shared_data / "nasbench201_accuracies.csv", tmp_path, progress=lambda *_: None)
-    (example,) = re.findall(r"```python\n(.*?)```", README.read_text(), re.DOTALL)
-    exec(compile(example, str(README), "exec"), {})
+    exec(compile(LOOP, "README.md", "exec"), {})
     assert re.match(r"\|.+\| FinalReport\(validation=nan, test=9\d\.\d+, rank=\d+\)\n$", capsys.readouterr().out)
+
+
+def test_one_s_own_searcher_and_space_work_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    monkeypatch.setenv("NAS_BENCH_HOME", str(tmp_path / "home"))
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delitem(sys.modules, "mine", raising=False)
+    Path("mine.py").write_text(SEARCHER)
+    try:
+        exec(compile(SPACE, "README.md", "exec"), {"__name__": "readme"})
+        space, rng = SPACES["kernels"], np.random.default_rng(0)
+        assert space.from_string(space.to_string((0, 2, 1, 0))) == (0, 2, 1, 0)
+        rows = [f"{space.to_string(space.arch(i))},{rng.random()},2.0,{rng.random()}" for i in range(len(space))]
+        header = "arch,toy_valid_accuracy_12,toy_train_seconds_12,toy_test_accuracy_12"
+        Path("toy.csv").write_text("\n".join([header, *rows]) + "\n")
+        argv = ["--algo", "mine:HillClimb", "regularized_ea", "--space", "kernels", "--table", "toy.csv"]
+        assert run.main([*argv, "--cost-model", "train_only", "--seed-policy", "mean", "--out", "s", "--report"]) == 0
+        trials = StudyRecords(Path("s")).trials()
+        assert set(trials["algorithm"].to_pylist()) == {"mine:HillClimb", "regularized_ea"}
+        assert len(trials) == 400, "the time of 200 average evaluations each"
+        assert Path("s/report/report.md").exists()
+    finally:
+        SPACES.pop("kernels", None)
+        sys.modules.pop("mine", None)
+        importlib.invalidate_caches()
+
+
+@pytest.mark.parametrize("command", [command for command in COMMANDS if command.strip().startswith("nas-")])
+def test_every_command_is_one_that_there_is(
+    command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With an option at its end that there is not, so that it only reads the others."""
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    monkeypatch.chdir(tmp_path)
+    Path("mine.py").write_text(SEARCHER)
+    name, *options = shlex.split(command)
+    main = {"nas-run": run.main, "nas-bench": bench.main, "nas-report": report.main}[name]
+    with pytest.raises(SystemExit) as stop:
+        main([*options, "--nonsense"])
+    assert stop.value.code == 2
+    assert "unrecognized arguments: --nonsense\n" in capsys.readouterr().err

@@ -1,11 +1,11 @@
 """The search spaces, by name."""
 
 from benchmarks.errors import InputError
-from benchmarks.spaces.base import Arch, Space, unknown_name
+from benchmarks.spaces.base import Arch, ProductSpace, Space, unknown_name
 from benchmarks.spaces.sss import SizeSpace
 from benchmarks.spaces.tss import TopologySpace
 
-__all__ = ["SPACES", "Arch", "SizeSpace", "Space", "TopologySpace", "space_named"]
+__all__ = ["SPACES", "Arch", "ProductSpace", "SizeSpace", "Space", "TopologySpace", "space_named"]
 
 SPACES: dict[str, Space] = {
     "tss": TopologySpace(),

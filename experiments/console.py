@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from datetime import datetime
 from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
@@ -33,6 +35,10 @@ if TYPE_CHECKING:
     from experiments.one_shot import OneShot  # imports PyTorch
 
 
+LINE_SECONDS = 60.0
+"""Between two lines of progress where there is no terminal."""
+
+
 class _Rate(ProgressColumn):
     """How many are done per second, lately."""
 
@@ -40,12 +46,27 @@ class _Rate(ProgressColumn):
         return f"{task.speed:.3g}/s" if task.speed else ""
 
 
+class _LinePerMinute:
+    """Progress in a log file."""
+
+    def __init__(self, console: Console) -> None:
+        self._console, self._told = console, time.monotonic()
+
+    def __call__(self, what: str, done: int, total: int) -> None:
+        if time.monotonic() - self._told >= LINE_SECONDS:
+            self._told = time.monotonic()
+            self._console.print(f"{datetime.now():%Y-%m-%d %H:%M:%S} {what}: {done:,} of {total:,}", highlight=False)
+
+
 @contextmanager
 def progress_bar() -> Iterator[Callable[[str, int, int], None]]:
-    """A function (what, done, total) that draws one bar per `what`; quiet where stderr is no terminal."""
+    """A function (what, done, total) that draws one bar per `what`; a line a minute where stderr is no terminal."""
     console = Console(stderr=True)
+    if not console.is_terminal:
+        yield _LinePerMinute(console)
+        return
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), _Rate(), TimeElapsedColumn())
-    with Progress(*columns, TimeRemainingColumn(), console=console, disable=not console.is_terminal) as bars:
+    with Progress(*columns, TimeRemainingColumn(), console=console) as bars:
         tasks: dict[str, TaskID] = {}
 
         def report(what: str, done: int, total: int) -> None:

@@ -101,11 +101,11 @@ class RayTasks(Generic[Key, Result]):
 
     Args:
         function: called as function(*shared, key, beat); `beat` takes the seconds.
-        gpus: of each call.
+        gpus, cpus: of each call.
     """
 
-    def __init__(self, function: Callable[..., Result], shared: tuple[Any, ...], gpus: float) -> None:
-        self._task = ray.remote(num_cpus=1, num_gpus=gpus, max_retries=RETRIES)(_call)
+    def __init__(self, function: Callable[..., Result], shared: tuple[Any, ...], gpus: float, cpus: int = 1) -> None:
+        self._task = ray.remote(num_cpus=cpus, num_gpus=gpus, max_retries=RETRIES)(_call)
         self._function = function
         self._shared = [ray.put(value) for value in shared]
         self._board: Any = ray.remote(num_cpus=0, max_restarts=-1, max_task_retries=RETRIES)(_Board).remote()
@@ -156,27 +156,27 @@ class _Board:
 
 
 @contextmanager
-def connected(workers: int, address: str | None, gpus: float = 0) -> Iterator[None]:
-    """Ray inside: the cluster at `address`, or one of this machine with `workers` CPUs.
+def connected(cpus: int, address: str | None, gpus: float = 0) -> Iterator[None]:
+    """Ray inside: the cluster at `address`, or one of this machine.
 
     Args:
-        gpus: that a local Ray hands out to its tasks.
+        cpus, gpus: that a local Ray hands out to its tasks.
 
     Raises:
         InputError: no cluster answers there.
     """
-    _connect(workers, address, gpus)
+    _connect(cpus, address, gpus)
     try:
         yield
     finally:
         ray.shutdown()
 
 
-def _connect(workers: int, address: str | None, gpus: float) -> None:
+def _connect(cpus: int, address: str | None, gpus: float) -> None:
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # what a task without a GPU sees does not change
     quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
     if address is None:
-        ray.init("local", num_cpus=workers, num_gpus=math.ceil(gpus), include_dashboard=False, **quiet)
+        ray.init("local", num_cpus=cpus, num_gpus=math.ceil(gpus), include_dashboard=False, **quiet)
         return
     try:
         host, _, port = address.removeprefix("ray://").rpartition(":")

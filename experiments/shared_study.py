@@ -120,19 +120,26 @@ def run_shared_study(study: SharedStudy, directory: Path, resources: Resources, 
 
     Raises:
         RecordError: the directory holds something else.
-        DivergedError: a loss is no number any more.
+        DivergedError: a loss of some runs is no number any more; the others are finished first.
     """
     study.check()
     records, left = begin(study, directory)
     records.checkpoints_path.mkdir(exist_ok=True)
-    for job, tables in _executed(study, left, records.checkpoints_path.absolute(), resources, progress):
-        records.write_batch(job.name, *tables)
+    diverged: list[DivergedError] = []
+    for job, result in _executed(study, left, records.checkpoints_path.absolute(), resources, progress):
+        if isinstance(result, DivergedError):
+            diverged.append(result)
+        else:
+            records.write_batch(job.name, *result)
+    if diverged:
+        others = f" ({len(diverged)} of the {len(left)} runs; the others are recorded)" if len(left) > 1 else ""
+        raise DivergedError(f"{diverged[0]}{others}") from diverged[0]
     return records
 
 
 def _executed(
     study: SharedStudy, jobs: Sequence[Job], checkpoints: Path, resources: Resources, progress: Progress
-) -> Iterator[tuple[Job, Tables]]:
+) -> Iterator[tuple[Job, Tables | DivergedError]]:
     def report(job: Job, share: float) -> None:
         epochs = study.algorithms[job.algorithm].epochs
         progress(f"{job.algorithm}, run {job.first + 1} of {study.runs}", int(share * epochs), epochs)
@@ -143,25 +150,31 @@ def _executed(
         for job in jobs:
             yield job, execute(study, checkpoints, job, partial(report, job))
         return
-    with connected(resources.workers, resources.address, gpus=resources.gpus * resources.workers):
-        tasks: RayTasks[Job, Tables] = RayTasks(execute, (study, checkpoints), resources.gpus)
+    cpus, gpus = (each * resources.workers for each in (study.threads, resources.gpus))
+    with connected(cpus, resources.address, gpus=gpus):
+        tasks: RayTasks[Job, Tables | DivergedError] = RayTasks(
+            execute, (study, checkpoints), resources.gpus, study.threads
+        )
         waiting, running = list(reversed(jobs)), 0
         while waiting or running:
             while waiting and running < resources.workers:
                 tasks.begin(waiting.pop())
                 running += 1
-            for job, tables in tasks.finished():
+            for job, result in tasks.finished():
                 running -= 1
-                yield job, tables
+                yield job, result
             for job, share in tasks.seconds().items():
                 report(job, share)
 
 
-def execute(study: SharedStudy, checkpoints: Path, job: Job, beat: Callable[[float], None]) -> Tables:
+def execute(study: SharedStudy, checkpoints: Path, job: Job, beat: Callable[[float], None]) -> Tables | DivergedError:
     """One run, from its checkpoint if there is one, which is renewed after every epoch.
 
     Args:
         beat: told the share of the run's steps that are done.
+
+    Returns:
+        What is recorded of it; or how it diverged, which concerns no other run.
     """
     search = Search(
         method_named(job.algorithm),
@@ -179,7 +192,7 @@ def execute(study: SharedStudy, checkpoints: Path, job: Job, beat: Callable[[flo
             for _ in search.epochs(lambda done, total: beat(done / total)):
                 write_atomically(checkpoint, search.to_bytes())
     except DivergedError as error:
-        raise DivergedError(f"{job.algorithm}, run {job.first + 1} of {study.runs}: {error}") from error
+        return DivergedError(f"{job.algorithm}, run {job.first + 1} of {study.runs}: {error}")
     return tables_of(study, job, search.records)
 
 

@@ -37,7 +37,7 @@ Progress = Callable[[int, int], None]
 
 
 class DivergedError(InputError):
-    """The loss is no longer a number."""
+    """A loss, or the distribution over architectures, is no longer a number."""
 
 
 @dataclass(frozen=True)
@@ -122,7 +122,7 @@ class Search:
         """The epochs that are left, each of them added to `records`.
 
         Raises:
-            DivergedError: an epoch's loss is not finite. The state is then of no use; the one before the epoch is.
+            DivergedError: an epoch's loss or its distribution is not finite. The state is then of no use; the one before the epoch is.
         """
         while len(self.records) < self.config.epochs:
             self.records.append(self._epoch(len(self.records), progress))
@@ -151,6 +151,12 @@ class Search:
                 )
         with watch("controller"):
             method.end_epoch(self.images.validation_batches(self.data_rng))
+        probabilities = method.probabilities()
+        if not probabilities.isfinite().all():
+            raise DivergedError(
+                f"the distribution over architectures is no number after epoch {epoch + 1}: give a smaller "
+                "--arch-learning-rate, or for enas --controller-learning-rate"
+            )
         with watch("derivation"):
             arch = method.derive(self.images.validation_batches(self.data_rng))
         return EpochRecord(
@@ -160,7 +166,7 @@ class Search:
             architecture_loss=architecture_loss if architecture_losses else float("nan"),
             arch=arch,
             validation=self.one_shot([arch])[0],
-            probabilities=tuple(tuple(row) for row in method.probabilities().tolist()),
+            probabilities=tuple(tuple(row) for row in probabilities.tolist()),
             seconds=watch.seconds(),
         )
 

@@ -96,6 +96,35 @@ def test_the_header_says_what_was_searched_on_what(gdas: StudyRecords) -> None:
     assert header.versions["hardware"]
 
 
+@pytest.mark.parametrize("workers", [0, 1])
+def test_a_run_that_diverges_leaves_the_others_alone(workers: int, tmp_path: Path) -> None:
+    from experiments.factory import Images, Resources
+    from experiments.shared_study import SharedStudy, run_shared_study
+    from nas_algos.weight_sharing.gdas import GDASConfig
+    from nas_algos.weight_sharing.random_nas import RandomNASConfig
+    from nas_algos.weight_sharing.search import DivergedError
+    from supernets import NetworkScale
+
+    study = SharedStudy(
+        space="tss",
+        algorithms={
+            "gdas": GDASConfig(epochs=1, batch_size=200, learning_rate=1e30),
+            "random_nas": RandomNASConfig(epochs=1, batch_size=200, candidates=2),
+        },
+        dataset="digits",
+        images=Images("digits", None, 0),
+        scale=NetworkScale(width=2, depth=1),
+        runs=1,
+        seed=0,
+        threads=1,
+        device="cpu",
+        table=None,
+    )
+    with pytest.raises(DivergedError, match=r"gdas, run 1 of 1: .* \(1 of the 2 runs; the others are recorded\)"):
+        run_shared_study(study, tmp_path / "s", Resources(workers), lambda *_: None)
+    assert StudyRecords(tmp_path / "s").trials()["algorithm"].to_pylist() == ["random_nas"]
+
+
 def test_without_a_table_nothing_is_looked_up(gdas: StudyRecords) -> None:
     for row in gdas.trials().to_pylist():
         assert math.isnan(row["report_test"])

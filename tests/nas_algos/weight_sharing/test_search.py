@@ -322,6 +322,16 @@ def test_a_loss_that_is_no_number_stops_the_search(name: str, new_search: NewSea
     assert issubclass(DivergedError, InputError)
 
 
+def test_a_distribution_that_is_no_number_stops_the_search(
+    new_search: NewSearch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Losses need not show it: an operation that is nothing costs nothing, whatever its weight."""
+    search = new_search("gdas")
+    monkeypatch.setattr(search.method, "probabilities", lambda: torch.full((6, 5), math.nan))
+    with pytest.raises(DivergedError, match="the distribution over architectures is no number after epoch 1: give a "):
+        run(search)
+
+
 def test_an_impossible_task_or_scale_is_refused(task: ImageTask, new_search: NewSearch) -> None:
     with pytest.raises(InputError, match="no validation images"):
         new_search("gdas", other_task=replace(task, evaluation={"test": task.evaluation["test"]}))

@@ -1,0 +1,19 @@
+"""What commands show where nobody watches."""
+
+from __future__ import annotations
+
+import pytest
+
+from experiments import console
+
+
+def test_a_log_gets_a_line_of_progress_now_and_then(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = iter([0.0, 59.0, 61.0, 61.0, 100.0, 130.0, 130.0])
+    monkeypatch.setattr(console.time, "monotonic", lambda: next(clock))
+    with console.progress_bar() as progress:
+        for done in (1, 2000, 2001, 3000):
+            progress("runs", done, 5000)
+    lines = capsys.readouterr().err.splitlines()
+    assert [line[20:] for line in lines] == ["runs: 2,000 of 5,000", "runs: 3,000 of 5,000"]

@@ -21,9 +21,7 @@ from benchmarks.spaces import Space, space_named
 from benchmarks.spaces.tss import OPERATIONS
 from experiments.records import RecordError
 from experiments.statistics import Aggregate, Floats, Group, Runs, aggregate, regret
-
-PHASES = ("weights", "architecture", "controller", "derivation")
-"""What a search spends its seconds on, as EPOCHS_SCHEMA names them."""
+from nas_algos.weight_sharing import PHASES
 
 
 @dataclass(frozen=True)

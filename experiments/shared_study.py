@@ -23,9 +23,9 @@ from experiments.records import EPOCHS_SCHEMA, OVERHEAD_SCHEMA, TRIALS_SCHEMA, O
 from experiments.study import Job, cut, seeds_of
 from experiments.study_runner import begin
 from experiments.versions import git_commit, processor, versions
-from nas_algos.weight_sharing import method_named
+from nas_algos.weight_sharing import PHASES, method_named
 from nas_algos.weight_sharing.method import MethodConfig
-from nas_algos.weight_sharing.search import PHASES, DivergedError, EpochRecord, Search, supernet_config
+from nas_algos.weight_sharing.search import DivergedError, EpochRecord, Search, supernet_config
 from supernets.candidate_network import NetworkScale
 from supernets.devices import gpu_name, threads
 from supernets.search_data import SearchImages
@@ -150,7 +150,7 @@ def _executed(
         for job in jobs:
             yield job, execute(study, checkpoints, job, partial(report, job))
         return
-    cpus, gpus = (each * resources.workers for each in (study.threads, resources.gpus))
+    cpus, gpus = resources.workers * study.threads, resources.workers * resources.gpus
     with connected(cpus, resources.address, gpus=gpus):
         tasks: RayTasks[Job, Tables | DivergedError] = RayTasks(
             execute, (study, checkpoints), resources.gpus, study.threads

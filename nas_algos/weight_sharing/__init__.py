@@ -23,6 +23,8 @@ METHODS = {
     "mask_rl": "mask_rl.MaskRL",
 }
 """Name -> module and class in this package."""
+PHASES = ("weights", "architecture", "controller", "derivation")
+"""What a search spends its seconds on."""
 
 
 def method_named(name: str) -> type[Method]:

@@ -12,18 +12,14 @@ from dataclasses import dataclass
 import torch
 from torch.nn import functional
 
-from nas_algos.searcher import knob
-from nas_algos.weight_sharing.method import GradientConfig, temperature
+from nas_algos.weight_sharing.method import AnnealedConfig, GradientConfig
 from nas_algos.weight_sharing.shared_weights import Choice
 from nas_algos.weight_sharing.topology import TopologyGradientMethod
 
 
 @dataclass(frozen=True)
-class GDASConfig(GradientConfig):
+class GDASConfig(AnnealedConfig, GradientConfig):
     """Options of GDAS."""
-
-    tau_max: float = knob(10.0, "temperature of the softmax in the first epoch", symbol="tau", low=1e-3)
-    tau_min: float = knob(0.1, "in the last epoch", low=1e-3)
 
 
 class GDAS(TopologyGradientMethod):
@@ -34,7 +30,7 @@ class GDAS(TopologyGradientMethod):
 
     def sample(self) -> Choice:
         """onehot(argmax p) - p + p, one-hot with the gradient of p, for p = softmax((log softmax alpha + g) / tau)."""
-        tau = temperature(self.config, self.progress)
+        tau = self.config.temperature(self.progress)
         p = ((self.alpha.log_softmax(dim=1) + self.gumbel()) / tau).softmax(dim=1)
         hard = functional.one_hot(p.argmax(dim=1), p.shape[1]).to(p.dtype)
         return hard - p.detach() + p, hard.bool()

@@ -9,18 +9,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from nas_algos.searcher import knob
-from nas_algos.weight_sharing.method import temperature
+from nas_algos.weight_sharing.method import AnnealedConfig
 from nas_algos.weight_sharing.shared_weights import Choice
 from nas_algos.weight_sharing.size import SizeConfig, SizeMethod
 
 
 @dataclass(frozen=True)
-class MaskGumbelConfig(SizeConfig):
+class MaskGumbelConfig(AnnealedConfig, SizeConfig):
     """Options of masking with the Gumbel-softmax."""
-
-    tau_max: float = knob(10.0, "temperature of the softmax in the first epoch", symbol="tau", low=1e-3)
-    tau_min: float = knob(0.1, "in the last epoch", low=1e-3)
 
 
 class MaskGumbel(SizeMethod):
@@ -29,7 +25,7 @@ class MaskGumbel(SizeMethod):
     Config = MaskGumbelConfig
 
     def sample(self) -> Choice:
-        tau = temperature(self.config, self.progress)
+        tau = self.config.temperature(self.progress)
         (exponential,) = self.exponential(1)
         p = ((self.module_logits() - exponential.log()) / tau).softmax(dim=1)  # (modules, options)
         return (p @ self.masks,)  # equation 4: (modules, width)

@@ -199,10 +199,16 @@ class GradientMethod(Method):
         self.optimizer.load_state_dict(state["optimizer"])
 
 
-def temperature(config: Any, progress: float) -> float:
-    """tau: falls linearly over the epochs."""
-    tau: float = config.tau_max - (config.tau_max - config.tau_min) * progress
-    return tau
+@dataclass(frozen=True)
+class AnnealedConfig(Config):
+    """Options of a softmax whose temperature falls linearly over the epochs."""
+
+    tau_max: float = knob(10.0, "temperature of the softmax in the first epoch", symbol="tau", low=1e-3)
+    tau_min: float = knob(0.1, "in the last epoch", low=1e-3)
+
+    def temperature(self, progress: float) -> float:
+        """tau after a part of the epochs, 0 to 1."""
+        return self.tau_max - (self.tau_max - self.tau_min) * progress
 
 
 def best_of(candidates: Sequence[Arch], method: Method, batches: Iterator[Batch], scoring: Scoring) -> Arch:

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from benchmarks.errors import InputError
 from benchmarks.spaces import Arch
+from nas_algos.weight_sharing import PHASES
 from nas_algos.weight_sharing.method import Method, MethodConfig
 from nas_algos.weight_sharing.shared_weights import SharedWeights
 from supernets.candidate_network import NetworkScale
@@ -29,8 +30,6 @@ from supernets.topology_supernet import TopologySupernet, TopologySupernetConfig
 
 CHECKSUM = sha256().digest_size
 """Bytes in front of a saved state."""
-PHASES = ("weights", "architecture", "controller", "derivation")
-"""What a search spends its seconds on."""
 
 Progress = Callable[[int, int], None]
 """Told after every step (epochs done before this one times the steps of an epoch + steps done of it, steps of all)."""
@@ -122,7 +121,8 @@ class Search:
         """The epochs that are left, each of them added to `records`.
 
         Raises:
-            DivergedError: an epoch's loss or its distribution is not finite. The state is then of no use; the one before the epoch is.
+            DivergedError: an epoch's loss or distribution is not finite. The state is then of no use; the one before the
+                epoch is.
         """
         while len(self.records) < self.config.epochs:
             self.records.append(self._epoch(len(self.records), progress))

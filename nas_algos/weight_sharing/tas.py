@@ -11,8 +11,7 @@ from itertools import product
 
 import torch
 
-from nas_algos.searcher import knob
-from nas_algos.weight_sharing.method import temperature
+from nas_algos.weight_sharing.method import AnnealedConfig
 from nas_algos.weight_sharing.shared_weights import Choice, SharedWeights
 from nas_algos.weight_sharing.size import SizeConfig, SizeMethod
 from supernets.size_supernet import interpolation
@@ -22,11 +21,8 @@ WIDTHS = 2
 
 
 @dataclass(frozen=True)
-class TASConfig(SizeConfig):
+class TASConfig(AnnealedConfig, SizeConfig):
     """Options of TAS."""
-
-    tau_max: float = knob(10.0, "temperature of the softmax in the first epoch", symbol="tau", low=1e-3)
-    tau_min: float = knob(0.1, "in the last epoch", low=1e-3)
 
 
 class TAS(SizeMethod):
@@ -41,7 +37,7 @@ class TAS(SizeMethod):
         self.matrices = torch.stack(every).view(options, options, width, width).to(weights.device)
 
     def sample(self) -> Choice:
-        tau = temperature(self.config, self.progress)
+        tau = self.config.temperature(self.progress)
         of_noise, of_pairs = self.exponential(2)
         logits = (self.module_logits().log_softmax(dim=1) - of_noise.log()) / tau  # equation 3: (modules, options)
         p = logits.detach().softmax(dim=1) + 1e-7

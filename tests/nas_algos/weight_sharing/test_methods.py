@@ -15,7 +15,7 @@ from torch.nn import functional
 
 from benchmarks.spaces import Arch
 from nas_algos.weight_sharing import METHODS, method_named
-from nas_algos.weight_sharing.method import Method, best_of, temperature
+from nas_algos.weight_sharing.method import Method, best_of
 from nas_algos.weight_sharing.shared_weights import Choice
 from supernets.candidate_network import CandidateNetwork, NetworkConfig
 from supernets.search_data import Batch
@@ -284,7 +284,7 @@ def test_the_temperature_falls_linearly_from_10_to_a_tenth(name: str, build: Bui
     falling = []
     for number in range(12):
         method.begin_epoch(number)
-        falling.append(temperature(method.config, method.progress))
+        falling.append(method.config.temperature(method.progress))
     assert falling == pytest.approx([10 - 0.9 * number for number in range(12)])
 
 

@@ -16,9 +16,9 @@ import torch
 from torch import Tensor
 
 from benchmarks.errors import InputError
-from nas_algos.weight_sharing import METHODS, method_named
+from nas_algos.weight_sharing import METHODS, PHASES, method_named
 from nas_algos.weight_sharing.method import MethodConfig
-from nas_algos.weight_sharing.search import PHASES, DivergedError, EpochRecord, Search
+from nas_algos.weight_sharing.search import DivergedError, EpochRecord, Search
 from supernets.candidate_network import NetworkScale
 from supernets.data import ImageTask, LabelledImages
 from supernets.data_augmentation import Augmentation, Normalisation

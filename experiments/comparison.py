@@ -16,7 +16,7 @@ from benchmarks.errors import InputError
 from experiments import statistics
 from experiments.records import StudyHeader, StudyRecords
 from experiments.shared_statistics import SharedRuns, shared_runs
-from experiments.statistics import Final, Group, Runs
+from experiments.statistics import Answers, Final, Group, Runs
 
 MUST_AGREE = ("space", "table", "trained", "datasets", "budgets", "cost_model", "report_fidelity")
 """Settings without which the numbers of two multi-trial studies mean different things."""
@@ -99,6 +99,10 @@ class Entry:
         if self.shared:
             return float(self.runs[dataset].elapsed.max())
         return float(self.study.header.settings["budgets"][dataset])
+
+    def answers(self, dataset: str) -> Answers:
+        """How its runs on a data set ended."""
+        return statistics.answers(self.runs[dataset])
 
     def has_test(self, dataset: str) -> bool:
         """Whether a run on this data set has a test accuracy; weight sharing needs a table to know any."""

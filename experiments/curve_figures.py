@@ -1,8 +1,8 @@
 """Figures of a report: test accuracy of the incumbent, and its regret, over the time of the search.
 
 A line is the mean over runs, drawn from the moment at which every run has an answer; before, a mean would be over the
-fastest runs only. The band is around it: quartiles, standard error or standard deviation. The mean may leave the
-inter-quartile band while a few runs lag far behind; this is information, not an error.
+fastest runs only. The band is around it: quartiles, standard error, standard deviation or bootstrap interval. The mean
+may leave the inter-quartile band while a few runs lag far behind; this is information, not an error.
 """
 
 from __future__ import annotations
@@ -31,17 +31,8 @@ from experiments.figures import (
     save,
     styles,
 )
-from experiments.statistics import (
-    Aggregate,
-    Band,
-    Floats,
-    Interpolation,
-    Runs,
-    aggregate,
-    curve_times,
-    regret,
-    resample,
-)
+from experiments.resampling import curve_times, resample
+from experiments.statistics import Aggregate, Band, Floats, Interpolation, Runs, aggregate, regret
 
 EARLY, EARLY_LOG = 0.05, 0.01
 """Part of the budget after which the y axis shows a curve whole, on a linear and a logarithmic time axis."""
@@ -98,16 +89,20 @@ class Panel:
     """What the clock of the searches counts."""
 
 
-def curve_of(label: str, runs: Runs, end: float, optimum: float, interpolation: Interpolation) -> Curve:
+def curve_of(
+    label: str, runs: Runs, end: float, optimum: float, interpolation: Interpolation, *, interval: bool = False
+) -> Curve:
     """The line of one algorithm on one data set.
 
     Args:
         end: seconds up to which it goes.
         optimum: percent test accuracy; NaN if it is unknown.
+        interval: whether bootstrap intervals will be drawn.
     """
     times = curve_times(end, interpolation)
     test = resample(runs, times, interpolation)
-    return Curve(label, times, aggregate(test), aggregate(regret(optimum, test)), end)
+    accuracies, regrets = (aggregate(values, interval=interval) for values in (test, regret(optimum, test)))
+    return Curve(label, times, accuracies, regrets, end)
 
 
 def views(panels: Sequence[Panel]) -> dict[str, View]:
@@ -195,7 +190,7 @@ def _scale_test(axes: Axes, panel: Panel, view: View) -> None:
     bottom = min((value for value in settled if value < top), default=top - 1)
     height = top - bottom
     axes.set_ylim(bottom - 0.03 * height, top + 0.13 * height)
-    axes.yaxis.set_major_locator(MaxNLocator(6))
+    axes.yaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 2.5, 5, 10]))
     if not known:
         return
     draw_optimum(axes, panel.optimum)

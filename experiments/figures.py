@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 from matplotlib import rc_context, rcdefaults, rcParams
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
@@ -84,10 +85,12 @@ THIN = 1.3
 """Width of the lines of weight sharing, which go up and down."""
 RARE = 0.1
 """Part of such a line that may lie beyond the end of an axis."""
-COLUMNS = 3
-"""Panels side by side."""
-PANEL_INCHES = (3.7, 3.3)
-LEAST_WIDTH = 6.0  # inches
+COLUMNS = 2
+"""Panels side by side: as wide as a page, so that text keeps its size in print and is not tiny on a phone."""
+ROW_GAP = 0.06
+"""Between rows of panels, as a part of their height."""
+PANEL_INCHES = (3.5, 3.1)
+LEAST_WIDTH, MARGIN = 6.0, 0.07  # inches
 FORMATS: dict[str, dict[str, Any]] = {"png": {}, "svg": {"Date": None}, "pdf": {"CreationDate": None}}
 """File name extension -> metadata; none says when a file was written."""
 
@@ -115,33 +118,63 @@ def report_style() -> Iterator[None]:
 
 def save(figure: Figure, stem: Path) -> list[Path]:
     """Write a figure in every format, `stem` with the suffix appended; return the files' paths."""
+    figure.draw_without_rendering()
+    figure.set_layout_engine(None)  # every format in this layout, which is computed once
     paths = []
     for suffix, metadata in FORMATS.items():
         paths.append(stem.with_name(f"{stem.name}.{suffix}"))
         figure.savefig(paths[-1], metadata=metadata)
-        figure.set_layout_engine("none")  # every format in the layout of the first
     return paths
 
 
-def figure_for(panels: int, gap: float = 0.02) -> tuple[Figure, list[Axes]]:
+def figure_for(
+    panels: int, gap: float = 0.02, columns: int = COLUMNS, inches: tuple[float, float] = PANEL_INCHES
+) -> tuple[Figure, list[Axes]]:
     """An empty figure with panels.
 
     Args:
         gap: between panels, as a part of their width.
+        columns: at most so many panels side by side.
+        inches: width and height of a panel.
     """
-    columns = min(COLUMNS, panels)
+    columns = min(columns, panels)
     rows = math.ceil(panels / columns)
-    size = (max(LEAST_WIDTH, PANEL_INCHES[0] * columns), PANEL_INCHES[1] * rows)
-    figure = Figure(size, layout=ConstrainedLayoutEngine(wspace=gap))
+    size = (max(LEAST_WIDTH, inches[0] * columns), inches[1] * rows)
+    figure = Figure(size, layout=ConstrainedLayoutEngine(w_pad=MARGIN, wspace=gap, hspace=ROW_GAP))
     return figure, [figure.add_subplot(rows, columns, i + 1) for i in range(panels)]
 
 
-def add_legend(figure: Figure, legend: Mapping[str, str]) -> None:
-    """Below the panels, as many lines side by side as fit; the figure grows by the legend's size."""
+def add_legend(figure: Figure, legend: Mapping[str, str], shown: Collection[str] | None = None) -> None:
+    """What the lines are, placed by `place_legend`.
+
+    Args:
+        legend: label -> text, of all that a report draws, since the looks depend on them.
+        shown: labels that this figure draws (default: all).
+    """
     look = styles(legend)
-    lines = [Line2D([], [], label=text, **line_style(look[label])) for label, text in legend.items()]
-    for columns in range(len(lines), 0, -1):
-        drawn = figure.legend(handles=lines, loc="outside lower center", ncols=columns)
+    lines = [
+        Line2D([], [], label=text, **line_style(look[label]))
+        for label, text in legend.items()
+        if shown is None or label in shown
+    ]
+    place_legend(figure, lines)
+
+
+def place_legend(figure: Figure, handles: Sequence[Artist]) -> None:
+    """Where the last row has room for one more panel, if it fits there; otherwise below the panels.
+
+    Below, as many stand side by side as fit, and the figure grows by the legend's size.
+    """
+    rows, rest = divmod(len(figure.axes), COLUMNS)
+    if rows and rest:
+        size = 1 / COLUMNS, 1 / (rows + 1)
+        drawn = figure.legend(handles=handles, loc="center", bbox_to_anchor=(1 - size[0], 0, *size))
+        extent = drawn.get_window_extent()
+        if extent.width <= size[0] * figure.bbox.width and extent.height <= size[1] * figure.bbox.height:
+            return
+        drawn.remove()
+    for columns in range(len(handles), 0, -1):
+        drawn = figure.legend(handles=handles, loc="outside lower center", ncols=columns)
         extent = drawn.get_window_extent()
         if extent.width <= figure.bbox.width:
             break

@@ -1,4 +1,4 @@
-"""Studies to a report: figures, the final table as Markdown, CSV and LaTeX, and a page that says what was run.
+"""Studies to a report: sections with figures and tables, each in all its formats, and a page that holds them together.
 
 A report reads records, never live objects; equal records give equal files.
 """
@@ -12,24 +12,26 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from experiments.checklist import write_checklist
 from experiments.comparison import Entry, RecordedStudy, ReportError, common_header, entries_of, is_shared, read_studies
-from experiments.records import Optimum, StudyHeader
-from experiments.report_notes import measured, notes
-from experiments.report_tables import DASH, final_table, joined, latex, long_table, markdown, number, write_csv
-from experiments.report_text import BAND_RULES, bullets, figure, told, told_fidelities
+from experiments.comparison_report import write_comparison
+from experiments.found_report import write_found
+from experiments.html_page import html_page
+from experiments.published_report import write_published
+from experiments.records import StudyHeader
+from experiments.report_notes import clock, notes
+from experiments.report_provenance import provenance
+from experiments.report_tables import final_table, joined, latex, long_table, markdown, write_csv
+from experiments.report_text import BAND_RULES, bullets, figure
 from experiments.shared_report import write_shared
+from experiments.speed_report import write_overhead, write_speed
 from experiments.statistics import Band, Interpolation
 
 if TYPE_CHECKING:
     from experiments.curve_figures import Curve, Panel
 
-GENERAL = (
-    "space", "table", "trained", "shared", "runs", "seed", "threads", "preset", "cost_model", "seed_policy",
-    "crossing", "incumbent", "cache", "simulated_workers",
-)  # fmt: skip
-"""Settings that the page lists one by one, where there are any."""
 TABLE_RULE = (
     "Percent accuracy at the reporting fidelity of the last incumbent of each run, mean ± standard deviation over runs "
     "(population, as in the papers). {crossing}{shared}{optimum}Evaluations are trials per run, mean. Several numbers "
@@ -96,14 +98,32 @@ def write_report(
     headers, rows = final_table(header, entries)
     with _published(out) as directory:
         figures = _draw(header, entries, directory, band, interpolation)
-        section = write_shared(entries, _legend(entries), band, directory)
+        sections = _write_sections(studies, entries, band, directory)
         (directory / "table.md").write_text(markdown(headers, rows) + "\n", "utf-8")
         (directory / "table.tex").write_text(latex(headers, rows) + "\n", "utf-8")
         write_csv(directory / "table.csv", header, entries)
         how = bullets(_curve_rules(header, entries, band, interpolation)) if figures else NO_CURVES
-        (directory / "report.md").write_text(page(studies, entries, figures, how, section), "utf-8")
+        text = page(studies, entries, figures, how, sections)
+        (directory / "report.md").write_text(text, "utf-8")
+        (directory / "report.html").write_text(html_page(text, directory), "utf-8")
         names = sorted(path.name for path in directory.iterdir())
     return Report([out / name for name in names], *long_table(header, entries))
+
+
+def _write_sections(
+    studies: Sequence[RecordedStudy], entries: Sequence[Entry], band: Band, directory: Path
+) -> list[str]:
+    """Write what the sections after the curves show, and return them; some may be empty."""
+    header, legend = common_header(studies), _legend(entries)
+    return [
+        write_published(header, entries, directory),
+        write_comparison(entries, legend, directory),
+        write_speed(header, entries, legend, clock(header), directory),
+        write_found(header, entries, legend, directory),
+        write_shared(entries, legend, band, directory),
+        write_overhead(header, entries, directory),
+        write_checklist(studies, entries, directory),
+    ]
 
 
 def _draw(
@@ -115,7 +135,7 @@ def _draw(
     drawn = [entry for entry in entries if _has_curve(entry)]
     if not drawn:
         return {}
-    panels = [panel_of(header, drawn, dataset, interpolation) for dataset in header.settings["datasets"]]
+    panels = [panel_of(header, drawn, dataset, interpolation, band) for dataset in header.settings["datasets"]]
     write_figures(panels, _legend(drawn), band, directory)
     return {name: view.caption for name, view in views(panels).items()}
 
@@ -124,23 +144,26 @@ def _has_curve(entry: Entry) -> bool:
     return not entry.shared or any(map(entry.has_test, entry.runs))
 
 
-def panel_of(header: StudyHeader, entries: Sequence[Entry], dataset: str, interpolation: Interpolation) -> Panel:
+def panel_of(
+    header: StudyHeader, entries: Sequence[Entry], dataset: str, interpolation: Interpolation, band: Band = "iqr"
+) -> Panel:
     """The curves of a data set, on an axis that is long enough for all."""
     from experiments.curve_figures import Panel
 
     optimum = header.optima[dataset].test if header.optima else math.nan
     there = [entry for entry in entries if dataset in entry.runs]
     end = max(entry.end(dataset) for entry in entries if dataset in entry.runs or not entry.shared)
-    clocks = dict.fromkeys(_clock(entry.study.header) for entry in entries)
-    curves = [_curve(entry, dataset, optimum, interpolation) for entry in there]
+    clocks = dict.fromkeys(clock(entry.study.header) for entry in entries)
+    curves = [_curve(entry, dataset, optimum, interpolation, band) for entry in there]
     return Panel(dataset, end, optimum, curves, f"{' or '.join(clocks)} seconds")
 
 
-def _curve(entry: Entry, dataset: str, optimum: float, interpolation: Interpolation) -> Curve:
+def _curve(entry: Entry, dataset: str, optimum: float, interpolation: Interpolation, band: Band) -> Curve:
     from experiments.curve_figures import curve_of
 
     rule: Interpolation = "step" if entry.shared else interpolation
-    return replace(curve_of(entry.label, entry.runs[dataset], entry.end(dataset), optimum, rule), falls=entry.shared)
+    runs, end = entry.runs[dataset], entry.end(dataset)
+    return replace(curve_of(entry.label, runs, end, optimum, rule, interval=band == "ci"), falls=entry.shared)
 
 
 def _legend(entries: Sequence[Entry]) -> dict[str, str]:
@@ -165,24 +188,19 @@ def _curve_rules(
         yield SHARED_CURVE_RULE
 
 
-def _clock(header: StudyHeader) -> str:
-    """Which seconds the clock of the searches counts."""
-    return "measured" if measured(header) else "simulated"
-
-
 def page(
     studies: Sequence[RecordedStudy],
     entries: Sequence[Entry],
     figures: Mapping[str, str],
     how: str,
-    shared: str = "",
+    sections: Sequence[str] = (),
 ) -> str:
     """report.md.
 
     Args:
         figures: file name without extension -> caption.
         how: a list of how they are drawn.
-        shared: the section about weight-sharing methods.
+        sections: more of them, as Markdown; the last one comes after what was run.
     """
     header, read_first = common_header(studies), bullets(notes(studies, entries))
     parts = [
@@ -193,9 +211,10 @@ def page(
         "## Curves",
         *(figure(name, caption) for name, caption in figures.items()),
         how,
-        shared,
+        *sections[:-1],
         "## What was run",
-        *(_provenance(study, [entry for entry in entries if entry.study is study]) for study in studies),
+        *(provenance(study, [entry for entry in entries if entry.study is study]) for study in studies),
+        *sections[-1:],
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
 
@@ -220,68 +239,6 @@ def _source(header: StudyHeader) -> str:
     return name
 
 
-def _provenance(study: RecordedStudy, entries: Sequence[Entry]) -> str:
-    """Everything that decided the numbers of one study, as tables."""
-    settings = study.header.settings
-    facts = {key.replace("_", " "): settings[key] for key in GENERAL if key in settings}
-    facts |= {"versions": study.header.versions, "commit": study.header.git_commit}
-    words = bullets(f"{name}: {told(fact)}" for name, fact in facts.items())
-    tables = _shared_provenance(study, entries) if is_shared(study.header) else _searched(study, entries)
-    return "\n\n".join([f"### {study.name}", words, *(markdown(names, rows, "left") for names, rows in tables)])
-
-
-Table = tuple[list[str], list[list[str]]]
-"""Headers and rows."""
-
-
-def _searched(study: RecordedStudy, entries: Sequence[Entry]) -> list[Table]:
-    """The data sets and algorithms of a multi-trial study."""
-    settings, optima = study.header.settings, study.header.optima
-    datasets = [
-        [name, f"{budget:g}", _told_fidelity(settings["fidelity"][name]),
-         _told_fidelity(settings["report_fidelity"][name]), *_best(optima.get(name))]
-        for name, budget in settings["budgets"].items()
-    ]  # fmt: skip
-    algorithms = [
-        [
-            entry.label,
-            told(settings["algorithms"][entry.algorithm]),
-            joined(told_fidelities(used) for used in entry.fidelities.values()),
-            joined(f"{end.search_seconds:.3g}" for end in entry.finals.values()),
-        ]
-        for entry in entries
-    ]
-    budget = f"budget ({_clock(study.header)} s)"
-    return [
-        (["data set", budget, "searched at", "reported at", "best index", "its test (%)"], datasets),
-        (["algorithm", "options", "trials at", "search itself (host s per run)"], algorithms),
-    ]
-
-
-def _shared_provenance(study: RecordedStudy, entries: Sequence[Entry]) -> list[Table]:
-    """The data sets and methods of a weight-sharing study."""
-    settings, optima = study.header.settings, study.header.optima
-    reported = settings["report_fidelity"]
-    datasets = [
-        [name, _told_fidelity(reported[name]) if name in reported else DASH, *_best(optima.get(name))]
-        for name in settings["datasets"]
-    ]
-    methods = [[entry.label, told(settings["algorithms"][entry.algorithm])] for entry in entries]
-    return [
-        (["data set", "reported at", "best index", "its test (%)"], datasets),
-        (["method", "options"], methods),
-    ]
-
-
-def _best(optimum: Optimum | None) -> tuple[str, str]:
-    """(official index, test percent)."""
-    return (str(optimum.architecture), number(optimum.test)) if optimum else (DASH, DASH)
-
-
-def _told_fidelity(fidelity: Mapping[str, Any]) -> str:
-    return told_fidelities([(fidelity["schedule"], fidelity["epoch"])])
-
-
 @contextmanager
 def _published(out: Path) -> Iterator[Path]:
     """A directory to write a report into. It becomes `out` when the block ends, and vanishes if the block raises."""
@@ -296,7 +253,7 @@ def _published(out: Path) -> Iterator[Path]:
         if not out.exists():
             os.replace(directory, out)
             return
-        for file in sorted(directory.iterdir(), key=lambda file: file.name == "report.md"):  # the page last
+        for file in sorted(directory.iterdir(), key=lambda file: file.stem == "report"):  # the page last
             os.replace(file, out / file.name)
     except OSError as error:
         raise ReportError(f"cannot write the report into {out} ({error}): choose another --out") from error

@@ -42,6 +42,11 @@ def measured(header: StudyHeader) -> bool:
     return "trained" in header.settings or is_shared(header)
 
 
+def clock(header: StudyHeader) -> str:
+    """Which seconds the clock of a study's searches counts: 'measured' or 'simulated'."""
+    return "measured" if measured(header) else "simulated"
+
+
 def _where(hardware: Mapping[str, str]) -> str:
     return ", ".join(f"on {model} in {name}" for name, model in hardware.items())
 

@@ -7,15 +7,18 @@ from __future__ import annotations
 
 import csv
 import math
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from tabulate import tabulate
 
 from experiments.comparison import Entry
 from experiments.records import StudyHeader
-from experiments.shared_statistics import PHASES, shared_finals
+from experiments.shared_statistics import shared_finals
 from experiments.statistics import Aggregate, Final
+from nas_algos.weight_sharing import PHASES
 
 CSV_COLUMNS = {
     "mean": "mean",
@@ -24,9 +27,13 @@ CSV_COLUMNS = {
     "lower": "quartile1",
     "median": "median",
     "upper": "quartile3",
+    "low": "ci95_low",
+    "high": "ci95_high",
 }
 """Statistic of an Aggregate -> its name in table.csv."""
 DASH = "–"
+NUMBER = re.compile(rf"([<+-]? ?[\d.]|{DASH}$|$)")
+"""How a cell begins that holds a number or nothing."""
 SEARCHED, ONE_SHOT = "searched validation", "one-shot validation"
 """Head the column of the scores that the searches were told: at the search fidelity, or with shared weights."""
 SHARED_COLUMNS = {
@@ -84,14 +91,14 @@ def _cells(entry: Entry, dataset: str, validated: str) -> tuple[str, str, str, s
     end = entry.finals.get(dataset)
     if end is None:
         return "0", DASH, DASH, DASH
-    test = _plus_minus(end.test)
+    test = plus_minus(end.test)
     if entry.shared:  # nothing was evaluated but with shared weights, which compares with nothing else
-        return str(end.runs), _plus_minus(end.score if validated == ONE_SHOT else end.validation), test, DASH
+        return str(end.runs), plus_minus(end.score if validated == ONE_SHOT else end.validation), test, DASH
     validation = end.score if validated == SEARCHED else end.validation
-    return str(end.runs), _plus_minus(validation), test, f"{end.evaluations:.1f}"
+    return str(end.runs), plus_minus(validation), test, f"{end.evaluations:.1f}"
 
 
-def _plus_minus(value: Aggregate, digits: int = 2) -> str:
+def plus_minus(value: Aggregate, digits: int = 2) -> str:
     """'94.08 ± 0.26'; '94.08' of a single run; a dash if no run has a value."""
     if value.count <= 1:
         return f"{value.mean:,.{digits}f}" if value.count else DASH
@@ -111,7 +118,7 @@ def shared_table(entries: Sequence[Entry]) -> tuple[list[str], list[list[str]]]:
             cells = [
                 seconds(float(value.mean))
                 if name.endswith("seconds")
-                else _plus_minus(value, 0 if name == "rank" else 2)
+                else plus_minus(value, 0 if name == "rank" else 2)
                 for name, value in finals.items()
             ]
             rows.append([entry.text, str(len(runs.number)), str(runs.epochs), *cells])
@@ -147,17 +154,50 @@ def joined(cells: Iterable[str]) -> str:
     return " / ".join(cells[:1] if len(set(cells)) == 1 else cells)
 
 
-def markdown(headers: Sequence[str], rows: Sequence[Sequence[str]], numbers: str = "right") -> str:
+def markdown(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     safe = [[cell.replace("|", "\\|") for cell in row] for row in rows]
-    alignment = ["left", *[numbers] * (len(headers) - 1)]
-    text: str = tabulate(safe, headers, tablefmt="pipe", colalign=alignment, disable_numparse=True)
+    text: str = tabulate(safe, headers, tablefmt="pipe", colalign=_alignment(headers, rows), disable_numparse=True)
     return text
 
 
 def latex(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    alignment = ["left", *["right"] * (len(headers) - 1)]
+    alignment = _alignment(headers, rows)
     text: str = tabulate(rows, headers, tablefmt="latex_booktabs", colalign=alignment, disable_numparse=True)
-    return text.replace("±", r"$\pm$").replace(DASH, "--")
+    return text.replace("±", r"$\pm$").replace("|", r"\textbar{}").replace(DASH, "--")
+
+
+def _alignment(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    """'right' for columns of numbers, 'left' for others."""
+    columns = zip(*rows, strict=True) if rows else [()] * len(headers)
+    return ["right" if all(NUMBER.match(cell) for cell in column) else "left" for column in columns]
+
+
+Fact = str | int | float
+
+
+class Table(NamedTuple):
+    """A table of a report."""
+
+    headers: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    facts: Sequence[Mapping[str, Fact]]
+    """The same as one mapping per line of the CSV file: column -> value in full precision; NaN becomes empty."""
+
+
+def write_table(table: Table, stem: Path) -> str:
+    """Write a table as Markdown, LaTeX and CSV, `stem` with the suffix appended; return it as Markdown."""
+    text = markdown(table.headers, table.rows)
+    stem.with_name(f"{stem.name}.md").write_text(text + "\n", "utf-8")
+    stem.with_name(f"{stem.name}.tex").write_text(latex(table.headers, table.rows) + "\n", "utf-8")
+    columns = list(dict.fromkeys(name for row in table.facts for name in row))
+    with stem.with_name(f"{stem.name}.csv").open("w", newline="", encoding="utf-8") as stream:
+        writer = csv.DictWriter(stream, columns, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(
+            {name: value for name, value in row.items() if not isinstance(value, float) or not math.isnan(value)}
+            for row in table.facts
+        )
+    return text
 
 
 def write_csv(path: Path, header: StudyHeader, entries: Sequence[Entry]) -> None:

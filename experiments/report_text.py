@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from experiments.statistics import Band
+from experiments.statistics import CONFIDENCE, RESAMPLES, Band
 
 BAND_RULES: dict[Band, str] = {
     "iqr": "Lines are means over runs and bands inter-quartile ranges; a mean leaves its band when few runs lag far "
     "behind.",
     "sem": "Lines are means over runs, bands one standard error of the mean on either side.",
     "std": "Lines are means over runs, bands one standard deviation (population) on either side.",
+    "ci": f"Lines are means over runs, bands {CONFIDENCE:.0%} percentile bootstrap intervals of the mean "
+    f"({RESAMPLES:,} resamples of runs); of few runs they are too narrow.",
 }
 
 
@@ -26,6 +28,15 @@ def figure(name: str, caption: str) -> str:
         name: of its files, without extension.
     """
     return f"![{caption}]({name}.png)\n\n{caption} ([SVG]({name}.svg), [PDF]({name}.pdf))."
+
+
+def sources(name: str) -> str:
+    """Where a table of the report is found in other forms.
+
+    Args:
+        name: of its files, without extension.
+    """
+    return f"Full precision: [{name}.csv]({name}.csv); for a paper: [{name}.tex]({name}.tex)."
 
 
 def told(value: Any) -> str:

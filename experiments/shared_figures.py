@@ -118,7 +118,9 @@ def training_panels(entries: Sequence[Entry]) -> list[EpochPanel]:
 
 
 def _curves(entries: Sequence[Entry], quantity: Callable[[SharedRuns], Floats]) -> dict[str, Aggregate]:
-    return {entry.label: aggregate(quantity(runs)) for entry in entries for runs in entry.epochs.values()}
+    return {
+        entry.label: aggregate(quantity(runs), interval=True) for entry in entries for runs in entry.epochs.values()
+    }
 
 
 def _with_margins(low: float, high: float) -> tuple[float, float]:
@@ -130,7 +132,7 @@ def draw_epochs(panels: Sequence[EpochPanel], legend: Mapping[str, str], band: B
     figure, grid = figure_for(len(panels), gap=0.06)  # every panel has a label at its axis
     for axes, panel in zip(grid, panels, strict=True):
         _draw_panel(axes, panel, band, legend)
-    add_legend(figure, {label: text for label, text in legend.items() if label in panels[0].curves})
+    add_legend(figure, legend, panels[0].curves.keys())
     return figure
 
 

@@ -19,14 +19,16 @@ from experiments.records import RecordError
 Floats = NDArray[np.float64]
 Interpolation = Literal["step", "nats"]
 INTERPOLATIONS: tuple[Interpolation, ...] = get_args(Interpolation)
-Band = Literal["iqr", "sem", "std"]
-"""What surrounds a mean: the inter-quartile range, one standard error, or one standard deviation on either side."""
+Band = Literal["iqr", "sem", "std", "ci"]
+"""What surrounds a mean: the inter-quartile range, one standard error or one standard deviation on either side, or the
+bootstrap interval of the mean."""
 BANDS: tuple[Band, ...] = get_args(Band)
+CONFIDENCE = 0.95
+"""Of bootstrap intervals."""
+RESAMPLES, BOOTSTRAP_SEED = 1000, 0
+"""Of the bootstrap in a report: equal records give equal intervals."""
 Group = tuple[str, str]
 """(algorithm, data set)."""
-
-TICKETS = 150
-"""Grid points of the published curves, `vis-nats-bench-algos.py` of AutoDL-Projects."""
 
 
 @dataclass(frozen=True)
@@ -98,11 +100,17 @@ class Aggregate:
     median: Floats
     upper: Floats
     """Third quartile."""
+    low: Floats
+    """Where the bootstrap interval of the mean begins; NaN of fewer than two runs, or if none was asked for."""
+    high: Floats
+    """Where it ends."""
 
     def band(self, kind: Band) -> tuple[Floats, Floats]:
         """(lower, upper) edge of the band around the mean."""
         if kind == "iqr":
             return self.lower, self.upper
+        if kind == "ci":
+            return self.low, self.high
         half = {"sem": self.sem, "std": self.std}[kind]
         return self.mean - half, self.mean + half
 
@@ -210,103 +218,17 @@ def incumbents_at_every_trial(runs: Runs) -> Trajectories:
     )
 
 
-def resample_step(trajectories: Trajectories, times: Floats) -> Floats:
-    """Test percent, shape (runs, times), of the last answer told at or before each time; NaN before the first.
-
-    Args:
-        times: simulated seconds, ascending. A run that ended earlier keeps its last answer.
-    """
-    told = _count(trajectories, times, including_equal=True)
-    position = np.where(told > 0, trajectories.first[:-1, None] + told - 1, -1)
-    values: Floats = np.append(trajectories.test, np.nan)[position]
-    return values
-
-
-def nats_tickets(budget: float) -> Floats:
-    """The grid of the published curves: i / 150 x budget for i = 0, ..., 149, in simulated seconds."""
-    return np.arange(TICKETS) / TICKETS * budget
-
-
-def resample_nats(trajectories: Trajectories, times: Floats) -> Floats:
-    """Test percent, shape (runs, times), by the rule of the published NATS-Bench curves.
-
-    `vis-nats-bench-algos.py` of AutoDL-Projects: of all points of a run take the two, A and B, whose times T_A and T_B
-    are nearest to t (the earlier point if two are equally near); the value is
-    (T_B - t) / (T_B - T_A) A + (t - T_A) / (T_B - T_A) B. Both may lie on one side of t, so this extrapolates too:
-    before the first point and after the last, and wherever trials are unevenly spaced.
-
-    Departures where the script divides by zero or runs out of points: of the points of a run that share one time only
-    the last counts; a run with one point has that value throughout; a run with none is NaN.
-
-    Args:
-        trajectories: with a point for every trial: `incumbents_at_every_trial`.
-        times: simulated seconds, ascending.
-    """
-    points = _without_repeated_times(trajectories)
-    sizes = points.sizes[:, None]
-    k = _count(points, times, including_equal=False)  # point k of a run is its first at or after t
-
-    def at(values: Floats, point: NDArray[np.int64], outside: float) -> Floats:
-        inside = (point >= 0) & (point < sizes)
-        found: Floats = np.append(values, outside)[np.where(inside, points.first[:-1, None] + point, -1)]
-        return found
-
-    def distance(point: NDArray[np.int64]) -> Floats:
-        return np.abs(at(points.elapsed, point, np.inf) - times)
-
-    # The two nearest are neighbours: (k - 2, k - 1), (k - 1, k) or (k, k + 1).
-    a = k - 1 - (distance(k - 2) <= distance(k)) + (distance(k + 1) < distance(k - 1))
-    a = np.where(sizes >= 2, a, 0)
-    time_a, time_b = at(points.elapsed, a, np.nan), at(points.elapsed, a + 1, np.nan)
-    test_a, test_b = at(points.test, a, np.nan), at(points.test, a + 1, np.nan)
-    line = (time_b - times) / (time_b - time_a) * test_a + (times - time_a) / (time_b - time_a) * test_b
-    values: Floats = np.where(sizes == 1, test_a, line)
-    return values
-
-
-def _without_repeated_times(points: Trajectories) -> Trajectories:
-    """Of the points of a run with equal times, the last."""
-    kept = np.append(np.diff(points.elapsed) != 0, True)[: len(points.elapsed)]
-    kept[points.first[1:][points.sizes > 0] - 1] = True  # the next point belongs to another run
-    first = np.append(0, np.cumsum(kept))[points.first]
-    return Trajectories(
-        first, points.elapsed[kept], points.architecture[kept], points.validation[kept], points.test[kept]
-    )
-
-
-def _count(points: Trajectories, times: Floats, *, including_equal: bool) -> NDArray[np.int64]:
-    """Points of each run before each time, or at it; shape (runs, times)."""
-    seen_from = np.searchsorted(times, points.elapsed, side="left" if including_equal else "right")
-    runs, columns = len(points.sizes), len(times) + 1  # the last column: after every time
-    cell = np.repeat(np.arange(runs), points.sizes) * columns + seen_from
-    new = np.bincount(cell, minlength=runs * columns).reshape(runs, columns)
-    counts: NDArray[np.int64] = np.cumsum(new[:, :-1], axis=1)
-    return counts
-
-
-def curve_times(budget: float, interpolation: Interpolation) -> Floats:
-    """Where curves up to `budget` are evaluated: simulated seconds, ascending, dense on linear and logarithmic axes."""
-    if interpolation == "nats":
-        return nats_tickets(budget)
-    return np.union1d(np.linspace(0, budget, 301), np.geomspace(budget / 1000, budget, 200))
-
-
-def resample(runs: Runs, times: Floats, interpolation: Interpolation) -> Floats:
-    """Test percent of the answers at `times` (simulated seconds, ascending), shape (runs, times)."""
-    if interpolation == "step":
-        return resample_step(incumbents(runs), times)
-    if interpolation == "nats":
-        return resample_nats(incumbents_at_every_trial(runs), times)
-    raise ValueError(f"an interpolation is one of {', '.join(INTERPOLATIONS)}, got {interpolation!r}")
-
-
 def regret(optimum: float, test: Floats) -> Floats:
     """Percentage points by which `test` (percent) stays below the best architecture's test accuracy."""
     return optimum - test
 
 
-def aggregate(values: Floats) -> Aggregate:
-    """Statistics over the runs, the first axis of `values`; a NaN is a run without a value."""
+def aggregate(values: Floats, *, interval: bool = False) -> Aggregate:
+    """Statistics over the runs, the first axis of `values`; a NaN is a run without a value.
+
+    Args:
+        interval: whether the bootstrap interval is wanted.
+    """
     ordered = np.sort(values, axis=0)  # NaN last
     present = ~np.isnan(ordered)
     count = present.sum(axis=0)
@@ -314,7 +236,33 @@ def aggregate(values: Floats) -> Aggregate:
     squares = (np.where(present, ordered - mean, 0) ** 2).sum(axis=0)
     lower, median, upper = (_quantile(ordered, count, q) for q in (0.25, 0.5, 0.75))
     sem = np.sqrt(_ratio(squares, count * (count - 1)))
-    return Aggregate(count, mean, np.sqrt(_ratio(squares, count)), sem, lower, median, upper)
+    unknown = np.full(mean.shape, np.nan)
+    low, high = bootstrap_interval(values, np.random.default_rng(BOOTSTRAP_SEED)) if interval else (unknown, unknown)
+    return Aggregate(count, mean, np.sqrt(_ratio(squares, count)), sem, lower, median, upper, low, high)
+
+
+def bootstrap_interval(
+    values: Floats, rng: np.random.Generator, resamples: int = RESAMPLES, confidence: float = CONFIDENCE
+) -> tuple[Floats, Floats]:
+    """(lower, upper) edge of the percentile bootstrap interval of the mean over runs, the first axis of `values`.
+
+    Whole runs are drawn with replacement, the same ones at all times. A NaN is a run without a value; NaN where fewer
+    than two runs have one. Of few runs the interval is too narrow: its coverage is below `confidence`.
+
+    Efron and Tibshirani, "An Introduction to the Bootstrap", 1993, chapter 13.
+    """
+    runs = len(values)
+    present = ~np.isnan(values)
+    drawn = rng.multinomial(runs, np.full(runs, 1 / runs), size=resamples).astype(float)  # times that a run is drawn
+    totals, counts = (
+        (drawn @ of_runs.reshape(runs, -1)).reshape(resamples, *values.shape[1:])
+        for of_runs in (np.where(present, values, 0), present.astype(float))
+    )
+    means = np.sort(_ratio(totals, counts.astype(np.int64)), axis=0)
+    count = (~np.isnan(means)).sum(axis=0)
+    edges = (_quantile(means, count, q) for q in ((1 - confidence) / 2, (1 + confidence) / 2))
+    low, high = (np.where(present.sum(axis=0) >= 2, edge, np.nan) for edge in edges)
+    return low, high
 
 
 def _ratio(numerator: Floats, denominator: NDArray[np.int64]) -> Floats:
@@ -334,14 +282,35 @@ def _quantile(ordered: Floats, count: NDArray[np.int64], q: float) -> Floats:
     return found
 
 
+@dataclass(frozen=True)
+class Answers:
+    """The last answer of each run, also one told after the budget (crossing evaluations kept); shape (runs,)."""
+
+    architecture: NDArray[np.int32]
+    """Official index; -1 of a run without an answer."""
+    score: Floats
+    """Percent validation accuracy for which it was chosen; NaN of a run without an answer, as below."""
+    validation: Floats
+    """Percent at the reporting fidelity; NaN also where the benchmark has none."""
+    test: Floats
+
+
+def answers(runs: Runs) -> Answers:
+    """How each run ended."""
+    points = incumbents(runs)
+    last = np.where(points.sizes > 0, points.first[1:] - 1, -1)
+    ends = (runs.score[runs.incumbent], points.validation, points.test)
+    return Answers(
+        np.append(points.architecture, np.int32(-1))[last], *(np.append(values, np.nan)[last] for values in ends)
+    )
+
+
 def final(runs: Runs, search_seconds: float = np.nan) -> Final:
-    """How the runs ended: the last point of each, also one told after the budget (crossing evaluations kept).
+    """How the runs ended, with bootstrap intervals.
 
     Args:
         search_seconds: host seconds per run, carried into the result.
     """
-    points = incumbents(runs)
-    last = np.where(points.sizes > 0, points.first[1:] - 1, -1)
-    ends = (runs.score[runs.incumbent], points.validation, points.test)
-    score, validation, test = (aggregate(np.append(values, np.nan)[last]) for values in ends)
+    ends = answers(runs)
+    score, validation, test = (aggregate(values, interval=True) for values in (ends.score, ends.validation, ends.test))
     return Final(len(runs), score, validation, test, len(runs.elapsed) / len(runs), search_seconds)

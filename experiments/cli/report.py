@@ -19,13 +19,16 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = new_parser(
         "nas-report",
-        "Draw the test accuracy of each algorithm's incumbent over time, and tabulate how the searches "
-        "ended. Several studies go into one report if they searched the same data sets under the same budgets; "
-        "weight-sharing methods have none, and fit beside any.",
+        "Compare searches on one page: test accuracy of the incumbent over time, how they ended, with tests and effect "
+        "sizes, how fast they reached targets, what they found. Several studies go into one report if they searched "
+        "the same data sets under the same budgets; weight-sharing methods have none, and fit beside any.",
     )
     parser.add_argument("studies", nargs="+", type=Path, metavar="DIR", help="--out directories of nas-run")
     parser.add_argument("--out", type=Path, metavar="DIR", help="where to write (default: report/ in the first DIR)")
-    band = "around the mean over runs: inter-quartile range, standard error or standard deviation (default: iqr)"
+    band = (
+        "around the mean over runs: inter-quartile range, standard error, standard deviation, or bootstrap interval "
+        "(default: iqr)"
+    )
     parser.add_argument("--band", choices=BANDS, default="iqr", help=band)
     interpolation = "between trials: the last incumbent, or the published NATS-Bench curves' rule (default: step)"
     parser.add_argument("--interpolation", choices=INTERPOLATIONS, default="step", help=interpolation)

@@ -80,8 +80,8 @@ def test_an_algorithm_of_one_s_own_runs_beside_others(
     monkeypatch.setattr(sys, "path", [*sys.path])
     module = f"own_{workers}"  # modules stay imported
     Path(f"{module}.py").write_text(OWN)
-    argv = arguments(tss_table, "--algo", "random_search", "--choice", "3", "--workers", workers, algo=f"{module}:Stubborn")
-    assert main([*argv, "--out", str(tmp_path / "s")]) == 0
+    own = ["--choice", "3", "--workers", workers, "--out", str(tmp_path / "s")]
+    assert main(arguments(tss_table, "--algo", "random_search", *own, algo=f"{module}:Stubborn")) == 0
     records = StudyRecords(tmp_path / "s")
     trials = records.trials().to_pylist()
     asked = {trial["architecture"] for trial in trials if trial["algorithm"] == f"{module}:Stubborn"}

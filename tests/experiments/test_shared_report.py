@@ -7,6 +7,7 @@ import math
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from contextlib import redirect_stdout
 from dataclasses import replace
 from io import StringIO
@@ -19,6 +20,7 @@ import pyarrow as pa
 import pytest
 
 from benchmarks.spaces import SPACES
+from experiments import figures
 from experiments.cli.report import main
 from experiments.comparison import Entry, RecordedStudy, ReportError, common_header, entries_of, read_studies
 from experiments.console import show_answers, show_results
@@ -156,6 +158,14 @@ def cells(markdown: str) -> list[list[str]]:
 @pytest.fixture(scope="module")
 def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return shared_study(tmp_path_factory.mktemp("studies") / "shared")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_format() -> Iterator[None]:
+    """Figures as SVG only, in a third of the time: test_report.py and test_figures.py write the others."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(figures, "FORMATS", {"svg": figures.FORMATS["svg"]})
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -457,18 +467,24 @@ class TestEpochFigures:
 
 
 class TestReport:
-    FIGURES = ("test_accuracy", "log_regret", "test_accuracy_log_time", "shared_accuracy", "shared_architecture",
-               "shared_training", "cell_gdas", "cell_darts_v1")  # fmt: skip
+    FIGURES = ("test_accuracy", "log_regret", "test_accuracy_log_time", "comparison_matrix", "reached", "found",
+               "found_cells", "shared_accuracy", "shared_architecture", "shared_training", "cell_gdas",
+               "cell_darts_v1")  # fmt: skip
+    TABLES = ("table", "table_shared", "found", "diversity", "checklist")
+    MORE = ("comparison", "targets", "anytime", "overhead")
+    """Tables of what multi-trial searches do."""
 
-    def files(self, figures: tuple[str, ...]) -> set[str]:
-        tables = {f"{name}.{suffix}" for name in ("table", "table_shared") for suffix in ("md", "csv", "tex")}
-        return {"report.md"} | tables | {f"{name}.{suffix}" for name, suffix in product(figures, ("png", "svg", "pdf"))}
+    def files(self, figures: tuple[str, ...], more: tuple[str, ...] = ()) -> set[str]:
+        """Of figures as SVG."""
+        tables = {f"{name}.{suffix}" for name, suffix in product((*self.TABLES, *more), ("md", "csv", "tex"))}
+        return {"report.md", "report.html"} | tables | {f"{name}.svg" for name in figures}
 
     def test_has_all_files_and_links_them(self, report: Path) -> None:
-        assert {path.name for path in report.iterdir()} == self.files(self.FIGURES)
+        names = self.files(self.FIGURES, self.MORE)
+        assert {path.name for path in report.iterdir()} == names
         text = (report / "report.md").read_text()
-        linked = {link for link in re.findall(r"\]\(([^)]*)\)", text) if not link.startswith("#")}
-        assert linked == {name for name in self.files(self.FIGURES) if not name.endswith(".md")}
+        linked = {re.sub("png$|pdf$", "svg", link) for link in re.findall(r"\]\(([^)#]*)\)", text)}
+        assert linked == {name for name in names if not name.endswith((".md", ".html"))}
         assert "## Weight sharing\n\n" + (report / "table_shared.md").read_text() in text
 
     def test_tells_what_to_know_first(self, report: Path) -> None:
@@ -499,7 +515,7 @@ class TestReport:
         path = shared_study(tmp_path / "bare", shared_header())
         out = tmp_path / "report"
         write_report([path], out)
-        drawn = ("shared_architecture", "shared_training", "cell_gdas", "cell_darts_v1")
+        drawn = ("found", "found_cells", "shared_architecture", "shared_training", "cell_gdas", "cell_darts_v1")
         assert {file.name for file in out.iterdir()} == self.files(drawn)
         text = (out / "report.md").read_text()
         assert text.startswith("# Architecture search on tss: weight sharing on digits\n")
@@ -514,12 +530,14 @@ class TestReport:
         header = shared_header("tas", "mask_rl", space="sss", shared={**SHARED, "scale": scale}, **LOOKED_UP)
         path = shared_study(tmp_path / "sizes", header)
         code = (
-            "import sys; from pathlib import Path; from experiments.report import write_report\n"
+            "import sys; from pathlib import Path; from experiments import figures\n"
+            "from experiments.report import write_report\n"
+            "figures.FORMATS = {'svg': figures.FORMATS['svg']}\n"
             f"write_report([Path({str(path)!r})], Path({str(tmp_path / 'report')!r}))\n"
             "assert not {'torch', 'ray'} & set(sys.modules)"
         )
         subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(__file__).parents[2])
-        assert (tmp_path / "report" / "cell_mask_rl.png").exists()
+        assert (tmp_path / "report" / "cell_mask_rl.svg").exists()
         text = (tmp_path / "report" / "report.md").read_text()
         assert "here the choices stood for 2, 4, 6, 8, 10, 12, 14, 16." in text
         assert "Mean channels: over the layers" in text
@@ -528,8 +546,8 @@ class TestReport:
         other = shared_study(tmp_path / "other", shared_header("gdas", **LOOKED_UP, seed=8))
         _, entries = compared(study, other)
         section = write_shared(entries, {entry.label: entry.text for entry in entries}, "iqr", tmp_path)
-        drawn = {file.name for file in tmp_path.glob("cell_*.png")}
-        assert drawn == {"cell_gdas_1.png", "cell_gdas_2.png", "cell_darts_v1.png"}
+        drawn = {file.name for file in tmp_path.glob("cell_*.svg")}
+        assert drawn == {"cell_gdas_1.svg", "cell_gdas_2.svg", "cell_darts_v1.svg"}
         assert "gdas (other): tss" in section
 
 
@@ -563,7 +581,7 @@ class TestTerminal:
 
 def test_a_report_of_multi_trial_studies_has_nothing_of_weight_sharing(multi_trial: Path, tmp_path: Path) -> None:
     files = write_report([multi_trial], tmp_path / "report").files
-    assert not [file.name for file in files if "shared" in file.name or "cell" in file.name]
+    assert not [file.name for file in files if "shared" in file.name or file.name.startswith("cell")]
     assert "eight sharing" not in (tmp_path / "report" / "report.md").read_text()
     studies, entries = compared(multi_trial)
     assert final_table(studies[0].header, entries)[1][0][4] == "4.0"

@@ -9,8 +9,10 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
+from scipy import stats
 
 from experiments.records import OVERHEAD_SCHEMA, TRIALS_SCHEMA, RecordError
+from experiments.resampling import curve_times, nats_tickets, resample, resample_nats, resample_step
 from experiments.statistics import (
     Aggregate,
     Floats,
@@ -18,17 +20,14 @@ from experiments.statistics import (
     Runs,
     Trajectories,
     aggregate,
-    curve_times,
+    answers,
+    bootstrap_interval,
     fidelities,
     final,
     incumbents,
     incumbents_at_every_trial,
     mean_search_seconds,
-    nats_tickets,
     regret,
-    resample,
-    resample_nats,
-    resample_step,
     split,
 )
 
@@ -266,11 +265,49 @@ class TestAggregate:
         assert (int(found.count), float(found.mean), float(found.std), float(found.median)) == (2, 2.0, 1.0, 2.0)
 
     def test_band_edges(self) -> None:
-        mean, std, sem, lower, median, upper = (np.array([x]) for x in (10.0, 4.0, 1.0, 7.0, 9.0, 12.0))
-        of = Aggregate(np.array([16]), mean, std, sem, lower, median, upper)
+        mean, std, sem, lower, median, upper, low, high = (
+            np.array([x]) for x in (10.0, 4.0, 1.0, 7.0, 9.0, 12.0, 8.0, 11.0)
+        )
+        of = Aggregate(np.array([16]), mean, std, sem, lower, median, upper, low, high)
         assert np.ravel(of.band("iqr")).tolist() == [7, 12]
         assert np.ravel(of.band("sem")).tolist() == [9, 11]
         assert np.ravel(of.band("std")).tolist() == [6, 14]
+        assert np.ravel(of.band("ci")).tolist() == [8, 11]
+
+    def test_intervals_are_there_if_asked_for(self) -> None:
+        assert np.isnan(aggregate(self.VALUES).low).all()
+        found = aggregate(self.VALUES, interval=True)
+        assert 1 <= found.low[0] < 4 < found.high[0] <= 9
+        assert np.isnan([found.low[1], found.high[1]]).all(), "one run tells nothing about the next"
+
+
+class TestBootstrapInterval:
+    def test_of_two_runs_reaches_from_one_to_the_other(self) -> None:
+        # Of the resamples a quarter is twice the first run, a quarter twice the second.
+        low, high = bootstrap_interval(np.array([[1.0, 10.0], [3.0, 10.0]]), np.random.default_rng(1))
+        assert (low.tolist(), high.tolist()) == ([1, 10], [3, 10])
+
+    def test_agrees_with_scipy(self) -> None:
+        values = np.random.default_rng(0).exponential(2.0, (40, 3))
+        expected = stats.bootstrap(
+            (values,), np.mean, n_resamples=20_000, method="percentile", rng=np.random.default_rng(1)
+        ).confidence_interval
+        found = bootstrap_interval(values, np.random.default_rng(2), resamples=20_000)
+        np.testing.assert_allclose(found, expected, atol=0.02)
+
+    def test_covers_the_mean_of_most_samples(self) -> None:
+        samples = np.random.default_rng(0).normal(0, 1, (50, 400))
+        low, high = bootstrap_interval(samples, np.random.default_rng(1))
+        assert 0.90 < ((low < 0) & (high > 0)).mean() < 0.98
+
+    def test_leaves_out_runs_without_a_value(self) -> None:
+        low, high = bootstrap_interval(np.array([1.0, math.nan, 3.0]), np.random.default_rng(1))
+        assert (float(low), float(high)) == (1, 3)
+
+    def test_draws_from_the_generator_it_is_given(self) -> None:
+        values = np.random.default_rng(0).normal(90, 1, 20)
+        first, again, other = (bootstrap_interval(values, np.random.default_rng(seed)) for seed in (1, 1, 2))
+        assert first == again != other
 
 
 def test_regret_is_what_is_missing_to_the_optimum() -> None:
@@ -278,6 +315,18 @@ def test_regret_is_what_is_missing_to_the_optimum() -> None:
 
 
 class TestFinal:
+    def test_answers_are_by_run(self) -> None:
+        rows = [
+            ("a", "d", 0, 7, 1.0, True, 80.0, 90.0),
+            ("a", "d", 0, 2, 2.0, False, 81.0, 88.0),
+            ("a", "d", 1, 5, 1.0, False, 10.0, 10.0),
+        ]
+        found = answers(split(trials_table(rows))["a", "d"])
+        assert found.architecture.tolist() == [7, -1]
+        np.testing.assert_array_equal(
+            [found.score, found.validation, found.test], [[50, np.nan], [80, np.nan], [90, np.nan]]
+        )
+
     def test_is_the_last_point_of_each_run(self) -> None:
         rows = [
             ("a", "d", 0, 1, 1.0, True, 80.0, 90.0),

@@ -1,0 +1,158 @@
+"""The section of a report about the architectures that the searches ended with."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks.spaces import SPACES, Space
+from experiments.comparison import Entry
+from experiments.records import StudyHeader
+from experiments.report_tables import DASH, Fact, Table, number, write_table
+from experiments.report_text import figure, sources
+
+MOST = 5
+"""Architectures per data set in the table and the figure."""
+DRAWN = ("tss", "sss")
+"""Spaces whose architectures can be drawn."""
+RULE = (
+    "The architectures, up to {most}, that were most often the final answer, by official index, with the runs that "
+    "ended with them; {isomorphic}test accuracy is at the reporting fidelity. All answers: [found.csv](found.csv); for "
+    "a paper: [found.tex](found.tex)."
+)
+ISOMORPHIC = "cells that compute the same function under different indices count apart; "
+ALL_DIFFERENT = "No two runs ended with the same architecture: there is no most frequent one to draw."
+DIVERSITY_RULE = (
+    "How many different architectures the runs of each algorithm ended with, and the one that most did (of several, "
+    "that with the best test accuracy). {sources}"
+)
+
+
+@dataclass(frozen=True)
+class Found:
+    """An architecture that was the final answer of a run."""
+
+    architecture: int
+    """Official index."""
+    test: float
+    """Percent; NaN where it is unknown."""
+    runs: Mapping[str, int]
+    """Label -> how many runs ended with it; only labels with any."""
+
+    @property
+    def times(self) -> int:
+        return sum(self.runs.values())
+
+
+def found_on(entries: Sequence[Entry], dataset: str) -> list[Found]:
+    """Every final answer on a data set, the most frequent first, of equally frequent the better one."""
+    counts: dict[int, Counter[str]] = {}
+    test: dict[int, float] = {}
+    for entry in (entry for entry in entries if dataset in entry.runs):
+        answers = entry.answers(dataset)
+        for architecture, accuracy in zip(answers.architecture.tolist(), answers.test.tolist(), strict=True):
+            if architecture >= 0:
+                counts.setdefault(architecture, Counter())[entry.label] += 1
+                test[architecture] = accuracy
+    found = [Found(architecture, test[architecture], runs) for architecture, runs in counts.items()]
+    return sorted(found, key=lambda one: (-one.times, -_or_worst(one.test), one.architecture))
+
+
+def _or_worst(test: float) -> float:
+    return -math.inf if math.isnan(test) else test
+
+
+def write_found(header: StudyHeader, entries: Sequence[Entry], legend: Mapping[str, str], directory: Path) -> str:
+    """Write the tables and figures about final answers into a directory.
+
+    Args:
+        legend: label of an entry -> its text in the legends.
+
+    Returns: the section of report.md; empty if no run has an answer.
+    """
+    from experiments.found_figures import write_cells, write_counts  # matplotlib is slow to import
+
+    name = header.settings["space"]
+    space = SPACES.get(name)  # None: somebody's own, which is not there now
+    datasets = dict.fromkeys(dataset for entry in entries for dataset in entry.runs)
+    found = {dataset: answers for dataset in datasets if (answers := found_on(entries, dataset))}
+    if not found:
+        return ""
+    labels = [label for label in legend if any(label in one.runs for answers in found.values() for one in answers)]
+    repeated = {dataset: answers for dataset, answers in found.items() if answers[0].times > 1}
+    isomorphic = ISOMORPHIC if name == "tss" else ""
+    parts = [
+        "## What was found",
+        write_table(diversity_table(found, labels), directory / "diversity"),
+        DIVERSITY_RULE.format(sources=sources("diversity")),
+        write_table(found_table(space, found, labels), directory / "found"),
+        RULE.format(most=MOST, isomorphic=isomorphic),
+    ]
+    if not repeated:
+        return "\n\n".join([*parts, ALL_DIFFERENT])
+    write_counts({dataset: answers[:MOST] for dataset, answers in repeated.items()}, legend, directory)
+    parts.append(figure("found", "How many runs ended with the most frequent final answers, by official index"))
+    if space and name in DRAWN:
+        best = {dataset: answers[0] for dataset, answers in repeated.items()}
+        write_cells(space, {dataset: (one.architecture, _caption(space, dataset, one, found[dataset]))
+                            for dataset, one in best.items()}, directory)  # fmt: skip
+        parts.append(figure("found_cells", "The most frequent final answer on each data set"))
+    return "\n\n".join(parts)
+
+
+def _caption(space: Space, dataset: str, one: Found, answers: Sequence[Found]) -> str:
+    runs = sum(other.times for other in answers)
+    test = "" if math.isnan(one.test) else f", {number(one.test)} %"
+    return f"{dataset}: {space.name} {one.architecture}, {one.times} of {runs} runs{test}"
+
+
+def _told(space: Space | None, architecture: int) -> str:
+    """The official string of an index; a dash where the space is unknown."""
+    return space.to_string(space.arch(architecture)) if space else DASH
+
+
+def found_table(space: Space | None, found: Mapping[str, Sequence[Found]], labels: Sequence[str]) -> Table:
+    """The most frequent answers, with a column of runs per algorithm; the facts are of all answers."""
+    rows = [
+        [
+            dataset, str(one.architecture), _told(space, one.architecture), number(one.test),
+            *(str(one.runs.get(label, 0)) for label in labels),
+        ]
+        for dataset, answers in found.items()
+        for one in answers[:MOST]
+    ]  # fmt: skip
+    facts: list[dict[str, Fact]] = [
+        {
+            "dataset": dataset, "architecture": one.architecture,
+            "string": _told(space, one.architecture), "test": one.test, "algorithm": label,
+            "runs": one.runs[label],
+        }
+        for dataset, answers in found.items()
+        for one in answers
+        for label in labels
+        if label in one.runs
+    ]  # fmt: skip
+    return Table(["data set", "index", "architecture", "test (%)", *labels], rows, facts)
+
+
+def diversity_table(found: Mapping[str, Sequence[Found]], labels: Sequence[str]) -> Table:
+    """How many different answers each algorithm has."""
+    rows: list[list[str]] = []
+    facts: list[dict[str, Fact]] = []
+    for dataset, answers in found.items():
+        for label in labels:
+            own = [one for one in answers if label in one.runs]
+            if not own:
+                continue
+            runs, most = sum(one.runs[label] for one in own), max(own, key=lambda one: one.runs[label])
+            times = most.runs[label]
+            rows.append(
+                [dataset, label, str(runs), str(len(own)), str(most.architecture), f"{times} ({times / runs:.0%})"]
+            )
+            facts.append({"dataset": dataset, "algorithm": label, "runs": runs, "different_answers": len(own),
+                          "most_frequent": most.architecture, "most_frequent_runs": times})  # fmt: skip
+    headers = ["data set", "algorithm", "runs with an answer", "different answers", "most frequent", "by runs"]
+    return Table(headers, rows, facts)

@@ -1,0 +1,157 @@
+"""The sections of a report about speed: when targets are reached, accuracy over the whole time, cost of searching."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from experiments.anytime import TARGETS, mean_over_time, median_needed, reach
+from experiments.comparison import Entry
+from experiments.records import StudyHeader
+from experiments.report_tables import DASH, Fact, Table, number, plus_minus, seconds, write_table
+from experiments.report_text import figure, sources
+from experiments.statistics import CONFIDENCE, RESAMPLES, Aggregate, aggregate, regret
+
+TARGET_RULE = (
+    "Share of the runs whose answer came within so many percentage points of the best architecture's test accuracy, "
+    "and the {clock} seconds (s) and evaluations (n) until half of the runs had: a dash where fewer did. A run that "
+    "did not is right-censored at its end (Kaplan-Meier); one whose answer got worse afterwards has reached it all the "
+    "same. Runs end by time, so those of costly architectures are watched for fewer evaluations, which makes medians "
+    "of evaluations approximate. Searches choose by validation accuracy and cannot know when they get there. {sources}"
+)
+NO_TARGETS = "Times to reach a target are left out: the best test accuracy is unknown."
+REACHED_RULE = (
+    "The figure is the same estimate over time for {target:g} points; a line that ends below 1 belongs to an algorithm "
+    "some of whose runs never got so far."
+)
+ANYTIME_RULE = (
+    "Over time: test accuracy of the incumbent, averaged over the whole budget of each run (the area under its step "
+    "function divided by the budget), mean ± standard deviation over runs; before its first answer a run counts with "
+    "that answer. At the end: of the last incumbent. Intervals are {confidence:.0%} percentile bootstrap intervals of "
+    "the mean ({resamples:,} resamples of runs); of few runs they are too narrow. {sources}"
+)
+OVERHEAD_RULE = (
+    "Host seconds that the search algorithm itself took, without evaluations, mean over runs, on whatever machine the "
+    "study ran; no simulated clock counts them. {sources}"
+)
+
+
+def write_speed(header: StudyHeader, entries: Sequence[Entry], legend: Mapping[str, str], clock: str, out: Path) -> str:
+    """Write the tables and the figure about time into a directory.
+
+    Args:
+        legend: label of an entry -> its text in the legends.
+        clock: 'simulated' or 'measured'.
+
+    Returns: the section of report.md; empty if there are only weight-sharing methods, which do not evaluate.
+    """
+    timed = [entry for entry in entries if not entry.shared and any(map(entry.has_test, entry.runs))]
+    if not timed:
+        return ""
+    parts = ["## How fast", *(_targets(header, timed, legend, clock, out) if header.optima else [NO_TARGETS])]
+    parts += [write_table(anytime_table(header, timed), out / "anytime")]
+    parts += [ANYTIME_RULE.format(confidence=CONFIDENCE, resamples=RESAMPLES, sources=sources("anytime"))]
+    return "\n\n".join(parts)
+
+
+def _targets(
+    header: StudyHeader, entries: Sequence[Entry], legend: Mapping[str, str], clock: str, out: Path
+) -> list[str]:
+    from experiments.speed_figures import SHOWN, write_reached  # matplotlib is slow to import
+
+    write_reached(header, entries, legend, clock, out)
+    return [
+        write_table(target_table(header, entries), out / "targets"),
+        TARGET_RULE.format(clock=clock, sources=sources("targets")),
+        figure("reached", f"Fraction of runs that have come within {SHOWN:g} points of the best test accuracy"),
+        REACHED_RULE.format(target=SHOWN),
+    ]
+
+
+def target_table(header: StudyHeader, entries: Sequence[Entry]) -> Table:
+    """A row per data set and algorithm, three columns per target."""
+    headers = ["data set", "algorithm"]
+    for target in TARGETS:
+        headers += [f"within {target:g}", "s", "n"]
+    rows, facts = [], []
+    for dataset in header.settings["datasets"]:
+        for entry in (entry for entry in entries if dataset in entry.runs):
+            found = [_target_facts(header, entry, dataset, target) for target in TARGETS]
+            cells = [cell for fact in found for cell in _target_cells(fact)]
+            rows.append([dataset, entry.text, *cells])
+            facts += found
+    return Table(headers, rows, facts)
+
+
+def _target_facts(header: StudyHeader, entry: Entry, dataset: str, target: float) -> dict[str, Fact]:
+    accuracy = header.optima[dataset].test - target
+    found = reach(entry.runs[dataset], accuracy, entry.end(dataset))
+    return {
+        "dataset": dataset, "algorithm": entry.text, "points_below_best": target, "test_accuracy": accuracy,
+        "runs": len(found.reached), "runs_reached": int(found.reached.sum()), "fraction_reached": found.fraction,
+        "median_seconds": median_needed(found.seconds, found.reached),
+        "median_evaluations": median_needed(found.evaluations, found.reached),
+    }  # fmt: skip
+
+
+def _target_cells(fact: Mapping[str, Fact]) -> list[str]:
+    medians = float(fact["median_seconds"]), float(fact["median_evaluations"])
+    told = [seconds(medians[0]), f"{medians[1]:,.0f}"]
+    told = [DASH if math.isnan(median) else text for median, text in zip(medians, told, strict=True)]
+    return [f"{float(fact['fraction_reached']):.0%}", *told]
+
+
+def anytime_table(header: StudyHeader, entries: Sequence[Entry]) -> Table:
+    """A row per data set and algorithm: accuracy, or regret where the best is known, over time and at the end."""
+    known = bool(header.optima)
+    what = "regret (points)" if known else "test (%)"
+    headers = ["data set", "algorithm", f"{what} over time", "interval", f"{what} at the end", "interval"]
+    rows: list[list[str]] = []
+    facts: list[dict[str, Fact]] = []
+    for dataset in header.settings["datasets"]:
+        for entry in (entry for entry in entries if dataset in entry.runs):
+            accuracies = mean_over_time(entry.runs[dataset], entry.end(dataset)), entry.answers(dataset).test
+            best = header.optima[dataset].test if known else math.nan
+            values = (regret(best, value) if known else value for value in accuracies)
+            over_time, end = (aggregate(value, interval=True) for value in values)
+            rows.append(
+                [dataset, entry.text, plus_minus(over_time), _interval(over_time), plus_minus(end), _interval(end)]
+            )
+            quantity = "regret" if known else "test"
+            named = {"dataset": dataset, "algorithm": entry.text, "runs": len(entry.runs[dataset])}
+            facts.append(named | _facts(f"{quantity}_over_time", over_time) | _facts(f"{quantity}_at_end", end))
+    return Table(headers, rows, facts)
+
+
+def _interval(value: Aggregate) -> str:
+    low, high = float(value.low), float(value.high)
+    return DASH if math.isnan(low) else f"{number(low)} to {number(high)}"
+
+
+def _facts(name: str, value: Aggregate) -> dict[str, Fact]:
+    columns = {"mean": value.mean, "std": value.std, "median": value.median, "ci95_low": value.low,
+               "ci95_high": value.high}  # fmt: skip
+    return {f"{name}_{column}": float(number) for column, number in columns.items()}
+
+
+def write_overhead(header: StudyHeader, entries: Sequence[Entry], out: Path) -> str:
+    """Write the table of what searching itself costs into a directory; return the section of report.md."""
+    searched = [entry for entry in entries if not entry.shared and entry.finals]
+    if not searched:
+        return ""
+    rows: list[list[str]] = []
+    facts: list[dict[str, Fact]] = []
+    for dataset in header.settings["datasets"]:
+        for entry in (entry for entry in searched if dataset in entry.finals):
+            end = entry.finals[dataset]
+            each = end.search_seconds / end.evaluations
+            rows.append(
+                [dataset, entry.text, f"{end.evaluations:.1f}", f"{end.search_seconds:.3g}", f"{1000 * each:.3g}"]
+            )
+            facts.append({"dataset": dataset, "algorithm": entry.text, "evaluations_mean": end.evaluations,
+                          "search_host_seconds_mean": end.search_seconds,
+                          "search_host_seconds_per_evaluation": each})  # fmt: skip
+    headers = ["data set", "algorithm", "evaluations per run", "search itself (s per run)", "(ms per evaluation)"]
+    table = write_table(Table(headers, rows, facts), out / "overhead")
+    return "\n\n".join(["## Search overhead", table, OVERHEAD_RULE.format(sources=sources("overhead"))])

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from experiments.shared_study import SharedStudy, run_shared_study
     from experiments.study import Study
     from experiments.study_runner import run_study
+    from experiments.sweep import Sweep, run_sweep, search_space, tune_searcher
     from experiments.tables import find_table, table_named
     from experiments.trained_study import TrainedStudy, run_trained_study
 
@@ -29,14 +30,18 @@ __all__ = [
     "Study",
     "StudyHeader",
     "StudyRecords",
+    "Sweep",
     "TrainedStudy",
     "find_table",
     "import_benchmark",
     "run_shared_study",
     "run_study",
+    "run_sweep",
     "run_trained_study",
     "search",
+    "search_space",
     "table_named",
+    "tune_searcher",
     "write_report",
 ]
 _PLACES = {
@@ -48,6 +53,7 @@ _PLACES = {
     "shared_study": ("SharedStudy", "run_shared_study"),
     "study": ("Study",),
     "study_runner": ("run_study",),
+    "sweep": ("Sweep", "run_sweep", "search_space", "tune_searcher"),
     "tables": ("find_table", "table_named"),
     "trained_study": ("TrainedStudy", "run_trained_study"),
 }

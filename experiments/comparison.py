@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 from pathlib import Path
 from typing import Any
@@ -49,6 +49,7 @@ class RecordedStudy:
     name: str
     """The directory's; its whole path where two have the same name."""
     header: StudyHeader
+    """Its `runs` are those that were to be read."""
     groups: Mapping[Group, Runs]
     fidelities: Mapping[Group, Counter[tuple[str, int]]]
     """Trials at each (schedule, epoch)."""
@@ -61,6 +62,8 @@ class RecordedStudy:
     trials: int
     failed: int
     """Trials whose score is NaN."""
+    planned: int
+    """Runs of the whole study, of each algorithm on each data set."""
 
     def settings(self, keys: Sequence[str]) -> dict[str, Any]:
         """The settings in `keys`, without what never matters: the order of data sets, and who imported the table."""
@@ -119,8 +122,11 @@ class Entry:
         return f"{self.label}, one fidelity" if self.runs and len(self.one_fidelity) == len(self.runs) else self.label
 
 
-def read_studies(study_dirs: Sequence[Path]) -> list[RecordedStudy]:
+def read_studies(study_dirs: Sequence[Path], runs: int | None = None) -> list[RecordedStudy]:
     """Read studies that can be compared.
+
+    Args:
+        runs: read only the first so many of each algorithm on each data set, as if the studies had no more.
 
     Raises:
         RecordError: a directory holds no readable study.
@@ -133,7 +139,7 @@ def read_studies(study_dirs: Sequence[Path]) -> list[RecordedStudy]:
         if paths.count(path) > 1:
             raise ReportError(f"{path} is given {paths.count(path)} times: give each study once")
     unique = len({path.name for path in paths}) == len(paths)
-    studies = [_read(path, path.name if unique else str(path)) for path in paths]
+    studies = [_read(path, path.name if unique else str(path), runs) for path in paths]
     for one, other in combinations(studies, 2):
         different = disagreement(one, other)
         if different:
@@ -171,10 +177,12 @@ def common_header(studies: Sequence[RecordedStudy]) -> StudyHeader:
     return [*trained, *(header for header in headers if header.optima), *headers][0]
 
 
-def _read(path: Path, name: str) -> RecordedStudy:
+def _read(path: Path, name: str, runs: int | None) -> RecordedStudy:
     records = StudyRecords(path)
-    header, trials = records.header(), records.trials()
-    overhead, shared = records.overhead(), is_shared(header)
+    header, trials, overhead = records.header(), records.trials(runs), records.overhead(runs)
+    shared, planned = is_shared(header), header.settings["runs"]
+    if runs is not None:
+        header = replace(header, settings={**header.settings, "runs": min(runs, planned)})
     if not trials.num_rows:
         raise ReportError(
             f"{path}: no evaluation of its {overhead.num_rows} runs ended within the budget; search with a larger one"
@@ -189,9 +197,10 @@ def _read(path: Path, name: str) -> RecordedStudy:
         fidelities=statistics.fidelities(trials),
         finished={group: len(runs) for group, runs in groups.items()} if shared else statistics.finished_runs(overhead),
         search_seconds=statistics.mean_search_seconds(overhead),
-        epochs=shared_runs(records.epochs(), groups) if shared else {},
+        epochs=shared_runs(records.epochs(runs), groups) if shared else {},
         trials=trials.num_rows,
         failed=int(np.isnan(trials["validation"].to_numpy()).sum()),
+        planned=planned,
     )
 
 

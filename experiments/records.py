@@ -25,6 +25,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from benchmarks.errors import InputError
@@ -214,26 +215,31 @@ class StudyRecords:
         for folder, table in (("overhead", overhead), ("trials", trials)):
             write_parquet(self.path / folder / f"{name}.parquet", table)
 
-    def trials(self) -> pa.Table:
-        """Every trial, ordered by algorithm, data set and run as the batches are named, runs in order of telling."""
-        return self._read("trials", TRIALS_SCHEMA)
+    def trials(self, runs: int | None = None) -> pa.Table:
+        """Every trial, ordered by algorithm, data set and run as the batches are named, runs in order of telling.
 
-    def overhead(self) -> pa.Table:
-        """Host seconds of every run."""
-        return self._read("overhead", OVERHEAD_SCHEMA)
+        Args:
+            runs: only those of the first so many runs of each algorithm on each data set.
+        """
+        return self._read("trials", TRIALS_SCHEMA, runs)
 
-    def epochs(self) -> pa.Table:
-        """Every epoch of weight-sharing searches, run after run, in order; empty for other studies."""
-        return self._read("epochs", EPOCHS_SCHEMA)
+    def overhead(self, runs: int | None = None) -> pa.Table:
+        """Host seconds of every run; `runs` as in `trials`."""
+        return self._read("overhead", OVERHEAD_SCHEMA, runs)
+
+    def epochs(self, runs: int | None = None) -> pa.Table:
+        """Every epoch of weight-sharing searches, run after run, in order; empty for others; `runs` as in `trials`."""
+        return self._read("epochs", EPOCHS_SCHEMA, runs)
 
     @property
     def checkpoints_path(self) -> Path:
         return self.path / CHECKPOINTS
 
-    def _read(self, folder: str, schema: pa.Schema) -> pa.Table:
+    def _read(self, folder: str, schema: pa.Schema, runs: int | None) -> pa.Table:
         files = sorted((self.path / folder).glob("*.parquet"))
+        chosen = None if runs is None else pc.field("run") < runs
         try:
-            tables = [pq.read_table(file, schema=schema) for file in files]
+            tables = [pq.read_table(file, schema=schema, filters=chosen) for file in files]
         except (pa.ArrowInvalid, OSError) as error:
             raise RecordError(f"{self.path / folder} is damaged ({error}): delete the file and run again") from error
         return pa.concat_tables(tables).unify_dictionaries() if tables else schema.empty_table()

@@ -25,6 +25,7 @@ from experiments.report_notes import clock, notes
 from experiments.report_provenance import provenance
 from experiments.report_tables import final_table, joined, latex, long_table, markdown, write_csv
 from experiments.report_text import BAND_RULES, bullets, figure
+from experiments.sensitivity_report import write_sensitivity
 from experiments.shared_report import write_shared
 from experiments.speed_report import write_overhead, write_speed
 from experiments.statistics import Band, Interpolation
@@ -78,7 +79,13 @@ class Report:
 
 
 def write_report(
-    study_dirs: Sequence[Path], out: Path, *, band: Band = "iqr", interpolation: Interpolation = "step"
+    study_dirs: Sequence[Path],
+    out: Path,
+    *,
+    band: Band = "iqr",
+    interpolation: Interpolation = "step",
+    runs: int | None = None,
+    sweeps: Sequence[Path] = (),
 ) -> Report:
     """Read studies and write their common report into the directory `out`.
 
@@ -88,17 +95,20 @@ def write_report(
     Args:
         band: around the mean of the curves.
         interpolation: of the curves between trials; the table does not depend on it.
+        runs: read only the first so many of each algorithm on each data set: all trials that are read are in memory at
+            once, 0.2 KB each.
+        sweeps: directories of nas-sweep, whose sensitivity to each option is shown.
 
     Raises:
-        RecordError: a directory holds no readable study.
+        RecordError: a directory holds no readable study, or no readable sweep.
         ReportError: the studies cannot be compared (see `read_studies`), or `out` cannot be written.
     """
-    studies = read_studies(study_dirs)
+    studies = read_studies(study_dirs, runs)
     header, entries = common_header(studies), entries_of(studies)
     headers, rows = final_table(header, entries)
     with _published(out) as directory:
         figures = _draw(header, entries, directory, band, interpolation)
-        sections = _write_sections(studies, entries, band, directory)
+        sections = _write_sections(studies, entries, band, sweeps, directory)
         (directory / "table.md").write_text(markdown(headers, rows) + "\n", "utf-8")
         (directory / "table.tex").write_text(latex(headers, rows) + "\n", "utf-8")
         write_csv(directory / "table.csv", header, entries)
@@ -111,7 +121,7 @@ def write_report(
 
 
 def _write_sections(
-    studies: Sequence[RecordedStudy], entries: Sequence[Entry], band: Band, directory: Path
+    studies: Sequence[RecordedStudy], entries: Sequence[Entry], band: Band, sweeps: Sequence[Path], directory: Path
 ) -> list[str]:
     """Write what the sections after the curves show, and return them; some may be empty."""
     header, legend = common_header(studies), _legend(entries)
@@ -121,6 +131,7 @@ def _write_sections(
         write_speed(header, entries, legend, clock(header), directory),
         write_found(header, entries, legend, directory),
         write_shared(entries, legend, band, directory),
+        write_sensitivity(sweeps, directory),
         write_overhead(header, entries, directory),
         write_checklist(studies, entries, directory),
     ]

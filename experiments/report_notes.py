@@ -104,7 +104,10 @@ def _missing(entry: Entry) -> Iterator[str]:
 
 
 def _course(study: RecordedStudy) -> Iterator[str]:
-    """What happened while a study was run."""
+    """What happened while a study was run, and how much of it was read."""
+    runs = study.header.settings["runs"]
+    if runs < study.planned:
+        yield f"**This report is of the first {runs:,} runs** of each algorithm; {study.name} has {study.planned:,}."
     if study.header.resumed_with:
         commits = [study.header.git_commit, *(code["git_commit"] for code in study.header.resumed_with)]
         told = ", ".join(commits)

@@ -65,7 +65,7 @@ def test_torch_and_ray_stay_in_their_rooms(module: str, path: Path) -> None:
     assert "ray" not in tops or within(module, RAY_ROOMS)
 
 
-@pytest.mark.parametrize("command", ["run", "bench", "report"])
+@pytest.mark.parametrize("command", ["run", "bench", "report", "sweep"])
 def test_help_imports_neither_torch_nor_ray_nor_matplotlib(command: str) -> None:
     code = (
         f"import sys; from experiments.cli.{command} import main\n"

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from benchmarks import SPACES
-from experiments.cli import bench, report, run
+from experiments.cli import bench, report, run, sweep
 from experiments.importing import import_benchmark
 from experiments.records import StudyRecords
 
@@ -69,7 +69,7 @@ def test_every_command_is_one_that_there_is(
     monkeypatch.chdir(tmp_path)
     Path("mine.py").write_text(SEARCHER)
     name, *options = shlex.split(command)
-    main = {"nas-run": run.main, "nas-bench": bench.main, "nas-report": report.main}[name]
+    main = {"nas-run": run.main, "nas-bench": bench.main, "nas-report": report.main, "nas-sweep": sweep.main}[name]
     with pytest.raises(SystemExit) as stop:
         main([*options, "--nonsense"])
     assert stop.value.code == 2

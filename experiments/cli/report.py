@@ -6,6 +6,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
+from benchmarks.errors import InputError
 from experiments.cli.options import guarded, new_parser
 from experiments.statistics import BANDS, INTERPOLATIONS
 
@@ -32,6 +33,10 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--band", choices=BANDS, default="iqr", help=band)
     interpolation = "between trials: the last incumbent, or the published NATS-Bench curves' rule (default: step)"
     parser.add_argument("--interpolation", choices=INTERPOLATIONS, default="step", help=interpolation)
+    runs = "only the first N runs of each algorithm on each data set (default: all; a million need 35 GB of memory)"
+    parser.add_argument("--runs", type=int, metavar="N", help=runs)
+    sweeps = "--out directories of nas-sweep, whose sensitivity to each option is shown, too"
+    parser.add_argument("--sweep", nargs="+", action="extend", type=Path, default=[], metavar="DIR", help=sweeps)
     return parser
 
 
@@ -39,8 +44,12 @@ def _report(given: argparse.Namespace) -> int:
     from experiments.console import show_results  # these are slow to import, and --help does not need them
     from experiments.report import write_report
 
+    if given.runs is not None and given.runs < 1:
+        raise InputError(f"--runs is at least 1, got {given.runs}")
     out = given.out or given.studies[0] / "report"
-    report = write_report(given.studies, out, band=given.band, interpolation=given.interpolation)
+    report = write_report(
+        given.studies, out, band=given.band, interpolation=given.interpolation, runs=given.runs, sweeps=given.sweep
+    )
     show_results(report.headers, report.rows)
     for file in report.files:
         print(file)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
@@ -16,6 +16,7 @@ from benchmarks.spaces.base import unknown_name
 from experiments.cli.options import add_config_options, build_config, first_pass, guarded, new_parser
 from experiments.cli.shared import add_shared_options, search_with_shared_weights
 from experiments.cli.training import add_network_options, add_recipe_options, refuse, search_by_training
+from experiments.config_files import ConfigFile
 from experiments.presets import PRESETS, STUDIES, Preset, preset_named
 from experiments.run import Crossing, IncumbentRule
 from nas_algos.multi_trial import ALGORITHMS, algorithm_named
@@ -31,19 +32,31 @@ ORDINARY = Preset("the defaults", PRESETS["nats-paper"].budgets)
 EVALUATIONS = 200
 """At the highest fidelity, of average cost, in a budget where none is published."""
 
+SUMMARISED = 5000
+"""Runs of each algorithm on each data set that this command itself reads back: all their trials are in memory then."""
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """The command; returns its exit code."""
-    arguments = with_study(list(sys.argv[1:] if argv is None else argv))
+    return guarded("nas-run", lambda: _run(_given(list(sys.argv[1:] if argv is None else argv))))
+
+
+def _given(arguments: list[str]) -> argparse.Namespace:
+    arguments = with_config_files(with_study(arguments))
     names = first_pass(arguments, "--algo")
-    if any(":" in name for name in names):
-        sys.path.insert(0, str(Path.cwd()))  # which Python leaves out where a command is installed
+    import_from_here(names)
     parser = _parser(names)
     given, unknown = parser.parse_known_args(arguments)
     if unknown:
         owners = [f"{flag} belongs to {name}" for flag in unknown for name in owners_of(flag)]
         parser.error("; ".join([f"unrecognized arguments: {' '.join(unknown)}", *owners]))
-    return guarded("nas-run", lambda: _run(given))
+    return given
+
+
+def import_from_here(names: Sequence[str]) -> None:
+    """Let MODULE:CLASS be found in the working directory, which Python leaves out where a command is installed."""
+    if any(":" in name for name in names):
+        sys.path.insert(0, str(Path.cwd()))
 
 
 def with_study(arguments: list[str]) -> list[str]:
@@ -53,18 +66,36 @@ def with_study(arguments: list[str]) -> list[str]:
     return [*arguments, *(word for flag, values in left_open for word in (flag, *values))]
 
 
+def with_config_files(arguments: list[str]) -> list[str]:
+    """The arguments, and the algorithms of the files named in them that they leave out."""
+    named = {key_of(name) for name in first_pass(arguments, "--algo")}
+    others = set(_config_files(map(Path, first_pass(arguments, "--config")))) - named
+    return [*arguments, "--algo", *sorted(others)] if others else arguments
+
+
+def _config_files(paths: Iterable[Path]) -> dict[str, tuple[Path, ConfigFile]]:
+    """Algorithm -> its file."""
+    found: dict[str, tuple[Path, ConfigFile]] = {}
+    for path in paths:
+        file = ConfigFile.read(path)
+        if file.algorithm in found:
+            raise InputError(f"{found[file.algorithm][0]} and {path} are both of {file.algorithm}: give one of them")
+        found[file.algorithm] = path, file
+    return found
+
+
 def owners_of(flag: str) -> list[str]:
     """The algorithms that have the option `flag`."""
     knob = flag.split("=")[0].removeprefix("--").replace("-", "_")
-    return [name for name in [*ALGORITHMS, *METHODS] if knob in _config(name).__dataclass_fields__]
+    return [name for name in [*ALGORITHMS, *METHODS] if knob in config_of(name).__dataclass_fields__]
 
 
-def _config(name: str) -> type[Config]:
+def config_of(name: str) -> type[Config]:
     """The options of an algorithm; those of weight-sharing methods import PyTorch."""
     return method_named(name).Config if name in METHODS else algorithm_named(name).Config
 
 
-def _key(name: str) -> str:
+def key_of(name: str) -> str:
     """The name of an algorithm as it is recorded."""
     return name if ":" in name else name.replace("-", "_")
 
@@ -86,9 +117,9 @@ def _parser(names: Sequence[str]) -> argparse.ArgumentParser:
     add_recipe_options(parser.add_argument_group("recipe (--evaluate train)", default))
     add_shared_options(parser.add_argument_group("weight sharing"))
     configs: dict[str, type[Config]] = {}
-    for name in map(_key, names):
+    for name in map(key_of, names):
         with suppress(InputError):  # which is told when all options are known
-            configs[name] = _config(name)
+            configs[name] = config_of(name)
     add_config_options(parser, configs)
     return parser
 
@@ -99,6 +130,8 @@ def _add_what(group: argparse._ArgumentGroup) -> None:
     study = "a paper's comparison: gives --algo, --space, --dataset, --preset and --runs where they are not given, and "
     group.add_argument("--study", choices=list(STUDIES), help=f"{study}--report")
     group.add_argument("--algo", nargs="+", action="extend", required=True, metavar="NAME", help=algorithms)
+    config = "of nas-sweep: an algorithm and options of it, over which those that are given here take precedence"
+    group.add_argument("--config", nargs="+", action="extend", type=Path, default=[], metavar="FILE", help=config)
     group.add_argument("--space", required=True, choices=list(SPACES), help="search space")
     datasets = (
         "data sets of the table (default: its first); with --evaluate train and with weight sharing one of nas-bench "
@@ -154,14 +187,17 @@ def _run(given: argparse.Namespace) -> int:
         raise InputError("--workers is 0 or more, and at least 1 with --ray-address")
     preset = preset_named(given.preset) if given.preset else ORDINARY
     directory = _search(given, _algorithms(given, preset), preset)
-    studies = read_studies([directory])
+    shown = SUMMARISED if given.runs > SUMMARISED else None
+    studies = read_studies([directory], shown)
     show_results(*long_table(studies[0].header, entries_of(studies)))
+    if shown:
+        print(f"of the first {shown:,} runs of each; of more: nas-report {directory} --runs N")
     if given.runs == 1:
         show_answers(StudyRecords(directory))
     if given.report:
         from experiments.report import write_report
 
-        write_report([directory], directory / "report")
+        write_report([directory], directory / "report", runs=shown)
         print(f"records: {directory}; report: {directory / 'report'}")
     else:
         print(f"records: {directory}; draw them with: nas-report {directory}")
@@ -171,13 +207,18 @@ def _run(given: argparse.Namespace) -> int:
 def _algorithms(given: argparse.Namespace, preset: Preset) -> dict[str, Config]:
     """Name -> options, of multi-trial algorithms or of weight-sharing methods."""
     algorithms: dict[str, Config] = {}
+    files = _config_files(given.config)
     for name in given.algo:
-        key = _key(name)
+        key = key_of(name)
         if key not in (*ALGORITHMS, *METHODS) and ":" not in key:
             raise InputError(unknown_name("algorithm", name, [*ALGORITHMS, *METHODS]))
         if key in algorithms:
             raise InputError(f"the algorithm {key} is given twice")
-        algorithms[key] = build_config(_config(key), preset.configs.get(key, {}), given)
+        config, options = config_of(key), dict(preset.configs.get(key, {}))
+        if key in files:
+            path, file = files[key]
+            options |= file.checked(path, config)
+        algorithms[key] = build_config(config, options, given)
     kinds = {name in METHODS for name in algorithms}
     if len(kinds) > 1:
         raise InputError(
@@ -205,6 +246,17 @@ def _search_table(given: argparse.Namespace, algorithms: dict[str, Config], pres
     """Run a study on a table; returns its directory."""
     from experiments.console import progress_bar
     from experiments.study_runner import default_directory, run_study
+
+    study = study_on_table(given, algorithms, preset)
+    directory: Path = given.out or default_directory(study)
+    with progress_bar() as progress:
+        run_study(study, directory, given.workers, given.ray_address, progress)
+    return directory
+
+
+def study_on_table(given: argparse.Namespace, algorithms: Mapping[str, Config], preset: Preset) -> Study:
+    """The study that is asked for, on the table that is asked for or found."""
+    from experiments.console import progress_bar
     from experiments.tables import embedded, find_table
 
     with progress_bar() as progress:
@@ -212,14 +264,10 @@ def _search_table(given: argparse.Namespace, algorithms: dict[str, Config], pres
     if given.table is None and table.path in embedded():
         name, datasets = table.info.name, ", ".join(table.info.tasks)
         print(f"no table given: searching {name}, which comes with nas-algos ({datasets}; see nas-bench info {name})")
-    study = _study(given, algorithms, preset, table)
-    directory: Path = given.out or default_directory(study)
-    with progress_bar() as progress:
-        run_study(study, directory, given.workers, given.ray_address, progress)
-    return directory
+    return _study(given, algorithms, preset, table)
 
 
-def _study(given: argparse.Namespace, algorithms: dict[str, Config], preset: Preset, table: BenchmarkTable) -> Study:
+def _study(given: argparse.Namespace, algorithms: Mapping[str, Config], preset: Preset, table: BenchmarkTable) -> Study:
     from experiments.study import Study
 
     return Study(

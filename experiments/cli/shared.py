@@ -31,7 +31,7 @@ def search_with_shared_weights(given: argparse.Namespace, algorithms: Mapping[st
     from experiments.study_runner import default_directory
 
     resources = resources_of(given)
-    study = _study(given, algorithms, resources.device)
+    study = shared_study(given, algorithms, resources.device)
     study.check()
     if study.table is None:
         print(f"no table of {study.space} has {study.dataset}: the architectures found are not looked up")
@@ -41,7 +41,8 @@ def search_with_shared_weights(given: argparse.Namespace, algorithms: Mapping[st
     return directory
 
 
-def _study(given: argparse.Namespace, algorithms: Mapping[str, Config], device: str) -> SharedStudy:
+def shared_study(given: argparse.Namespace, algorithms: Mapping[str, Config], device: str) -> SharedStudy:
+    """The study that is asked for."""
     from experiments.cli.build import images_of, scale_of
     from experiments.shared_study import SharedStudy
     from nas_algos.weight_sharing.method import MethodConfig

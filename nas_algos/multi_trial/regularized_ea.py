@@ -26,7 +26,7 @@ from nas_algos.searcher import Config, Searcher, Trial, knob
 class RegularizedEAConfig(Config):
     """Options of regularized evolution."""
 
-    population_size: int = knob(10, "architectures alive at a time", symbol="P", low=1)
+    population_size: int = knob(10, "architectures alive at a time", symbol="P", low=1, log=True)
     sample_size: int = knob(3, "members drawn for a tournament, with replacement", symbol="S", low=1)
     mutation: Literal["uniform", "official"] = knob(
         "uniform",

@@ -203,8 +203,8 @@ class GradientMethod(Method):
 class AnnealedConfig(Config):
     """Options of a softmax whose temperature falls linearly over the epochs."""
 
-    tau_max: float = knob(10.0, "temperature of the softmax in the first epoch", symbol="tau", low=1e-3)
-    tau_min: float = knob(0.1, "in the last epoch", low=1e-3)
+    tau_max: float = knob(10.0, "temperature of the softmax in the first epoch", symbol="tau", low=1e-3, log=True)
+    tau_min: float = knob(0.1, "in the last epoch", low=1e-3, log=True)
 
     def temperature(self, progress: float) -> float:
         """tau after a part of the epochs, 0 to 1."""

@@ -194,6 +194,15 @@ def test_settings_change_the_records(tss_table: BenchmarkTable, tmp_path: Path) 
     assert elapsed("--runs", "2") != usual
 
 
+def test_of_very_many_runs_the_first_are_summarised(
+    tss_table: BenchmarkTable, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("experiments.cli.run.SUMMARISED", 2)
+    assert main(arguments(tss_table, "--runs", "3", "--out", str(tmp_path / "s"))) == 0
+    assert "of the first 2 runs of each; of more: nas-report" in capsys.readouterr().out
+    assert set(StudyRecords(tmp_path / "s").trials()["run"].to_pylist()) == {0, 1, 2}
+
+
 def test_without_out_the_same_command_finds_its_records_again(tss_table: BenchmarkTable) -> None:
     assert main(arguments(tss_table)) == 0
     assert main(arguments(tss_table)) == 0

@@ -197,6 +197,24 @@ class TestTables:
         assert rows[1] == ["bohb, one fidelity", "3 / 0", "92.83 ± 0.62", "93.83 ± 0.62", "–", "–", "4.0 / –"]
 
 
+class TestTheFirstRunsOnly:
+    def test_are_those_of_a_study_with_no_more(self, study: Path, tmp_path: Path) -> None:
+        shorter = a_study(tmp_path / "first", a_header(runs=2), runs=2)
+        (part,), (whole,) = read_studies([study], 2), read_studies([shorter])
+        assert final_table(part.header, entries_of([part])) == final_table(whole.header, entries_of([whole]))
+        assert (part.finished, part.trials, part.planned) == (whole.finished, whole.trials, 3)
+
+    def test_are_said_to_be_a_part(self, study: Path, tmp_path: Path) -> None:
+        assert main([str(study), "--runs", "2", "--out", str(tmp_path / "r")]) == 0
+        text = (tmp_path / "r" / "report.md").read_text()
+        assert "**This report is of the first 2 runs** of each algorithm; first has 3." in text
+        assert "unfinished" not in text
+
+    def test_are_at_least_one(self, study: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        assert main([str(study), "--runs", "0"]) == 2
+        assert "--runs is at least 1, got 0" in capsys.readouterr().err
+
+
 class TestPage:
     def test_says_what_was_run(self, report: Path) -> None:
         text = (report / "report.md").read_text()
@@ -310,8 +328,13 @@ class TestCommand:
             return Report([], [], [])
 
         monkeypatch.setattr("experiments.report.write_report", record)
-        assert main([str(study), "other", "--out", str(tmp_path), "--band", "std", "--interpolation", "nats"]) == 0
-        assert passed == [([study, Path("other")], tmp_path), {"band": "std", "interpolation": "nats"}]
+        options = ["--band", "std", "--interpolation", "nats", "--runs", "5", "--sweep", "one", "two"]
+        assert main([str(study), "other", "--out", str(tmp_path), *options]) == 0
+        sweeps = [Path("one"), Path("two")]
+        assert passed == [
+            ([study, Path("other")], tmp_path),
+            {"band": "std", "interpolation": "nats", "runs": 5, "sweeps": sweeps},
+        ]
 
     @pytest.mark.parametrize("argument", [["--band", "wide"], ["--interpolation", "cubic"], []])
     def test_refuses_bad_arguments(self, argument: list[str], capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,0 +1,213 @@
+"""nas-sweep: which options of a search algorithm are best? Batches of whole searches, by Ray Tune."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from benchmarks.errors import InputError
+from benchmarks.spaces import SPACES
+from experiments.cli.options import add_config_options, build_config, first_pass, guarded, new_parser
+from experiments.cli.run import ORDINARY, add_evaluation_options, config_of, import_from_here, key_of, study_on_table
+from experiments.cli.shared import add_shared_options, shared_study
+from experiments.cli.training import add_network_options, refuse
+from experiments.presets import preset_named
+from experiments.tuning import tuned_knobs
+from nas_algos.multi_trial import ALGORITHMS
+from nas_algos.weight_sharing import METHODS
+
+if TYPE_CHECKING:
+    from experiments.factory import Resources
+    from experiments.shared_study import SharedStudy
+    from experiments.study import Study
+    from experiments.sweep import Scheduler, Sweep
+    from experiments.sweep_records import SweepRecords
+    from nas_algos.searcher import Config
+
+OBJECTIVES = ("final_validation", "validation_area")
+RUNS = {"table": 90, "shared": 1}
+"""Default of --runs."""
+FIDELITY = {"epochs": "the epochs are what configurations are first compared at fewer of; give --epochs"}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """The command; returns its exit code."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    names = first_pass(arguments, "--algo")
+    import_from_here(names)
+    given = _parser(names).parse_args(arguments)
+    return guarded("nas-sweep", lambda: _sweep(given))
+
+
+def _parser(names: Sequence[str]) -> argparse.ArgumentParser:
+    parser = new_parser(
+        "nas-sweep",
+        "Tune the options of a search algorithm with Ray Tune, whose trials are batches of whole searches with one "
+        "configuration: many make few runs, the better third of them three times as many, and so on (weight sharing: "
+        "epochs instead of runs). Only validation accuracies are tuned on. The best configuration is then compared "
+        "with the default one on fresh seeds. An interrupted command goes on when it is given again.",
+        epilog="An algorithm's own options, which are what can be tuned, are listed by: nas-sweep --algo NAME --help",
+    )
+    _add_what(parser.add_argument_group("what to tune"))
+    _add_how(parser.add_argument_group("how"))
+    add_evaluation_options(parser.add_argument_group("how multi-trial evaluations are scored and charged"))
+    _add_where(parser.add_argument_group("where"))
+    default = "Defaults are those of nas-bench build."
+    add_network_options(parser.add_argument_group("images and networks (weight sharing)", default))
+    add_shared_options(parser.add_argument_group("weight sharing"))
+    for name in names[:1]:
+        with suppress(InputError):  # which is told when all options are known
+            add_config_options(parser, {key_of(name): config_of(key_of(name))})
+    return parser
+
+
+def _add_what(group: Any) -> None:
+    algorithms = f"multi-trial: {', '.join(ALGORITHMS)}, or your own as MODULE:CLASS; weight sharing: "
+    group.add_argument("--algo", required=True, metavar="NAME", help=algorithms + ", ".join(METHODS))
+    tune = "options to vary: NAME=LOW:HIGH (:log or :linear may follow), NAME=A,B,C, or NAME alone for all it can be"
+    group.add_argument("--tune", nargs="+", action="extend", required=True, metavar="KNOB", help=tune)
+    group.add_argument("--space", required=True, choices=list(SPACES), help="search space")
+    dataset = "of the table (default: its first); of weight sharing as in nas-run (default: digits)"
+    group.add_argument("--dataset", metavar="NAME", help=dataset)
+    group.add_argument("--table", metavar="TABLE", help="as in nas-run")
+    objective = "to maximise, percent, mean over runs; final_validation: for which a run chose its answer; "
+    objective += "validation_area: of its answer, mean over the simulated time, 0 before the first (default: "
+    group.add_argument("--objective", choices=OBJECTIVES, default=OBJECTIVES[0], help=f"{objective}final_validation)")
+
+
+def _add_how(group: Any) -> None:
+    search = "random; bohb: TuneBOHB in Hyperband's brackets; optuna: its tree of Parzen estimators (default: random)"
+    group.add_argument("--search", choices=("random", "bohb", "optuna"), default="random", help=search)
+    scheduler = "what drops bad configurations early; none: all make all runs; bohb has its own (default: asha)"
+    group.add_argument("--scheduler", choices=("asha", "none"), help=scheduler)
+    group.add_argument("--trials", type=int, default=60, metavar="N", help="configurations to try (default: 60)")
+    runs = "of the best configurations (default: 90; weight sharing: of each configuration, default: 1)"
+    group.add_argument("--runs", type=int, metavar="N", help=runs)
+    first = "runs, or epochs, after which configurations are first compared (default: a ninth)"
+    group.add_argument("--first-rung", type=int, metavar="N", help=first)
+    confirm = "of the best and of the default configuration, with fresh seeds; 0: none (default: as --runs)"
+    group.add_argument("--confirm-runs", type=int, metavar="N", help=confirm)
+    group.add_argument("--seed", type=int, default=0, metavar="N", help="of searches and suggestions (default: 0)")
+
+
+def _add_where(group: Any) -> None:
+    workers = "batches at a time (default: one per core; on a GPU 1)"
+    group.add_argument("--workers", type=int, metavar="N", help=workers)
+    group.add_argument("--ray-address", metavar="ADDRESS", help="a running Ray cluster (default: start Ray here)")
+    out = "directory of the results (default: a name made from the settings, under ./runs)"
+    group.add_argument("--out", type=Path, metavar="DIR", help=out)
+
+
+def _sweep(given: argparse.Namespace) -> int:
+    for name in ("workers", "confirm_runs"):
+        least, number = {"workers": 1, "confirm_runs": 0}[name], getattr(given, name)
+        if number is not None and number < least:
+            raise InputError(f"--{name.replace('_', '-')} is {least} or more, got {number}")
+    sweep, resources = _described(given)
+    from experiments.console import progress_bar  # slow to import, and --help does not need it
+    from experiments.sweep import Place, default_directory, run_sweep
+
+    workers = resources.workers if resources else given.workers or os.cpu_count() or 1
+    place = Place(workers, given.ray_address, resources.gpus if resources else 0.0)
+    directory = given.out or default_directory(sweep)
+    with progress_bar() as progress:
+        records = run_sweep(sweep, directory, place, progress)
+    _show(given, sweep, records, resources)
+    return 0
+
+
+def _described(given: argparse.Namespace) -> tuple[Sweep, Resources | None]:
+    """The sweep that is asked for; and of weight sharing what it runs on."""
+    preset = preset_named(given.preset) if given.preset else ORDINARY
+    given.dataset = [given.dataset] if given.dataset else None
+    key = key_of(given.algo)
+    config, shared = config_of(key), key in METHODS
+    tuned = tuned_knobs(config, given.tune, FIDELITY if shared else {})
+    for name in tuned:
+        if getattr(given, name) is not None:
+            flag = f"--{name.replace('_', '-')}"
+            raise InputError(f"{name} is both tuned and given: leave {flag} or its --tune out")
+    if given.runs is None:
+        given.runs = RUNS["shared" if shared else "table"]
+    base = build_config(config, preset.configs.get(key, {}), given)
+    if shared:
+        refuse(given, add_evaluation_options, "is of multi-trial algorithms, not of weight-sharing methods")
+        from experiments.cli.build import resources_of
+
+        resources = resources_of(given)
+        return _of(given, tuned, shared_study(given, {key: base}, resources.device), asdict(base)["epochs"]), resources
+    if given.evaluate == "train":
+        raise InputError("a sweep looks evaluations up in a table: leave --evaluate train out")
+    for add_options in (add_network_options, add_shared_options):
+        refuse(given, add_options, "is of weight-sharing methods")
+    return _of(given, tuned, study_on_table(given, {key: base}, preset), given.runs), None
+
+
+def _of(given: argparse.Namespace, tuned: Any, study: Study | SharedStudy, last: int) -> Sweep:
+    from experiments.batches import batches_of, rungs_to
+    from experiments.sweep import Sweep
+
+    if given.search == "bohb" and given.scheduler:
+        raise InputError("--search bohb has Hyperband's brackets: leave --scheduler out")
+    scheduler: Scheduler = "hyperband" if given.search == "bohb" else given.scheduler or "asha"
+    if scheduler == "none" and given.first_rung is not None:
+        raise InputError("--scheduler none compares configurations at the end only: leave --first-rung out")
+    return Sweep(
+        batches=batches_of(study, next(iter(study.algorithms)), given.objective),
+        tuned=tuned,
+        rungs=(last,) if scheduler == "none" else rungs_to(last, given.first_rung),
+        search=given.search,
+        scheduler=scheduler,
+        trials=given.trials,
+    )
+
+
+def _show(given: argparse.Namespace, sweep: Sweep, records: SweepRecords, resources: Resources | None) -> None:
+    """Print and draw what was found, and confirm it."""
+    from experiments.config_files import ConfigFile
+    from experiments.figures import report_style, save
+    from experiments.sweep_figures import sensitivity
+    from experiments.sweep_report import ranked, show_ranking
+
+    rows = records.rows()
+    ranking, failed = ranked(rows), sum(row.status == "failed" for row in rows)
+    if not ranking:
+        raise InputError(f"no configuration could be evaluated: see error.txt under {records.path / 'ray'}")
+    show_ranking(ranking, sweep.rungs, sweep.batches.unit)
+    if failed:
+        print(f"{failed} of {len(rows)} configurations failed: see error.txt under {records.path / 'ray'}")
+    best = replace(sweep.batches.base, **ranking[0].options)
+    comment = f"best of {len(rows)} configurations of nas-sweep: {records.path}"
+    ConfigFile(sweep.batches.algorithm, asdict(best)).write(records.best_path, comment)
+    with report_style():
+        files = save(sensitivity(ranking, sweep.tuned, sweep.rungs, sweep.batches.unit), records.path / "sensitivity")
+    _confirm(given, sweep, records, best, resources)
+    print(f"how each knob matters: {files[0]}; logs: tensorboard --logdir {records.path / 'ray'}")
+    print(f"use the best with: nas-run --config {records.best_path} ...")
+
+
+def _confirm(
+    given: argparse.Namespace, sweep: Sweep, records: SweepRecords, best: Config, resources: Resources | None
+) -> None:
+    from experiments.confirmation import confirm, p_values
+    from experiments.console import progress_bar
+    from experiments.sweep_report import show_confirmation
+
+    study = sweep.batches.study
+    runs = study.runs if given.confirm_runs is None else given.confirm_runs
+    if runs == 0:
+        return
+    with progress_bar() as progress:
+        confirmed = confirm(study, best, runs, records.path / "confirmation", resources, progress)
+    show_confirmation(confirmed, p_values(confirmed))
+    print("the objective of the best of many is too high on average: judge it by these runs alone")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

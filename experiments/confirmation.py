@@ -1,0 +1,108 @@
+"""What the best configuration of a sweep is worth: it and the default one, run with seeds that the sweep never used.
+
+The objective of the best of many configurations is too high on average, since it was chosen for it. Only here are test
+accuracies looked at, after everything is chosen.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import zlib
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from experiments.records import StudyRecords
+from experiments.statistics import Floats, incumbents, split
+from experiments.study import Study
+from experiments.study_runner import run_study
+from nas_algos.searcher import Config
+
+if TYPE_CHECKING:
+    from experiments.factory import Resources
+    from experiments.shared_study import SharedStudy
+
+Progress = Callable[[str, int, int], None]
+LABELS = ("best", "default")
+
+
+@dataclass(frozen=True)
+class Confirmed:
+    """How the runs of one configuration ended, shapes (runs,)."""
+
+    records: Path
+    validation: Floats
+    """Percent, for which a run chose its answer."""
+    test: Floats
+    """Percent, of the answer; NaN where unknown."""
+
+
+def fresh_seeds(seed: int) -> tuple[int, ...]:
+    """One for each of LABELS: of studies that have nothing in common with the one of `seed`, nor with each other."""
+    key = zlib.crc32(b"confirmation")
+    return tuple(np.random.SeedSequence(seed, spawn_key=(key,)).generate_state(len(LABELS)).tolist())
+
+
+def confirm(
+    study: Study | SharedStudy,
+    best: Config,
+    runs: int,
+    directory: Path,
+    resources: Resources | None,
+    progress: Progress,
+) -> dict[str, Confirmed]:
+    """By label: the configuration `best` of the one algorithm of a study, and the one that the study has.
+
+    Whatever kills this, the same call completes it.
+
+    Args:
+        resources: of weight sharing; searches on a table are made in this process.
+    """
+    ((algorithm, default),) = study.algorithms.items()
+    confirmed = {}
+    for label, config, seed in zip(LABELS, (best, default), fresh_seeds(study.seed), strict=True):
+        path = directory / f"{label}-{_digest(config, runs)}"
+        algorithms: Any = {algorithm: config}
+        fresh: Study | SharedStudy = replace(study, algorithms=algorithms, runs=runs, seed=seed)
+        confirmed[label] = _confirmed(_run(fresh, path, resources, progress))
+    return confirmed
+
+
+def _run(study: Study | SharedStudy, path: Path, resources: Resources | None, progress: Progress) -> StudyRecords:
+    if isinstance(study, Study):
+        return run_study(study, path, 0, None, progress)
+    from experiments.shared_study import run_shared_study
+
+    assert resources is not None
+    return run_shared_study(study, path, resources, progress)
+
+
+def _digest(config: Config, runs: int) -> str:
+    """Of what may differ in another confirmation of the same sweep."""
+    return hashlib.sha256(json.dumps([asdict(config), runs]).encode()).hexdigest()[:8]
+
+
+def _confirmed(records: StudyRecords) -> Confirmed:
+    (runs,) = split(records.trials()).values()
+    points = incumbents(runs)
+    last = points.first[1:][points.sizes > 0] - 1
+    return Confirmed(records.path, runs.score[runs.incumbent][last], points.test[last])
+
+
+def p_values(confirmed: Mapping[str, Confirmed]) -> dict[str, float]:
+    """Of a two-sided Mann-Whitney U test of best against default, on validation and on test.
+
+    NaN where a number is missing or there are fewer than 2 runs.
+    """
+    from scipy.stats import mannwhitneyu
+
+    p = {}
+    for name in ("validation", "test"):
+        one, other = (getattr(confirmed[label], name) for label in LABELS)
+        known = min(len(one), len(other)) >= 2 and np.isfinite([*one, *other]).all()
+        p[name] = float(mannwhitneyu(one, other).pvalue) if known else float("nan")
+    return p

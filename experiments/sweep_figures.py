@@ -1,0 +1,104 @@
+"""How the objective of a sweep depends on each knob that was tuned."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
+
+from experiments.figures import RARE, figure_for
+from experiments.statistics import Floats
+from experiments.sweep_records import Row
+from experiments.tuning import Choice, Domain, Tuned
+
+SHADES = ("#C6DBEF", "#6BAED6", "#2171B5", "#08306B")
+"""Of the rungs, the last one darkest: "Blues" of ColorBrewer."""
+MARGIN = 0.05
+"""Beyond the ends of an axis, as a part of it."""
+DECADES = 1000
+"""Largest ratio of the ends of a logarithmic axis whose ticks are 1, 2, 5, 10, ..."""
+GOLDEN = 0.618034
+BEST, FAINT = "#D55E00", "#777777"
+EDGE: dict[str, Any] = {"edgecolors": "white", "linewidths": 0.5, "zorder": 3, "clip_on": False}
+JITTER = 0.18
+"""Of points on an axis of names, as a part of the distance between two."""
+
+
+def sensitivity(ranked: Sequence[Row], tuned: Tuned, rungs: Sequence[int], unit: str) -> Figure:
+    """One panel per knob: the objective of each configuration at the last rung that it reached.
+
+    Args:
+        ranked: the configurations, best first.
+    """
+    figure, panels = figure_for(len(tuned))
+    reached = np.array([max(row.evaluation.objectives) for row in ranked if row.evaluation])
+    values = np.array([row.evaluation.objectives[max(row.evaluation.objectives)] for row in ranked if row.evaluation])
+    colours = {rung: SHADES[-1 - min(level, len(SHADES) - 1)] for level, rung in enumerate(reversed(rungs))}
+    low, high = _limits(values)
+    for axes, (name, domain) in zip(panels, tuned.items(), strict=True):
+        places = _places(domain, [row.options[name] for row in ranked])
+        for rung in rungs:
+            for marker, seen in (("o", values >= low), ("v", values < low)):
+                at = (reached == rung) & seen
+                axes.scatter(places[at], np.maximum(values[at], low), s=28, marker=marker, color=colours[rung], **EDGE)
+        axes.scatter(places[:1], values[:1], s=160, marker="*", color=BEST, **EDGE)
+        _scale(axes, domain)
+        axes.set(xlabel=name, ylim=(low, high))
+    figure.supylabel("objective (%)", fontsize=11)
+    _legend(figure, colours, unit, beyond=bool((values < low).any()))
+    return figure
+
+
+def _places(domain: Domain, found: Sequence[Any]) -> Floats:
+    """Where configurations lie on the axis of a knob."""
+    if not isinstance(domain, Choice):
+        return np.array(found, np.float64)
+    spread = JITTER * (2 * (GOLDEN * np.arange(len(found)) % 1) - 1)
+    places: Floats = np.array([domain.values.index(value) for value in found]) + spread
+    return places
+
+
+def _scale(axes: Axes, domain: Domain) -> None:
+    if isinstance(domain, Choice):
+        axes.set_xticks(range(len(domain.values)), [str(value) for value in domain.values])
+        axes.set_xlim(-0.5, len(domain.values) - 0.5)
+        axes.grid(visible=False, axis="x")
+        return
+    if domain.log:
+        axes.set_xscale("log")
+        if domain.high / domain.low < DECADES:
+            axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+            axes.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+        axes.xaxis.set_minor_formatter(NullFormatter())
+        axes.set_xlim(
+            domain.low / (domain.high / domain.low) ** MARGIN, domain.high * (domain.high / domain.low) ** MARGIN
+        )
+    else:
+        axes.set_xlim(
+            domain.low - MARGIN * (domain.high - domain.low), domain.high + MARGIN * (domain.high - domain.low)
+        )
+
+
+def _limits(values: Floats) -> tuple[float, float]:
+    """Of the axis of the objective. Rare bad configurations lie beyond its end, and triangles there stand for them."""
+    low, high = float(np.quantile(values, RARE / 2)), float(values.max())
+    margin = MARGIN * (high - low) or 1.0
+    return low - margin, high + margin
+
+
+def _legend(figure: Figure, colours: Mapping[int, str], unit: str, *, beyond: bool) -> None:
+    dots = [
+        Line2D([], [], linestyle="", marker="o", markersize=6, color=colour, label=f"{rung} {unit}")
+        for rung, colour in colours.items()
+    ]
+    best = Line2D([], [], linestyle="", marker="*", markersize=12, color=BEST, label="best")
+    lower = Line2D([], [], linestyle="", marker="v", markersize=6, color=FAINT, label="below the axis")
+    handles = [*dots, best, lower] if beyond else [*dots, best]
+    drawn = figure.legend(handles=handles, loc="outside lower center", ncols=len(handles), handlelength=1)
+    width, height = figure.get_size_inches()
+    figure.set_size_inches(width, height + drawn.get_window_extent().height / figure.dpi)

@@ -1,0 +1,154 @@
+"""What a sweep leaves behind, and goes on from.
+
+A sweep is a directory:
+
+    sweep.json                 what is tuned, where and how: SweepHeader
+    trials.parquet             one row per configuration that was tried, in the order of suggestion
+    best.toml                  the best configuration: nas-run --config takes it
+    sensitivity.png, ...       the objective over each knob
+    evaluations/*/             what was evaluated of each configuration: nothing in it is ever evaluated again
+    confirmation/              studies of the best and the default configuration with other seeds (experiments.records)
+    ray/                       what Ray Tune writes: results and TensorBoard logs of each session
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from experiments.atomic import write_atomically, write_parquet
+from experiments.batches import Evaluation, folder_of, read_evaluation
+from experiments.records import RecordError
+
+FORMAT = 1
+TRIALS = "trials.parquet"
+
+
+@dataclass(frozen=True)
+class SweepHeader:
+    """What is tuned. `settings` decide what is comparable; the rest says what made the numbers."""
+
+    settings: Mapping[str, Any]
+    """algorithm, tuned {knob: domain}, unit and rungs, objective, search, scheduler, and `study`: the settings of the
+    study that every configuration is evaluated in, which hold the fixed options and the seed."""
+    versions: Mapping[str, str]
+    git_commit: str
+    resumed_with: Sequence[Mapping[str, Any]] = ()
+    """Other code that went on with the sweep: {git_commit, versions} of each."""
+    format: int = FORMAT
+
+    @property
+    def made_by(self) -> dict[str, Any]:
+        return {"git_commit": self.git_commit, "versions": dict(self.versions)}
+
+    def to_json(self) -> str:
+        return json.dumps(asdict(self), indent=2) + "\n"
+
+
+@dataclass(frozen=True)
+class Row:
+    """One configuration that was tried."""
+
+    options: Mapping[str, Any]
+    """The knobs that are tuned."""
+    status: str
+    """running, complete (at the last rung), stopped (at an earlier one) or failed (an error: see ray/)."""
+    evaluation: Evaluation | None = None
+
+
+@dataclass(frozen=True)
+class SweepRecords:
+    """A sweep's directory."""
+
+    path: Path
+
+    @property
+    def store(self) -> Path:
+        return self.path.absolute() / "evaluations"
+
+    @property
+    def header_path(self) -> Path:
+        return self.path / "sweep.json"
+
+    @property
+    def best_path(self) -> Path:
+        return self.path / "best.toml"
+
+    def begin(self, header: SweepHeader) -> None:
+        """Start the sweep here, or go on with the same one; RecordError if the directory holds something else."""
+        if self.header_path.exists():
+            held, settings = self.header(), json.loads(header.to_json())["settings"]
+            different = [key for key in settings if held.settings.get(key) != settings[key]]
+            if different:
+                key = different[0]
+                raise RecordError(
+                    f"{self.path} holds another sweep: its {key} is {held.settings.get(key)!r}, now {settings[key]!r} "
+                    "was asked for. Choose another --out, or repeat the sweep's own command to complete it"
+                )
+            if json.loads(json.dumps(header.made_by)) not in (held.made_by, *held.resumed_with):
+                held = replace(held, resumed_with=[*held.resumed_with, header.made_by])
+                write_atomically(self.header_path, held.to_json().encode())
+        elif self.path.exists() and any(not name.name.endswith(".partial") for name in self.path.iterdir()):
+            raise RecordError(f"{self.path} is not empty and holds no sweep.json: choose another --out")
+        else:
+            self.path.mkdir(parents=True, exist_ok=True)
+            write_atomically(self.header_path, header.to_json().encode())
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """RecordError if another process has the directory."""
+        with (self.path / ".lock").open("w") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise RecordError(f"another process is writing to {self.path}: wait for it, or stop it") from None
+            yield
+
+    def header(self) -> SweepHeader:
+        """What is tuned; RecordError if this is no sweep, or one of a newer version."""
+        try:
+            header = SweepHeader(**json.loads(self.header_path.read_text()))
+        except FileNotFoundError:
+            raise RecordError(f"{self.path} holds no sweep.json: give the --out directory of nas-sweep") from None
+        except (TypeError, ValueError) as error:
+            raise RecordError(f"{self.header_path} is damaged ({error})") from error
+        if header.format > FORMAT:
+            raise RecordError(f"{self.path} has sweep format {header.format}, this version reads up to {FORMAT}")
+        return header
+
+    def write(self, rows: Sequence[Row]) -> None:
+        """Replace the table of what was tried: trial, each knob, status, objective at each rung, seconds."""
+        rungs = self.header().settings["rungs"]
+        objectives = [row.evaluation.objectives if row.evaluation else {} for row in rows]
+        columns = {
+            "trial": pa.array(range(len(rows)), pa.int32()),
+            **{name: [row.options[name] for row in rows] for name in rows[0].options},
+            "status": [row.status for row in rows],
+            **{
+                f"objective_{rung}": pa.array([known.get(rung) for known in objectives], pa.float64()) for rung in rungs
+            },
+            "seconds": pa.array([row.evaluation.seconds if row.evaluation else 0.0 for row in rows], pa.float64()),
+        }
+        write_parquet(self.path / TRIALS, pa.table(columns))
+
+    def rows(self) -> list[Row]:
+        """What was tried so far, in the order of suggestion, with all that is known of it."""
+        path, knobs = self.path / TRIALS, list(self.header().settings["tuned"])
+        if not path.exists():
+            return []
+        try:
+            table = pq.read_table(path)
+        except (pa.ArrowInvalid, OSError) as error:
+            raise RecordError(f"{path} is damaged ({error}): delete it and run the command again") from error
+        return [self.row({name: row[name] for name in knobs}, row["status"]) for row in table.to_pylist()]
+
+    def row(self, options: Mapping[str, Any], status: str) -> Row:
+        return Row(options, status, read_evaluation(folder_of(self.store, options)))

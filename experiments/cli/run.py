@@ -31,7 +31,6 @@ ORDINARY = Preset("the defaults", PRESETS["nats-paper"].budgets)
 """What holds where neither an option nor a preset says otherwise."""
 EVALUATIONS = 200
 """At the highest fidelity, of average cost, in a budget where none is published."""
-
 SUMMARISED = 5000
 """Runs of each algorithm on each data set that this command itself reads back: all their trials are in memory then."""
 

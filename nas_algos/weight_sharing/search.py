@@ -121,8 +121,8 @@ class Search:
         """The epochs that are left, each of them added to `records`.
 
         Raises:
-            DivergedError: an epoch's loss or distribution is not finite. The state is then of no use; the one before the
-                epoch is.
+            DivergedError: an epoch's loss or distribution is not finite. The state is then of no use; the one before
+                is.
         """
         while len(self.records) < self.config.epochs:
             self.records.append(self._epoch(len(self.records), progress))

@@ -22,6 +22,7 @@ import numpy as np
 
 from benchmarks.errors import InputError
 from experiments.atomic import write_atomically
+from experiments.records import RecordError
 from experiments.statistics import Floats, Runs, incumbents, split
 from experiments.study import Job, Study, execute
 from nas_algos.searcher import Config
@@ -168,13 +169,16 @@ def folder_of(store: Path, options: Mapping[str, Any]) -> Path:
 
 
 def read_evaluation(folder: Path) -> Evaluation | None:
-    """What is known of the configuration that is kept there, if anything."""
+    """What is known of the configuration that is kept there, if anything; RecordError if it cannot be read."""
+    path = folder / EVALUATION
     try:
-        facts = json.loads((folder / EVALUATION).read_text())
+        facts = json.loads(path.read_text())
+        objectives = {int(rung): float(value) for rung, value in facts["objectives"].items()}
+        return Evaluation(facts["options"], objectives, facts["seconds"])
     except FileNotFoundError:
         return None
-    objectives = {int(rung): value for rung, value in facts["objectives"].items()}
-    return Evaluation(facts["options"], objectives, facts["seconds"])
+    except (AttributeError, LookupError, TypeError, ValueError) as error:
+        raise RecordError(f"{path} is damaged ({error}): delete it and run the command again") from error
 
 
 @contextmanager

@@ -27,7 +27,7 @@ MIXED_MUST_AGREE = ("space", "datasets")
 LOOKED_UP = ("table", "report_fidelity")
 IMAGES = ("dataset", "fingerprint", "scale")
 """... and, where architectures are really trained for one of them, in these facts of `trained` and `shared`."""
-OWN = ("algorithms", "runs", "seed", "preset")
+OWN = ("algorithms", "code", "runs", "seed", "preset")
 """Settings of which each study of a report has its own; a difference in another one is worth a note."""
 MULTI_FIDELITY = ("hyperband", "bohb")
 """Algorithms that are made to evaluate at several fidelities."""

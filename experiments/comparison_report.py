@@ -21,7 +21,7 @@ from experiments.inference import (
     least_p,
     rank_datasets,
 )
-from experiments.report_tables import Fact, Table, number, write_table
+from experiments.report_tables import DASH, Fact, Table, number, write_table
 from experiments.report_text import bullets, figure, sources
 from experiments.statistics import Floats
 
@@ -124,7 +124,7 @@ def _pair_table(
     rows = [
         [
             pair.dataset, pair.first, pair.second, f"{pair.difference:+.2f}", f"{pair.a12:.2f}",
-            effect_size(pair.a12), told_p(pair.p), told_p(pair.holm),
+            effect_size(pair.a12) if min(_runs(tests, pair)) > 1 else DASH, told_p(pair.p), told_p(pair.holm),
         ]
         for pair in compared
     ]  # fmt: skip
@@ -139,12 +139,18 @@ def _pair_table(
 
 
 def _facts(quantity: str, pair: Comparison, values: Mapping[str, Mapping[str, Floats]]) -> dict[str, Fact]:
-    first, second = (int((~np.isnan(values[pair.dataset][name])).sum()) for name in (pair.first, pair.second))
+    first, second = _runs(values, pair)
     return {
         "accuracy": quantity, "dataset": pair.dataset, "first": pair.first, "second": pair.second,
         "runs_first": first, "runs_second": second, "difference_points": pair.difference, "a12": pair.a12,
         "cliffs_delta": 2 * pair.a12 - 1, "mann_whitney_p": pair.p, "holm_p": pair.holm,
     }  # fmt: skip
+
+
+def _runs(values: Mapping[str, Mapping[str, Floats]], pair: Comparison) -> tuple[int, int]:
+    """Of the first and of the second, those with a value."""
+    first, second = (values[pair.dataset][name] for name in (pair.first, pair.second))
+    return int((~np.isnan(first)).sum()), int((~np.isnan(second)).sum())
 
 
 def told_p(p: float) -> str:
@@ -156,10 +162,12 @@ def _too_few_runs(tests: Mapping[str, Mapping[str, Floats]]) -> Iterator[str]:
     """A warning if two algorithms have so few runs that no outcome could be significant."""
     counts = [[int((~np.isnan(values)).sum()) for values in of_dataset.values()] for of_dataset in tests.values()]
     least = [least_p(*pair) for of_dataset in counts for pair in combinations([n for n in of_dataset if n], 2)]
-    if max(least) >= ALPHA:
+    corrected = max(*least, len(least) * min(least))  # no p by Holm is below that of the smallest
+    if corrected >= ALPHA:
         yield (
-            f"**Some algorithms have too few runs for these tests**: whatever they found, p could not be below "
-            f"{max(least):.2f} for them, still less corrected. That no difference is shown does not mean there is none."
+            f"**Some algorithms have too few runs for so many tests**: whatever they found, p after Holm's correction "
+            f"could not be below {min(corrected, 1):.2f} for them. That no difference is shown does not mean there is "
+            "none."
         )
 
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from experiments.batches import Objective, run_values
 from experiments.records import StudyRecords
 from experiments.statistics import Floats, incumbents, split
 from experiments.study import Study
@@ -39,6 +40,8 @@ class Confirmed:
     """Percent, for which a run chose its answer."""
     test: Floats
     """Percent, of the answer; NaN where unknown."""
+    validation_area: Floats
+    """Percent, averaged over the time of the run (`experiments.batches.Objective`); NaN of weight sharing."""
 
 
 def fresh_seeds(seed: int) -> tuple[int, ...]:
@@ -68,7 +71,7 @@ def confirm(
         path = directory / f"{label}-{_digest(config, runs)}"
         algorithms: Any = {algorithm: config}
         fresh: Study | SharedStudy = replace(study, algorithms=algorithms, runs=runs, seed=seed)
-        confirmed[label] = _confirmed(_run(fresh, path, resources, progress))
+        confirmed[label] = _confirmed(_run(fresh, path, resources, progress), fresh)
     return confirmed
 
 
@@ -86,23 +89,28 @@ def _digest(config: Config, runs: int) -> str:
     return hashlib.sha256(json.dumps([asdict(config), runs]).encode()).hexdigest()[:8]
 
 
-def _confirmed(records: StudyRecords) -> Confirmed:
+def _confirmed(records: StudyRecords, study: Study | SharedStudy) -> Confirmed:
     (runs,) = split(records.trials()).values()
     points = incumbents(runs)
     last = points.first[1:][points.sizes > 0] - 1
-    return Confirmed(records.path, runs.score[runs.incumbent][last], points.test[last])
+    area = np.full(len(last), np.nan)
+    if isinstance(study, Study):
+        (budget,) = study.budgets.values()
+        area = run_values(runs, "validation_area", budget)
+    return Confirmed(records.path, runs.score[runs.incumbent][last], points.test[last], area)
 
 
-def p_values(confirmed: Mapping[str, Confirmed]) -> dict[str, float]:
-    """Of a two-sided Mann-Whitney U test of best against default, on validation and on test.
+def p_values(confirmed: Mapping[str, Confirmed], objective: Objective) -> dict[str, float]:
+    """Of a two-sided Mann-Whitney U test of best against default: on what was tuned for, on validation and on test.
 
     NaN where a number is missing or there are fewer than 2 runs.
     """
-    from scipy.stats import mannwhitneyu
+    from experiments.inference import mann_whitney  # SciPy is slow to import
 
     p = {}
-    for name in ("validation", "test"):
+    tuned_for = ("validation_area",) if objective == "validation_area" else ()
+    for name in (*tuned_for, "validation", "test"):
         one, other = (getattr(confirmed[label], name) for label in LABELS)
         known = min(len(one), len(other)) >= 2 and np.isfinite([*one, *other]).all()
-        p[name] = float(mannwhitneyu(one, other).pvalue) if known else float("nan")
+        p[name] = mann_whitney(one, other) if known else float("nan")
     return p

@@ -178,7 +178,8 @@ def _each(
         task = ray.remote(num_cpus=1, num_gpus=resources.gpus, max_retries=RETRIES)(function)
         arguments = [ray.put(value) for value in shared]
         waiting = iter(items)
-        running = [task.remote(*arguments, item) for item in islice(waiting, 2 * resources.workers)]
+        at_once = resources.workers if resources.address else 2 * resources.workers  # as in ray_runner.run_jobs
+        running = [task.remote(*arguments, item) for item in islice(waiting, at_once)]
         while running:
             (ready,), running = ray.wait(running, num_returns=1)
             running += [task.remote(*arguments, item) for item in islice(waiting, 1)]

@@ -47,12 +47,27 @@ def run_jobs(study: Study, jobs: Sequence[Job], workers: int, address: str | Non
         shared = ray.put((study, table))
         waiting = list(reversed(jobs))
         running: dict[Any, Job] = {}
+        at_once = workers if address else 2 * workers  # a Ray of ours has no more CPUs, so that half of them wait
         while waiting or running:
-            while waiting and len(running) < 2 * workers:  # back-pressure: results never pile up in the object store
+            while waiting and len(running) < at_once:  # back-pressure: results never pile up in the object store
                 job = waiting.pop()
                 running[task.remote(shared, job)] = job
             (done,), _ = ray.wait(list(running), num_returns=1)
-            yield running.pop(done), *ray.get(done)
+            yield running[done], *_result(done, running[done].name)
+            del running[done]
+
+
+def _result(done: Any, what: str) -> Any:
+    """Of a task that has ended. Raises what it raised; InputError if its process was lost again and again."""
+    try:
+        return ray.get(done)
+    except ray.exceptions.RayTaskError as error:
+        raise error.cause from error
+    except (ray.exceptions.WorkerCrashedError, ray.exceptions.OutOfMemoryError, ray.exceptions.NodeDiedError) as error:
+        raise InputError(
+            f"{what} was lost {RETRIES + 1} times with its process ({type(error).__name__}: is there enough memory?). "
+            "What is finished is kept: the same command goes on"
+        ) from error
 
 
 def _execute(given: tuple[Study, Shipped | None], job: Job) -> tuple[pa.Table, pa.Table]:
@@ -117,10 +132,7 @@ class RayTasks(Generic[Key, Result]):
     def finished(self) -> list[tuple[Key, Result]]:
         """One that has finished, if there is one within a MOMENT. Raises what it raised."""
         ready, _ = ray.wait(list(self._running), num_returns=1, timeout=MOMENT)
-        try:
-            return [(self._running.pop(done), ray.get(done)) for done in ready]
-        except ray.exceptions.RayTaskError as error:
-            raise error.cause from error
+        return [(key := self._running.pop(done), _result(done, str(key))) for done in ready]
 
     def seconds(self) -> Mapping[Key, float]:
         """What was reported since the last call."""

@@ -110,8 +110,9 @@ class StudyHeader:
     """What a study ran. `settings` decide every number in the records; the rest says where they came from."""
 
     settings: Mapping[str, Any]
-    """space, table (name, provenance), algorithms {name: config}, datasets, runs, seed, budgets {dataset: seconds},
-    preset, cost_model, seed_policy, fidelity and report_fidelity {dataset: {schedule, epoch}}, crossing, cache,
+    """space, table (name, provenance), algorithms {name: config}, code {name: SHA-256 of its file} of algorithms of the
+    user's own, datasets, runs, seed, budgets {dataset: seconds}, preset, cost_model, seed_policy, fidelity and
+    report_fidelity {dataset: {schedule, epoch}}, crossing, cache,
     simulated_workers, incumbent. Where architectures are really trained, `trained` (the identity of a
     experiments.build.Benchmark: images, networks, recipe) instead of table.
     Of weight-sharing searches: space, shared (images, and size of the supernet), algorithms, datasets, runs, seed,
@@ -131,6 +132,8 @@ class StudyHeader:
     @classmethod
     def from_json(cls, text: str) -> StudyHeader:
         facts = json.loads(text)
+        if facts["format"] > FORMAT:
+            raise RecordError(f"record format {facts['format']}, this version reads up to {FORMAT}")
         numbers: dict[str, dict[str, Any]] = {
             name: {key: nan if value is None else value for key, value in best.items()}
             for name, best in facts["optima"].items()
@@ -197,10 +200,10 @@ class StudyRecords:
             header = StudyHeader.from_json(self.header_path.read_text())
         except FileNotFoundError:
             raise RecordError(f"{self.path} holds no study.json: give the --out directory of nas-run") from None
+        except RecordError as error:
+            raise RecordError(f"{self.path} has {error}") from None
         except (KeyError, TypeError, ValueError) as error:
             raise RecordError(f"{self.header_path} is damaged ({error})") from error
-        if header.format > FORMAT:
-            raise RecordError(f"{self.path} has record format {header.format}, this version reads up to {FORMAT}")
         return header
 
     def finished(self) -> set[str]:

@@ -65,6 +65,8 @@ INTERPOLATION_RULES: dict[Interpolation, str] = {
     "nats": "Between trials, curves follow the published NATS-Bench scripts: at i/150 of the budget, i = 0, ..., 149, "
     "a run counts with the line through its two trials nearest in time, which also extrapolates.",
 }
+WRITTEN = ".files"
+"""Holds the names of the files of a report."""
 
 
 @dataclass(frozen=True)
@@ -252,7 +254,10 @@ def _source(header: StudyHeader) -> str:
 
 @contextmanager
 def _published(out: Path) -> Iterator[Path]:
-    """A directory to write a report into. It becomes `out` when the block ends, and vanishes if the block raises."""
+    """A directory to write a report into. It becomes `out` when the block ends, and vanishes if the block raises.
+
+    What an earlier report wrote into `out` is replaced or taken away; other files there stay.
+    """
     out = out.resolve()
     if out.exists() and not out.is_dir():
         raise ReportError(f"{out} is a file, and a report is a directory: choose another --out")
@@ -261,11 +266,16 @@ def _published(out: Path) -> Iterator[Path]:
         shutil.rmtree(directory, ignore_errors=True)
         directory.mkdir(parents=True)
         yield directory
+        written = sorted(path.name for path in directory.iterdir())
+        (directory / WRITTEN).write_text("\n".join(written), "utf-8")
         if not out.exists():
             os.replace(directory, out)
             return
+        before = (out / WRITTEN).read_text("utf-8").splitlines() if (out / WRITTEN).exists() else []
         for file in sorted(directory.iterdir(), key=lambda file: file.stem == "report"):  # the page last
             os.replace(file, out / file.name)
+        for name in {Path(name).name for name in before} - set(written):  # of a report of something else
+            (out / name).unlink(missing_ok=True)
     except OSError as error:
         raise ReportError(f"cannot write the report into {out} ({error}): choose another --out") from error
     finally:

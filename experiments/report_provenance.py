@@ -12,7 +12,7 @@ from experiments.report_tables import DASH, joined, markdown, number
 from experiments.report_text import bullets, told, told_fidelities
 
 GENERAL = (
-    "space", "table", "trained", "shared", "runs", "seed", "threads", "preset", "cost_model", "seed_policy",
+    "space", "table", "trained", "shared", "code", "runs", "seed", "threads", "preset", "cost_model", "seed_policy",
     "crossing", "incumbent", "cache", "simulated_workers",
 )  # fmt: skip
 """Settings that the page lists one by one, where there are any."""

@@ -9,7 +9,7 @@ from experiments.records import RecordError
 from experiments.report_tables import DASH, Fact, Table, number, write_table
 from experiments.report_text import figure, sources
 from experiments.sweep_records import Row, SweepHeader, SweepRecords
-from experiments.sweep_report import ranked
+from experiments.sweep_report import different, ranked
 from experiments.tuning import tuned_of
 
 MOST = 5
@@ -50,7 +50,7 @@ def _sweep(records: SweepRecords, name: str, directory: Path) -> str:
         save(sensitivity(ranking, tuned_of(settings["tuned"]), settings["rungs"], settings["unit"]), directory / name)
     (dataset,) = settings["study"]["datasets"]
     rule = RULE.format(
-        tried=len(rows),
+        tried=different(rows),
         algorithm=settings["algorithm"],
         dataset=dataset,
         search=settings["search"],

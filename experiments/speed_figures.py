@@ -34,8 +34,9 @@ def write_reached(
         }
         for dataset in header.settings["datasets"]
     }
+    ends = {dataset: max(entry.end(dataset) for entry in entries if dataset in entry.runs) for dataset in found}
     with report_style():
-        figure = draw_reached(found, header.settings["budgets"], legend, f"{clock} seconds")
+        figure = draw_reached(found, ends, legend, f"{clock} seconds")
         save(figure, directory / "reached")
 
 

@@ -26,11 +26,12 @@ from benchmarks.table import BenchmarkTable, TableError
 from experiments.records import OVERHEAD_SCHEMA, TRIALS_SCHEMA, Optimum, StudyHeader
 from experiments.run import Clock, Crossing, IncumbentRule, RunResult, run
 from experiments.versions import git_commit, versions
-from nas_algos.multi_trial import algorithm_named
+from nas_algos.multi_trial import algorithm_named, code_of
 from nas_algos.searcher import Config, Searcher
 
 RUNS_PER_JOB = 25
-JOBS = 1000  # of one algorithm on one data set at most: a study of millions of runs has files of thousands of them
+JOBS = 1000  # of one algorithm on one data set, or so many more as keep them small enough for memory:
+MOST_RUNS_PER_JOB = 500
 
 
 @dataclass(frozen=True)
@@ -97,7 +98,7 @@ class Plan(ABC):
     @property
     def runs_per_job(self) -> int:
         """Depends on the study alone, and not on how many workers there are."""
-        return max(RUNS_PER_JOB, -(-self.runs // JOBS))
+        return max(RUNS_PER_JOB, min(MOST_RUNS_PER_JOB, -(-self.runs // JOBS)))
 
     def streams(self, algorithm: str, dataset: str, number: int) -> tuple[np.random.Generator, np.random.Generator]:
         """(searcher's, oracle's) independent random streams of one run."""
@@ -118,8 +119,10 @@ class Plan(ABC):
 
     def settings(self) -> dict[str, Any]:
         """The part of the header that does not depend on what evaluates."""
+        own = {name: code for name in self.algorithms if (code := code_of(name))}
         return {
             "algorithms": {name: asdict(config) for name, config in self.algorithms.items()},
+            **({"code": own} if own else {}),
             "datasets": list(self.budgets),
             "runs": self.runs,
             "seed": self.seed,

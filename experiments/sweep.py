@@ -44,7 +44,7 @@ from benchmarks.errors import InputError
 from experiments.batches import FACTOR, Batches, Objective, batches_of, folder_of
 from experiments.ray_runner import connected
 from experiments.study import Study
-from experiments.sweep_records import Row, SweepHeader, SweepRecords
+from experiments.sweep_records import COLUMNS, TRIALS, Row, SweepHeader, SweepRecords
 from experiments.tuning import Choice, Domain, Tuned, plain, tuned_knobs
 from experiments.versions import git_commit, versions
 from nas_algos.searcher import Config
@@ -81,6 +81,8 @@ class Sweep:
     trials: int
 
     def __post_init__(self) -> None:
+        for name in COLUMNS & self.tuned.keys():
+            raise InputError(f"a knob called {name} cannot be tuned: a column of {TRIALS} has that name; rename it")
         if self.trials < 1:
             raise InputError(f"a sweep has at least 1 trial, got {self.trials}")
         if (self.search == "bohb") != (self.scheduler == "hyperband"):
@@ -176,7 +178,9 @@ def default_directory(sweep: Sweep) -> Path:
     """A directory under ./runs named after the sweep's settings, so that the same command finds it again."""
     settings = sweep.header().settings
     digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:8]
-    return Path("runs") / "-".join(["sweep", settings["study"]["space"], settings["algorithm"], sweep.search, digest])
+    return Path("runs") / "-".join(
+        ["sweep", settings["study"]["space"], settings["algorithm"], sweep.search, digest]
+    ).replace(":", ".")
 
 
 def run_sweep(sweep: Sweep, directory: Path, place: Place, progress: Progress) -> SweepRecords:
@@ -256,7 +260,7 @@ class _Watch(tune.Callback):
     def _note(self, trial: Trial, status: str) -> None:
         options = plain(type(self._sweep.batches.base), trial.config)
         self._rows[trial.trial_id] = self._records.row(options, status)
-        rows = [row for _, row in sorted(self._rows.items())]  # Tune counts in the trials' names
+        rows = list(self._rows.values())  # in the order in which they began
         again = [row.options for row in rows]
         rows += [row for row in self._tried if row.options not in again]  # which are suggested again soon
         self._records.write(rows)

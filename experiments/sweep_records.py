@@ -30,6 +30,8 @@ from experiments.records import RecordError
 
 FORMAT = 1
 TRIALS = "trials.parquet"
+COLUMNS = frozenset({"trial", "status", "seconds"})
+"""Of it, beside those of the knobs and objective_RUNG."""
 
 
 @dataclass(frozen=True)
@@ -115,13 +117,17 @@ class SweepRecords:
     def header(self) -> SweepHeader:
         """What is tuned; RecordError if this is no sweep, or one of a newer version."""
         try:
-            header = SweepHeader(**json.loads(self.header_path.read_text()))
+            facts = json.loads(self.header_path.read_text())
+            if facts["format"] > FORMAT:
+                raise RecordError(f"{self.path} has sweep format {facts['format']}, this version reads up to {FORMAT}")
+            header = SweepHeader(**facts)
+            missing = {"tuned", "rungs", "algorithm"} - header.settings.keys()
         except FileNotFoundError:
             raise RecordError(f"{self.path} holds no sweep.json: give the --out directory of nas-sweep") from None
-        except (TypeError, ValueError) as error:
-            raise RecordError(f"{self.header_path} is damaged ({error})") from error
-        if header.format > FORMAT:
-            raise RecordError(f"{self.path} has sweep format {header.format}, this version reads up to {FORMAT}")
+        except (AttributeError, LookupError, TypeError, json.JSONDecodeError, UnicodeDecodeError) as error:
+            raise RecordError(f"{self.header_path} is damaged ({type(error).__name__}: {error})") from error
+        if missing:
+            raise RecordError(f"{self.header_path} is damaged: it lacks {', '.join(sorted(missing))}")
         return header
 
     def write(self, rows: Sequence[Row]) -> None:

@@ -29,6 +29,11 @@ def ranked(rows: Sequence[Row]) -> list[Row]:
     return sorted(known.values(), key=_merit, reverse=True)
 
 
+def different(rows: Sequence[Row]) -> int:
+    """Configurations, however often each was suggested."""
+    return len({repr(row.options) for row in rows})
+
+
 def _merit(row: Row) -> tuple[int, float]:
     assert row.evaluation is not None
     last = max(row.evaluation.objectives)
@@ -51,10 +56,10 @@ def show_confirmation(confirmed: Mapping[str, Confirmed], p: Mapping[str, float]
     """Print how the best and the default configuration did on fresh seeds."""
     runs = len(next(iter(confirmed.values())).validation)
     table = Table("configuration", title=f"{runs} runs of each with fresh seeds: mean ± std", title_justify="left")
-    table.add_column("validation (%)", justify="right", no_wrap=True)
-    table.add_column("test (%)", justify="right", no_wrap=True)
+    for name in p:
+        table.add_column(f"{name.replace('_', ' ')} (%)", justify="right", no_wrap=True)
     for label, found in confirmed.items():
-        table.add_row(label, _mean(found.validation), _mean(found.test))
+        table.add_row(label, *(_mean(getattr(found, name)) for name in p))
     table.add_row("p (Mann-Whitney)", *("" if isnan(value) else f"{value:.2g}" for value in p.values()))
     Console().print(table)
 

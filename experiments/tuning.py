@@ -61,6 +61,8 @@ def tuned_knobs(
         InputError: an unknown knob, or values that it cannot take.
     """
     kinds, options = get_type_hints(config), {option.name: option for option in fields(config)}
+    if not options:
+        raise InputError(f"{config.__name__.removesuffix('Config')} has no options that could be tuned")
     tuned: dict[str, Domain] = {}
     for text in texts:
         name, equals, values = text.partition("=")

@@ -12,6 +12,7 @@ The tell rules, held for every searcher on every space by `tests/nas_algos/test_
 from __future__ import annotations
 
 import copy
+import inspect
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
@@ -69,6 +70,20 @@ class Config:
                 raise InputError(f"{option.name} must be in {describe_range(option)}, got {value}")
             if kind is int and value != int(value):
                 raise InputError(f"{option.name} must be a whole number in {describe_range(option)}, got {value}")
+
+
+def check_knobs(config: type[Config]) -> None:
+    """InputError unless a Config is a dataclass of knobs, each of them int, float, bool or a Literal of strings."""
+    told = f"the Config {config.__qualname__}"
+    if inspect.get_annotations(config).keys() - config.__dataclass_fields__.keys():
+        raise InputError(f"{told} is no dataclass: put @dataclass(frozen=True) before it")
+    kinds = get_type_hints(config)
+    for option in fields(config):
+        kind = kinds[option.name]
+        if "help" not in option.metadata:
+            raise InputError(f"{option.name} of {told} is no knob: write {option.name} = knob(DEFAULT, 'what it is')")
+        if kind not in (int, float, bool) and not all(isinstance(value, str) for value in get_args(kind) or [kind]):
+            raise InputError(f"{option.name} of {told} is {kind}; a knob is int, float, bool, or a Literal of strings")
 
 
 def describe_range(option: Field[Any]) -> str:

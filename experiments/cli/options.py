@@ -58,7 +58,10 @@ def add_config_options(parser: argparse.ArgumentParser, configs: Mapping[str, ty
             groups[title] = parser.add_argument_group(title)
         config = configs[algorithms[0]]
         option = next(item for item in fields(config) if item.name == name)
-        _add_option(groups[title], option, get_type_hints(config)[name])
+        try:
+            _add_option(groups[title], option, get_type_hints(config)[name])
+        except argparse.ArgumentError as error:
+            raise InputError(f"the knob {name} of {algorithms[0]} is called as an option of the command is") from error
 
 
 def _add_option(group: Any, option: Field[Any], kind: Any) -> None:

@@ -49,6 +49,8 @@ def _given(arguments: list[str]) -> argparse.Namespace:
     if unknown:
         owners = [f"{flag} belongs to {name}" for flag in unknown for name in owners_of(flag)]
         parser.error("; ".join([f"unrecognized arguments: {' '.join(unknown)}", *owners]))
+    if given.study and {key_of(name) for name in names} & METHODS.keys():
+        raise InputError(f"--study {given.study} compares multi-trial algorithms: leave it out for weight sharing")
     return given
 
 
@@ -60,7 +62,7 @@ def import_from_here(names: Sequence[str]) -> None:
 
 def with_study(arguments: list[str]) -> list[str]:
     """The arguments, and those options of the study named in them that they leave open."""
-    study = [option for name in first_pass(arguments, "--study") for option in STUDIES.get(name, {}).items()]
+    study = [option for name in first_pass(arguments, "--study")[-1:] for option in STUDIES.get(name, {}).items()]
     left_open = [(flag, values) for flag, values in study if not first_pass(arguments, flag)]
     return [*arguments, *(word for flag, values in left_open for word in (flag, *values))]
 

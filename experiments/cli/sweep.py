@@ -41,8 +41,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = list(sys.argv[1:] if argv is None else argv)
     names = first_pass(arguments, "--algo")
     import_from_here(names)
-    given = _parser(names).parse_args(arguments)
-    return guarded("nas-sweep", lambda: _sweep(given))
+    return guarded("nas-sweep", lambda: _sweep(_parser(names).parse_args(arguments)))
 
 
 def _parser(names: Sequence[str]) -> argparse.ArgumentParser:
@@ -118,7 +117,8 @@ def _sweep(given: argparse.Namespace) -> int:
     directory = given.out or default_directory(sweep)
     with progress_bar() as progress:
         records = run_sweep(sweep, directory, place, progress)
-    _show(given, sweep, records, resources)
+    with records.alone():
+        _show(given, sweep, records, resources)
     return 0
 
 
@@ -173,7 +173,7 @@ def _show(given: argparse.Namespace, sweep: Sweep, records: SweepRecords, resour
     from experiments.config_files import ConfigFile
     from experiments.figures import report_style, save
     from experiments.sweep_figures import sensitivity
-    from experiments.sweep_report import ranked, show_ranking
+    from experiments.sweep_report import different, ranked, show_ranking
 
     rows = records.rows()
     ranking, failed = ranked(rows), sum(row.status == "failed" for row in rows)
@@ -183,7 +183,7 @@ def _show(given: argparse.Namespace, sweep: Sweep, records: SweepRecords, resour
     if failed:
         print(f"{failed} of {len(rows)} configurations failed: see error.txt under {records.path / 'ray'}")
     best = replace(sweep.batches.base, **ranking[0].options)
-    comment = f"best of {len(rows)} configurations of nas-sweep: {records.path}"
+    comment = f"best of {different(rows)} configurations of nas-sweep: {records.path}"
     ConfigFile(sweep.batches.algorithm, asdict(best)).write(records.best_path, comment)
     with report_style():
         files = save(sensitivity(ranking, sweep.tuned, sweep.rungs, sweep.batches.unit), records.path / "sensitivity")
@@ -205,7 +205,7 @@ def _confirm(
         return
     with progress_bar() as progress:
         confirmed = confirm(study, best, runs, records.path / "confirmation", resources, progress)
-    show_confirmation(confirmed, p_values(confirmed))
+    show_confirmation(confirmed, p_values(confirmed, sweep.batches.objective))
     print("the objective of the best of many is too high on average: judge it by these runs alone")
 
 

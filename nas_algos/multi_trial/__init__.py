@@ -1,6 +1,9 @@
 """The multi-trial search algorithms, by name: CLI name = module = key here."""
 
+from hashlib import sha256
 from importlib import import_module
+from inspect import isabstract
+from pathlib import Path
 
 from benchmarks.errors import InputError
 from benchmarks.spaces.base import unknown_name
@@ -10,7 +13,7 @@ from nas_algos.multi_trial.local_search import LocalSearch
 from nas_algos.multi_trial.random_search import RandomSearch
 from nas_algos.multi_trial.regularized_ea import RegularizedEA
 from nas_algos.multi_trial.reinforce import Reinforce
-from nas_algos.searcher import Config, Searcher
+from nas_algos.searcher import Config, Searcher, check_knobs
 
 __all__ = [
     "ALGORITHMS",
@@ -47,6 +50,14 @@ def algorithm_named(name: str) -> type[Searcher]:
     return ALGORITHMS[key]
 
 
+def code_of(name: str) -> str | None:
+    """SHA-256 of the file that MODULE:CLASS names; None for other names, and where there is no file."""
+    if ":" not in name:
+        return None
+    path = getattr(import_module(name.partition(":")[0]), "__file__", None)
+    return sha256(Path(path).read_bytes()).hexdigest() if path else None
+
+
 def _own_algorithm(name: str) -> type[Searcher]:
     module, _, attribute = name.partition(":")
     try:
@@ -56,6 +67,9 @@ def _own_algorithm(name: str) -> type[Searcher]:
     config = getattr(found, "Config", None)
     if not (isinstance(found, type) and issubclass(found, Searcher) and isinstance(config, type)):
         raise InputError(f"{name} is no subclass of nas_algos.Searcher with a Config, but {found!r}")
+    if isabstract(found):
+        raise InputError(f"{name} leaves open: {', '.join(sorted(found.__abstractmethods__))}")
     if not issubclass(config, Config):
         raise InputError(f"the Config of {name} is no subclass of nas_algos.Config, but {config!r}")
+    check_knobs(config)
     return found

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
@@ -73,6 +74,57 @@ class Stubborn(Searcher):
 """
 
 
+WRONG = """
+from dataclasses import dataclass
+from nas_algos import Config, RandomSearch, Searcher, knob
+
+@dataclass(frozen=True)
+class BareConfig(Config):
+    choice: int = 0
+
+class PlainConfig(Config):
+    choice: int = knob(0, "never seen by the dataclass")
+
+@dataclass(frozen=True)
+class TextConfig(Config):
+    text: str = knob("", "free")
+
+@dataclass(frozen=True)
+class ClashConfig(Config):
+    runs: int = knob(0, "what the command calls otherwise")
+
+class Unfinished(Searcher):
+    Config = RandomSearch.Config
+
+class Bare(RandomSearch):
+    Config = BareConfig
+
+class Plain(RandomSearch):
+    Config = PlainConfig
+
+class Text(RandomSearch):
+    Config = TextConfig
+
+class Clash(RandomSearch):
+    Config = ClashConfig
+"""
+
+
+def test_records_of_other_code_of_one_s_own_are_not_taken_for_new_ones(
+    tss_table: BenchmarkTable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    Path("changing.py").write_text(OWN)
+    argv = [*arguments(tss_table, algo="changing:Stubborn"), "--out", str(tmp_path / "s")]
+    assert main(argv) == 0
+    assert StudyRecords(tmp_path / "s").header().settings["code"] == {
+        "changing:Stubborn": sha256(OWN.encode()).hexdigest()
+    }
+    assert main(argv) == 0
+    Path("changing.py").write_text(OWN + "# another version\n")
+    assert "holds another study: its code is" in refused(argv, capsys)
+
+
 @pytest.mark.parametrize("workers", ["0", "1"])
 def test_an_algorithm_of_one_s_own_runs_beside_others(
     workers: str, tss_table: BenchmarkTable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -97,6 +149,11 @@ def test_an_algorithm_of_one_s_own_runs_beside_others(
         ("broken:Mine", "cannot import Mine from broken (ZeroDivisionError: division by zero)"),
         ("pathlib:Path", "pathlib:Path is no subclass of nas_algos.Searcher with a Config"),
         ("nas_algos:Searcher", "nas_algos:Searcher is no subclass of nas_algos.Searcher with a Config"),
+        ("wrong:Unfinished", "wrong:Unfinished leaves open: learn, propose"),
+        ("wrong:Bare", "choice of the Config BareConfig is no knob: write choice = knob(DEFAULT, 'what it is')"),
+        ("wrong:Plain", "the Config PlainConfig is no dataclass: put @dataclass(frozen=True) before it"),
+        ("wrong:Text", "text of the Config TextConfig is <class 'str'>; a knob is int, float, bool, or a Literal"),
+        ("wrong:Clash", "the knob runs of wrong:Clash is called as an option of the command is"),
     ],
 )
 def test_what_is_no_algorithm_of_one_s_own_is_refused(
@@ -108,6 +165,7 @@ def test_what_is_no_algorithm_of_one_s_own_is_refused(
 ) -> None:
     monkeypatch.setattr(sys, "path", [*sys.path])
     Path("broken.py").write_text("1 / 0\n")
+    Path("wrong.py").write_text(WRONG)
     assert message in refused(arguments(tss_table, algo=name), capsys)
 
 
@@ -137,6 +195,10 @@ class TestAPaperSStudy:
         assert list(settings["algorithms"]) == ["random_search", "regularized_ea", "reinforce", "bohb"]
         assert (settings["preset"], settings["runs"], settings["incumbent"]) == ("nats-paper", 2, "any_fidelity")
         assert "bohb" in (out / "report" / "report.md").read_text()
+
+    def test_is_not_of_weight_sharing(self, capsys: pytest.CaptureFixture[str]) -> None:
+        message = refused(["--study", "nats-paper-tss", "--algo", "gdas"], capsys)
+        assert "--study nats-paper-tss compares multi-trial algorithms: leave it out for weight sharing" in message
 
     def test_of_another_name_is_refused(self, capsys: pytest.CaptureFixture[str]) -> None:
         assert "invalid choice: 'nats-paper' (choose from" in refused(["--study", "nats-paper"], capsys)

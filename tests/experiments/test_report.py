@@ -113,7 +113,7 @@ def page_of(*paths: Path) -> str:
 
 class TestFiles:
     def test_all_are_there_and_nothing_else(self, report: Path) -> None:
-        assert {path.name for path in report.iterdir()} == FILES
+        assert {path.name for path in report.iterdir()} == FILES | {".files"}
         assert {path.name for path in report.parent.iterdir()} == {"study.json", "trials", "overhead", "report"}
 
     @pytest.mark.parametrize("name", NAMES[:3])
@@ -195,6 +195,18 @@ class TestTables:
         (read,) = read_studies([tmp_path / "part"])
         _, rows = final_table(read.header, entries_of([read]))
         assert rows[1] == ["bohb, one fidelity", "3 / 0", "92.83 ± 0.62", "93.83 ± 0.62", "–", "–", "4.0 / –"]
+
+
+def test_what_an_earlier_report_wrote_does_not_stay(study: Path, tmp_path: Path) -> None:
+    out = tmp_path / "report"
+    write_report([study], out)
+    (out / "mine.txt").write_text("a note")
+    (out / "found.csv").rename(out / "found_earlier.csv")
+    with (out / ".files").open("a") as manifest:
+        manifest.write("\nfound_earlier.csv\n../first/study.json")
+    write_report([study], out)
+    assert {path.name for path in out.iterdir()} == FILES | {".files", "mine.txt"}
+    assert (study / "study.json").exists()
 
 
 class TestTheFirstRunsOnly:

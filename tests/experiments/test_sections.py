@@ -119,10 +119,18 @@ class TestComparison:
 
     def test_too_few_runs_to_conclude_anything_are_called_out(self, tmp_path: Path) -> None:
         few = entries_of([a_study({"random_search": [90.0, 91.0, 92.0], "reinforce": [93.0, 94.0, 95.0]})])
-        assert "whatever they found, p could not be below 0.10" in write_comparison(few, LEGEND, tmp_path)
+        text = write_comparison(few, LEGEND, tmp_path)
+        assert "p after Holm's correction could not be below 0.20 for them" in text, "2 tests, each 0.10 at least"
 
-    def test_enough_runs_are_not(self, written: tuple[str, Path]) -> None:
-        assert "too few runs" not in written[0]
+    def test_the_effect_of_a_single_run_has_no_name(self, tmp_path: Path) -> None:
+        single = entries_of([a_study({"random_search": [90.0], "reinforce": [93.0]})])
+        assert "| one | random_search | reinforce | -3.00 | 0.00 | – | 1.000 | 1.000 |" in squeezed(
+            write_comparison(single, LEGEND, tmp_path)
+        )
+
+    def test_enough_runs_are_not(self, tmp_path: Path) -> None:
+        ends = {"random_search": [90.0 + i / 10 for i in range(6)], "reinforce": [94.0 + i / 10 for i in range(6)]}
+        assert "too few runs" not in write_comparison(entries_of([a_study(ends)]), LEGEND, tmp_path)
 
     def test_ranks_over_data_sets_admit_their_little_power(self, written: tuple[str, Path]) -> None:
         text, directory = written

@@ -259,6 +259,12 @@ class TestComparison:
             assert [entry.shared for entry in entries] == ["shared" in entry.study.header.settings for entry in entries]
             assert common_header(studies).optima["digits"].test == OPTIMUM
 
+    @pytest.mark.parametrize("first", ["shared", "multi-trial"])
+    def test_is_written_whatever_comes_first(self, first: str, study: Path, multi_trial: Path, tmp_path: Path) -> None:
+        paths = [study, multi_trial] if first == "shared" else [multi_trial, study]
+        report = write_report(paths, tmp_path / "report")
+        assert {"reached.svg", "report.html"} <= {path.name for path in report.files}
+
     @pytest.mark.parametrize(
         ("settings", "named"),
         [
@@ -481,7 +487,7 @@ class TestReport:
 
     def test_has_all_files_and_links_them(self, report: Path) -> None:
         names = self.files(self.FIGURES, self.MORE)
-        assert {path.name for path in report.iterdir()} == names
+        assert {path.name for path in report.iterdir()} == names | {".files"}
         text = (report / "report.md").read_text()
         linked = {re.sub("png$|pdf$", "svg", link) for link in re.findall(r"\]\(([^)#]*)\)", text)}
         assert linked == {name for name in names if not name.endswith((".md", ".html"))}
@@ -516,7 +522,7 @@ class TestReport:
         out = tmp_path / "report"
         write_report([path], out)
         drawn = ("found", "found_cells", "shared_architecture", "shared_training", "cell_gdas", "cell_darts_v1")
-        assert {file.name for file in out.iterdir()} == self.files(drawn)
+        assert {file.name for file in out.iterdir()} == self.files(drawn) | {".files"}
         text = (out / "report.md").read_text()
         assert text.startswith("# Architecture search on tss: weight sharing on digits\n")
         assert "## Curves\n\nCurves of test accuracy over time are left out: no benchmark table" in text

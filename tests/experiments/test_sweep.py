@@ -190,17 +190,20 @@ def test_confirmations_have_seeds_of_their_own(tss_table: BenchmarkTable, tmp_pa
     (runs,) = split(execute(replace(study, seed=fresh_seeds(1)[1]), Job("regularized_ea", "made-up", 0, 4))[0]).values()
     assert confirmed["default"].test.mean() == pytest.approx(final(runs).test.mean)
     assert confirmed["default"].validation.mean() == pytest.approx(final(runs).score.mean)
+    np.testing.assert_array_equal(confirmed["default"].validation_area, run_values(runs, "validation_area", 800.0))
 
 
 def test_significance_needs_runs_and_numbers() -> None:
     def of(validation: list[float], test: list[float]) -> Confirmed:
-        return Confirmed(Path(), np.array(validation), np.array(test))
+        return Confirmed(Path(), np.array(validation), np.array(test), np.array(validation) / 2)
 
     apart = {"best": of([5, 6, 7, 8], [math.nan] * 4), "default": of([1, 2, 3, 4], [math.nan] * 4)}
-    p = p_values(apart)
+    p = p_values(apart, "final_validation")
+    assert list(p) == ["validation", "test"]
+    assert list(p_values(apart, "validation_area")) == ["validation_area", "validation", "test"]
     assert p["validation"] == pytest.approx(2 / 70)  # both extreme orders, of 8 choose 4
     assert math.isnan(p["test"])
-    assert math.isnan(p_values({"best": of([5], [5]), "default": of([1], [1])})["validation"])
+    assert math.isnan(p_values({"best": of([5], [5]), "default": of([1], [1])}, "final_validation")["validation"])
 
 
 def test_a_sweep_s_table_tells_every_configuration_and_rung(tmp_path: Path) -> None:
@@ -213,10 +216,19 @@ def test_a_sweep_s_table_tells_every_configuration_and_rung(tmp_path: Path) -> N
     (folder / "evaluation.json").write_text(json.dumps(vars(evaluation)))
     records.write([Row({"a": 1}, "stopped", evaluation), Row({"a": 2}, "running")])
     assert records.rows() == [Row({"a": 1}, "stopped", evaluation), Row({"a": 2}, "running")]
+    (folder / "evaluation.json").write_text('{"objectives": 3')
+    with pytest.raises(RecordError, match=r"evaluation.json is damaged .*: delete it and run the command again"):
+        records.rows()
     with pytest.raises(RecordError, match=r"another sweep: its rungs is \[10, 30\], now \[10\]"):
         records.begin(SweepHeader({**settings, "rungs": [10]}, {}, "none"))
     with pytest.raises(RecordError, match=r"holds no sweep.json"):
         SweepRecords(tmp_path / "nothing").header()
+    records.header_path.write_text('{"format": 99, "new": 1}')
+    with pytest.raises(RecordError, match=r"has sweep format 99, this version reads up to 1"):
+        records.header()
+    records.header_path.write_text('{"format": 1, "settings": {}, "versions": {}, "git_commit": "none"}')
+    with pytest.raises(RecordError, match=r"is damaged: it lacks algorithm, rungs, tuned"):
+        records.header()
 
 
 def test_two_processes_do_not_write_to_one_sweep(tmp_path: Path) -> None:

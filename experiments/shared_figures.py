@@ -8,7 +8,9 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -104,9 +106,13 @@ def architecture_panels(entries: Sequence[Entry]) -> list[EpochPanel]:
     entropy = _curves(entries, lambda runs: relative_entropy(space, runs.entropy))
     panels = [EpochPanel("relative entropy", entropy, _with_margins(0, 1))]
     for name, extremes in traits(space, scale, uniform).items():
-        curves = _curves(entries, lambda runs, name=name: traits(space, scale, runs.architecture)[name])  # type: ignore[misc]
+        curves = _curves(entries, partial(_trait, space, scale, name))
         panels.append(EpochPanel(name, curves, _with_margins(extremes.min(), extremes.max())))
     return panels
+
+
+def _trait(space: Space, scale: Mapping[str, Any], name: str, runs: SharedRuns) -> Floats:
+    return traits(space, scale, runs.architecture)[name]
 
 
 def training_panels(entries: Sequence[Entry]) -> list[EpochPanel]:

@@ -6,6 +6,7 @@ import json
 import math
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -229,6 +230,26 @@ def test_a_sweep_s_table_tells_every_configuration_and_rung(tmp_path: Path) -> N
     records.header_path.write_text('{"format": 1, "settings": {}, "versions": {}, "git_commit": "none"}')
     with pytest.raises(RecordError, match=r"is damaged: it lacks algorithm, rungs, tuned"):
         records.header()
+
+
+def test_configurations_are_kept_in_the_order_in_which_they_began(tmp_path: Path) -> None:
+    """Tune's names of trials are random."""
+    from experiments.sweep import _Watch
+
+    records = SweepRecords(tmp_path / "s")
+    records.begin(SweepHeader({"tuned": {"sample_size": {}}, "rungs": [10], "algorithm": "x"}, {}, "none"))
+    batches = SimpleNamespace(base=EA(), unit="runs")
+    sweep: Any = SimpleNamespace(batches=batches, rungs=(10,), trials=3)
+    watch = _Watch(sweep, records, [], lambda what, done, total: None)
+    trials: list[Any] = [
+        SimpleNamespace(trial_id=name, config={"sample_size": size}) for name, size in (("c", 2), ("a", 3), ("b", 4))
+    ]
+    for trial in trials:
+        watch.on_trial_start(trial=trial)
+    watch.on_trial_error(trial=trials[0])
+    assert [(row.options["sample_size"], row.status) for row in records.rows()] == [
+        (2, "failed"), (3, "running"), (4, "running")
+    ]  # fmt: skip
 
 
 def test_two_processes_do_not_write_to_one_sweep(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -27,6 +27,7 @@ from supernets.candidate_network import CandidateNetwork, NetworkConfig
 from supernets.data import ImageTask, LabelledImages, TrainingBatches
 from supernets.data_augmentation import Normalisation
 from supernets.devices import wait_for
+from supernets.native import NativeNetwork, serves
 from supernets.replicas import side_by_side
 
 
@@ -115,14 +116,17 @@ def train_candidates(
     stop_after: int | None = None,
     beat: Beat | None = None,
 ) -> list[TrainingRecord]:
-    """Builds and trains each network from its seed, all side by side, which is cheaper for small ones.
+    """Builds and trains each network from its seed.
 
-    The weights of each network, its order of images and their variation all come from its own seed. What a training
-    gives depends on those beside it by rounding alone.
+    Small ones are trained by compiled code where it `serves`, one after the other; elsewhere all are trained side by
+    side in PyTorch, which is cheaper than one by one. The weights of each network, its order of images and their
+    variation all come from its own seed. What a training gives depends on how and beside which others it is done by
+    rounding alone.
 
     Args:
         networks: equal ones with different seeds, or others of one `structure`.
         stop_after: epochs to train of the `config.epochs` for which the learning rates are; None for all.
+        beat: with several networks, told of the one in training.
 
     Raises:
         InputError: a network is for other images or classes than the task has; there are not as many seeds as networks,
@@ -141,7 +145,13 @@ def train_candidates(
         raise InputError(f"a training stops after 1 to {config.epochs} epochs, those of its schedule; got {last}")
     rngs = [torch.Generator().manual_seed(seed) for seed in seeds]
     candidates = [CandidateNetwork(network, rng) for network, rng in zip(networks, rngs, strict=True)]
-    return _train(side_by_side(candidates), task, config, rngs, device, last, beat)
+    if not serves(task.image_shape, config, device):
+        return _train(_InPyTorch(side_by_side(candidates), task, config, len(rngs), device), rngs, last, beat)
+    return [
+        record
+        for candidate, rng in zip(candidates, rngs, strict=True)
+        for record in _train(_Compiled(candidate, task, config), [rng], last, beat)
+    ]
 
 
 def train_candidate(
@@ -158,38 +168,96 @@ def train(
 
     On a CPU the same network, task, config and state of `rng` give the same record, times aside.
     """
-    return _train(network, task, config, [rng], device, config.epochs)[0]
+    return _train(_InPyTorch(network, task, config, 1, device), [rng], config.epochs)[0]
+
+
+class _Trainee(Protocol):
+    """K networks side by side, and what trains them."""
+
+    task: ImageTask
+    config: TrainConfig
+    batches: TrainingBatches
+
+    def train_epoch(self, batches: Iterable[Batch], rate: float) -> list[Measurement]:
+        """What `self.batches` gives for the K networks, in steps of `config.batch_size` images."""
+
+    def evaluate(self, split: LabelledImages) -> list[Measurement]:
+        """The networks as they are, in evaluation mode."""
+
+
+class _InPyTorch:
+    def __init__(
+        self, network: nn.Module, task: ImageTask, config: TrainConfig, networks: int, device: torch.device | str
+    ) -> None:
+        self.task, self.config = task.to(device), config
+        self.batches = TrainingBatches(self.task, config.batch_size)
+        self._network, self._networks = network.to(device), networks
+        if config.channels_last:
+            network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self._optimizer = torch.optim.SGD(
+            network.parameters(),
+            lr=config.learning_rate,
+            momentum=config.momentum,
+            nesterov=config.nesterov,
+            weight_decay=config.weight_decay,
+            fused=True,
+        )
+
+    def train_epoch(self, batches: Iterable[Batch], rate: float) -> list[Measurement]:
+        for group in self._optimizer.param_groups:
+            group["lr"] = rate
+        return train_epoch(self._network, self._optimizer, batches, self.config)
+
+    def evaluate(self, split: LabelledImages) -> list[Measurement]:
+        return evaluate(self._network, split, self.task.normalisation, self.config, self._networks)
+
+
+class _Compiled:
+    """One network, whose many small batches are trained on in one call."""
+
+    BATCHES_AT_ONCE = 64
+
+    def __init__(self, network: CandidateNetwork, task: ImageTask, config: TrainConfig) -> None:
+        self.task, self.config = task, config
+        self.batches = TrainingBatches(task, config.batch_size * self.BATCHES_AT_ONCE)
+        height, width = task.image_shape[1:]
+        self._network = NativeNetwork(network, (height, width), config.batch_size)
+
+    def train_epoch(self, batches: Iterable[Batch], rate: float) -> list[Measurement]:
+        return self._measured(
+            batches, lambda images, labels: self._network.train(images, labels.squeeze(1), rate, self.config)
+        )
+
+    def evaluate(self, split: LabelledImages) -> list[Measurement]:
+        return self._measured(
+            split.batches(self.config.evaluation_batch_size),
+            lambda images, labels: self._network.evaluate(self.task.normalisation(images), labels),
+        )
+
+    @staticmethod
+    def _measured(batches: Iterable[Batch], work: Callable[[Tensor, Tensor], tuple[float, int]]) -> list[Measurement]:
+        start = time.perf_counter()
+        losses, rights, sizes = zip(*((*work(*batch), len(batch[1])) for batch in batches), strict=True)
+        images = sum(sizes)
+        return [Measurement(sum(losses) / images, 100 * sum(rights) / images, time.perf_counter() - start)]
 
 
 def _train(
-    network: nn.Module,
-    task: ImageTask,
-    config: TrainConfig,
-    rngs: Sequence[torch.Generator],
-    device: torch.device | str,
-    last: int,
-    beat: Beat | None = None,
+    trainee: _Trainee, rngs: Sequence[torch.Generator], last: int, beat: Beat | None = None
 ) -> list[TrainingRecord]:
     """Trains K networks side by side up to epoch `last`, each with the images its `rng` draws; a record of each."""
-    task = task.to(device)
-    network.to(device)
-    if config.channels_last:
-        network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    optimizer = _optimizer(network, config)
-    batches = TrainingBatches(task, config.batch_size)
+    task, config = trainee.task, trainee.config
     rates = tuple(learning_rate(config, epoch) for epoch in range(last))
     measurements: dict[str, list[list[Measurement]]] = {split: [] for split in ("train", *task.evaluation)}
     for epoch, rate in enumerate(rates, start=1):
-        for group in optimizer.param_groups:
-            group["lr"] = rate
-        epoch_batches = batches.epochs(rngs)
+        batches = trainee.batches.epochs(rngs)
         if beat:
             before = sum(measured[0].seconds for measured in measurements["train"])
-            epoch_batches = _beating(epoch_batches, before, len(rngs), beat)
-        measurements["train"].append(train_epoch(network, optimizer, epoch_batches, config))
+            batches = _beating(batches, before, len(rngs), beat)
+        measurements["train"].append(trainee.train_epoch(batches, rate))
         for split, images in task.evaluation.items():
             if split != "test" or config.test_every_epoch or epoch == last:
-                measurements[split].append(evaluate(network, images, task.normalisation, config, len(rngs)))
+                measurements[split].append(trainee.evaluate(images))
     sizes = {"train": len(task.train)} | {split: len(images) for split, images in task.evaluation.items()}
     curves = {split: list(zip(*epochs, strict=True)) for split, epochs in measurements.items()}
     return [
@@ -204,17 +272,6 @@ def _beating(batches: Iterator[Batch], before: float, networks: int, beat: Beat)
     for batch in batches:
         yield batch
         beat(before + (time.perf_counter() - start) / networks)
-
-
-def _optimizer(network: nn.Module, config: TrainConfig) -> torch.optim.SGD:
-    return torch.optim.SGD(
-        network.parameters(),
-        lr=config.learning_rate,
-        momentum=config.momentum,
-        nesterov=config.nesterov,
-        weight_decay=config.weight_decay,
-        fused=True,
-    )
 
 
 def train_epoch(
@@ -296,17 +353,22 @@ class ImageSeconds(NamedTuple):
 def time_per_image(
     network: NetworkConfig, task: ImageTask, config: TrainConfig, device: torch.device | str = "cpu", repeats: int = 5
 ) -> ImageSeconds:
-    """The medians of `repeats` whole batches of training and of evaluation, after one of each that is not counted."""
+    """The medians of `repeats` whole batches of training and of evaluation, after one of each that is not counted.
+
+    As `train_candidates` would train the network.
+    """
     rng = torch.Generator().manual_seed(0)
-    task, candidate = task.to(device), CandidateNetwork(network, rng).to(device)
-    if config.channels_last:
-        candidate.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    optimizer = _optimizer(candidate, config)
-    batch = next(TrainingBatches(task, config.batch_size).epochs([rng]))
-    split = next(iter(task.evaluation.values())).head(config.evaluation_batch_size)
-    train = [train_epoch(candidate, optimizer, [batch], config)[0].seconds for _ in range(repeats + 1)]
-    evaluation = [evaluate(candidate, split, task.normalisation, config)[0].seconds for _ in range(repeats + 1)]
-    return ImageSeconds(median(train[1:]) / len(batch[1]), median(evaluation[1:]) / len(split))
+    candidate = CandidateNetwork(network, rng)
+    trainee: _Trainee = (
+        _Compiled(candidate, task, config)
+        if serves(task.image_shape, config, device)
+        else _InPyTorch(candidate, task, config, 1, device)
+    )
+    images, labels = next(TrainingBatches(trainee.task, config.batch_size).epochs([rng]))
+    split = next(iter(trainee.task.evaluation.values())).head(config.evaluation_batch_size)
+    train = [trainee.train_epoch([(images, labels)], config.learning_rate)[0].seconds for _ in range(repeats + 1)]
+    evaluation = [trainee.evaluate(split)[0].seconds for _ in range(repeats + 1)]
+    return ImageSeconds(median(train[1:]) / len(labels), median(evaluation[1:]) / len(split))
 
 
 def latency(network: nn.Module, images: Tensor, repeats: int = 10) -> float:

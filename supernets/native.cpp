@@ -67,29 +67,31 @@ struct Activation {
 
 // ---- convolutions -------------------------------------------------------------------------------------------------
 
-struct Taps {  // offsets of the pixels under a kernel, relative to the pixel in its centre
-    vector<int> offsets;
-    Taps(const Layout& layout, int kernel) {
+struct Window {  // what lies under a kernel, relative to the pixel in its centre
+    vector<int> taps;    // the offset of every pixel
+    vector<ptrdiff_t> inputs;  // of every number: the channels of one pixel after the other
+    Window(const Layout& layout, int kernel, int channels) {
         int reach = kernel / 2;
         for (int y = -reach; y <= reach; ++y)
-            for (int x = -reach; x <= reach; ++x) offsets.push_back(y * layout.row() + x * layout.channels);
+            for (int x = -reach; x <= reach; ++x) taps.push_back(y * layout.row() + x * layout.channels);
+        for (int tap : taps)
+            for (int c = 0; c < channels; ++c) inputs.push_back(tap + c);
     }
 };
 
 // out(p, :) (+)= sum over taps t and channels c of in(p + t, c) * weight(t, c, :), for P pixels and N vectors.
 template <class V, int N, int P, bool ADD>
-inline void correlate_tile(const float* in, const int* from, const Taps& taps, int channels, const float* weight,
-                           int stride, float* out, const int* to) {
+inline void correlate_tile(const float* in, const int* from, const vector<ptrdiff_t>& inputs, const float* weight, int stride,
+                           float* out, const int* to) {
     V sum[P][N] = {};
-    for (int tap : taps.offsets) {
-        const float* pixel[P];
-        for (int p = 0; p < P; ++p) pixel[p] = in + from[p] + tap;
-        for (int c = 0; c < channels; ++c, weight += stride) {
+    const float* pixel[P];
+    for (int p = 0; p < P; ++p) pixel[p] = in + from[p];
+    for (ptrdiff_t input : inputs) {
 #pragma GCC unroll 16
-            for (int p = 0; p < P; ++p)
+        for (int p = 0; p < P; ++p)
 #pragma GCC unroll 4
-                for (int n = 0; n < N; ++n) sum[p][n] += pixel[p][c] * at<V>(weight + n * lanes<V>);
-        }
+            for (int n = 0; n < N; ++n) sum[p][n] += pixel[p][input] * at<V>(weight + n * lanes<V>);
+        weight += stride;
     }
     for (int p = 0; p < P; ++p)
         for (int n = 0; n < N; ++n) {
@@ -99,30 +101,28 @@ inline void correlate_tile(const float* in, const int* from, const Taps& taps, i
 }
 
 template <class V, int N, bool ADD>
-void correlate_vectors(const float* in, const int* from, const Taps& taps, int channels, const float* weight, int stride,
+void correlate_vectors(const float* in, const int* from, const vector<ptrdiff_t>& inputs, const float* weight, int stride,
                        float* out, const int* to, int pixels) {
-    constexpr int P = N == 1 ? 12 : 8;
+    constexpr int P = 8;  // as many as there are registers for
     int p = 0;
     for (; p + P <= pixels; p += P)
-        correlate_tile<V, N, P, ADD>(in, from + p, taps, channels, weight, stride, out, to + p);
-    for (; p + 4 <= pixels; p += 4)
-        correlate_tile<V, N, 4, ADD>(in, from + p, taps, channels, weight, stride, out, to + p);
-    for (; p < pixels; ++p) correlate_tile<V, N, 1, ADD>(in, from + p, taps, channels, weight, stride, out, to + p);
+        correlate_tile<V, N, P, ADD>(in, from + p, inputs, weight, stride, out, to + p);
+    for (; p + 4 <= pixels; p += 4) correlate_tile<V, N, 4, ADD>(in, from + p, inputs, weight, stride, out, to + p);
+    for (; p < pixels; ++p) correlate_tile<V, N, 1, ADD>(in, from + p, inputs, weight, stride, out, to + p);
 }
 
 template <bool ADD>
-void correlate(const float* in, const int* from, const Taps& taps, int channels, const float* weight, int width,
-               float* out, const int* to, int pixels) {
+void correlate(const float* in, const int* from, const vector<ptrdiff_t>& inputs, const float* weight, int width, float* out,
+               const int* to, int pixels) {
     if (width % 16) {
         for (int v = 0; v < width; v += 8)
-            correlate_vectors<Vector8, 1, ADD>(in, from, taps, channels, weight + v, width, out + v, to, pixels);
+            correlate_vectors<Vector8, 1, ADD>(in, from, inputs, weight + v, width, out + v, to, pixels);
         return;
     }
     int v = 0;
     for (; v + 32 <= width; v += 32)
-        correlate_vectors<Vector16, 2, ADD>(in, from, taps, channels, weight + v, width, out + v, to, pixels);
-    if (v < width)
-        correlate_vectors<Vector16, 1, ADD>(in, from, taps, channels, weight + v, width, out + v, to, pixels);
+        correlate_vectors<Vector16, 2, ADD>(in, from, inputs, weight + v, width, out + v, to, pixels);
+    if (v < width) correlate_vectors<Vector16, 1, ADD>(in, from, inputs, weight + v, width, out + v, to, pixels);
 }
 
 // weight gradient(t, c, :) = sum over pixels p of in(p + t, c) * out gradient(p, :), for one tap, C channels, N vectors.
@@ -143,22 +143,28 @@ inline void weight_tile(const float* in, const int* from, const float* out, cons
 }
 
 template <class V, int N>
-void weight_vectors(const float* in, const int* from, const Taps& taps, int channels, const float* out, const int* to,
+void weight_vectors(const float* in, const int* from, const vector<int>& taps, int channels, const float* out, const int* to,
                     int pixels, float* gradient, int stride) {
-    for (int tap : taps.offsets)
-        for (int c = 0; c < channels;) {
-            const float* start = in + tap + c;
-            int left = channels - c, done = left >= 8 ? 8 : left >= 4 ? 4 : left >= 2 ? 2 : 1;
-            if (done == 8) weight_tile<V, N, 8>(start, from, out, to, pixels, gradient, stride);
-            if (done == 4) weight_tile<V, N, 4>(start, from, out, to, pixels, gradient, stride);
-            if (done == 2) weight_tile<V, N, 2>(start, from, out, to, pixels, gradient, stride);
-            if (done == 1) weight_tile<V, N, 1>(start, from, out, to, pixels, gradient, stride);
-            c += done;
-            gradient += done * stride;
+    for (int tap : taps) {
+        auto block = [&]<int C>(int c) {
+            weight_tile<V, N, C>(in + tap + c, from, out, to, pixels, gradient + c * stride, stride);
+        };
+        switch (channels) {
+            case 1: block.template operator()<1>(0); break;
+            case 2: block.template operator()<2>(0); break;
+            case 3: block.template operator()<3>(0); break;
+            case 4: block.template operator()<4>(0); break;
+            case 5: block.template operator()<5>(0); break;
+            case 6: block.template operator()<6>(0); break;
+            case 7: block.template operator()<7>(0); break;
+            default:
+                for (int c = 0; c < channels; c += 8) block.template operator()<8>(std::min(c, channels - 8));
         }
+        gradient += channels * stride;
+    }
 }
 
-void weight_gradient(const float* in, const int* from, const Taps& taps, int channels, const float* out, const int* to,
+void weight_gradient(const float* in, const int* from, const vector<int>& taps, int channels, const float* out, const int* to,
                      int pixels, float* gradient, int width) {
     if (width % 16) {
         for (int v = 0; v < width; v += 8)
@@ -198,7 +204,7 @@ struct Convolution : Step {  // stride 1, or 2 with kernel 3; the weights are (k
     size_t weight;
     vector<int> centres;  // in the source, of every pixel of the target
     Layout changed;       // of the gradient of the target, with a pixel for every one of the source
-    Taps taps, changed_taps;
+    Window window, changed_window;
     Floats spread;  // stride 2: that gradient, zero between the pixels of the target
     vector<int> spread_pixels, spread_centres;
 
@@ -207,7 +213,7 @@ struct Convolution : Step {  // stride 1, or 2 with kernel 3; the weights are (k
         : source(source), target(target), c_in(c_in), c_out(c_out), kernel(kernel), stride(stride), weight(weight),
           centres(network.activations[source].layout.offsets(stride)),
           changed(changed_layout(network.activations[source].layout, network.activations[target].layout)),
-          taps(network.activations[source].layout, kernel), changed_taps(changed, kernel) {
+          window(network.activations[source].layout, kernel, c_in), changed_window(changed, kernel, c_out) {
         if (stride > 1) {
             spread = zeros(changed.size());
             spread_pixels = changed.offsets();
@@ -222,7 +228,7 @@ struct Convolution : Step {  // stride 1, or 2 with kernel 3; the weights are (k
     void forward(Network& network, int images, bool) override {
         Activation& in = network.activations[source];
         Activation& out = network.activations[target];
-        correlate<false>(in.value.get(), centres.data(), taps, c_in, network.parameters.get() + weight,
+        correlate<false>(in.value.get(), centres.data(), window.inputs, network.parameters.get() + weight,
                          out.layout.channels, out.value.get(), out.where.data(), out.layout.pixels(images));
     }
 
@@ -230,7 +236,7 @@ struct Convolution : Step {  // stride 1, or 2 with kernel 3; the weights are (k
         Activation& in = network.activations[source];
         Activation& out = network.activations[target];
         int width = out.layout.channels, pixels = out.layout.pixels(images);
-        weight_gradient(in.value.get(), centres.data(), taps, c_in, out.gradient.get(), out.where.data(), pixels,
+        weight_gradient(in.value.get(), centres.data(), window.taps, c_in, out.gradient.get(), out.where.data(), pixels,
                         network.gradients.get() + weight, width);
         if (source == 0) return;  // the images
         // The gradient of the input is the same sum over that of the output, with the weights weight(-t, c', c).
@@ -250,7 +256,7 @@ struct Convolution : Step {  // stride 1, or 2 with kernel 3; the weights are (k
             changes = spread.get();
             pixel = spread_pixels.data();
         }
-        correlate<true>(changes, pixel, changed_taps, c_out, turned, in_width, in.gradient.get(), in.where.data(),
+        correlate<true>(changes, pixel, changed_window.inputs, turned, in_width, in.gradient.get(), in.where.data(),
                         in.layout.pixels(images));
     }
 };
@@ -386,52 +392,55 @@ struct Sum : Step {  // target += source
 };
 
 struct Pooling : Step {  // target += the mean over those pixels of a window that are inside the image
-    int source, target, pairs;
-    vector<int> inputs, outputs;  // pixels of one image, a pair for each place under each window
-    vector<float> share;          // 1 / pixels of the window
+    struct Share { int from; float share; };
+    int source, target;
+    vector<vector<Share>> inputs, outputs;  // of every pixel of a target image: what it takes; of a source image: gives
 
     Pooling(const Network& network, int source, int target, int kernel, int stride) : source(source), target(target) {
         int padding = (kernel - 1) / 2;
         const Layout& in = network.activations[source].layout;
         const Layout& out = network.activations[target].layout;
+        inputs.resize(out.pixels(1));
+        outputs.resize(in.pixels(1));
         for (int y = 0; y < out.height; ++y)
             for (int x = 0; x < out.width; ++x) {
                 int top = std::max(y * stride - padding, 0), bottom = std::min(y * stride - padding + kernel, in.height);
                 int left = std::max(x * stride - padding, 0), right = std::min(x * stride - padding + kernel, in.width);
+                float share = 1.0f / float((bottom - top) * (right - left));
                 for (int v = top; v < bottom; ++v)
                     for (int u = left; u < right; ++u) {
-                        inputs.push_back(v * in.width + u);
-                        outputs.push_back(y * out.width + x);
-                        share.push_back(1.0f / float((bottom - top) * (right - left)));
+                        inputs[y * out.width + x].push_back({v * in.width + u, share});
+                        outputs[v * in.width + u].push_back({y * out.width + x, share});
                     }
             }
-        pairs = int(inputs.size());
     }
 
     template <class From, class To>
-    void add(const Layout& layout, int images, const vector<int>& sources, const vector<int>& targets, int in_pixels,
-             int out_pixels, From from, To to) const {
+    static void add(int channels, int images, int from_pixels, const vector<vector<Share>>& shares, From from, To to) {
         using V = Pixelwise;
+        int to_pixels = int(shares.size());
         for (int image = 0; image < images; ++image)
-            for (int k = 0; k < pairs; ++k) {
-                const float* x = from(image * in_pixels + sources[k]);
-                float* y = to(image * out_pixels + targets[k]);
-                for (int c = 0; c < layout.channels; c += lanes<V>) at<V>(y + c) += share[k] * at<V>(x + c);
-            }
+            for (int p = 0; p < to_pixels; ++p)
+                for (int c = 0; c < channels; c += lanes<V>) {
+                    V& sum = at<V>(to(image * to_pixels + p) + c);
+                    V total = sum;
+                    for (auto [q, share] : shares[p]) total += share * at<V>(from(image * from_pixels + q) + c);
+                    sum = total;
+                }
     }
 
     void forward(Network& network, int images, bool) override {
         Activation& in = network.activations[source];
         Activation& out = network.activations[target];
-        add(in.layout, images, inputs, outputs, in.layout.pixels(1), out.layout.pixels(1),
-            [&](int p) { return in.of(p); }, [&](int p) { return out.of(p); });
+        add(in.layout.channels, images, in.layout.pixels(1), inputs, [&](int p) { return in.of(p); },
+            [&](int p) { return out.of(p); });
     }
 
     void backward(Network& network, int images) override {
         Activation& in = network.activations[source];
         Activation& out = network.activations[target];
-        add(in.layout, images, outputs, inputs, out.layout.pixels(1), in.layout.pixels(1),
-            [&](int p) { return out.gradient_of(p); }, [&](int p) { return in.gradient_of(p); });
+        add(in.layout.channels, images, out.layout.pixels(1), outputs, [&](int p) { return out.gradient_of(p); },
+            [&](int p) { return in.gradient_of(p); });
     }
 };
 

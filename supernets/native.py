@@ -43,15 +43,15 @@ if TYPE_CHECKING:
 LARGEST = 8192
 """Pixels of a batch up to which the compiled code is faster: activations then stay in the processor's caches."""
 _SOURCE = Path(__file__).with_suffix(".cpp")
-_FLAGS = ("-O3", "-march=native", "-std=c++17", "-shared", "-fPIC")
+_FLAGS = ("-O3", "-march=native", "-std=c++20", "-shared", "-fPIC")
 _log = logging.getLogger(__name__)
 
 
 def serves(image_shape: tuple[int, int, int], config: TrainConfig, device: torch.device | str) -> bool:
-    """Whether the compiled code trains networks on such images: small batches, on a CPU, with a compiler."""
-    pixels = config.batch_size * image_shape[1] * image_shape[2]
-    on_cpu = torch.device(device).type == "cpu" and not config.mixed_precision
-    return on_cpu and pixels <= LARGEST and _library() is not None
+    """Whether the compiled code trains networks on such images: small batches of float32, on a CPU, with a compiler."""
+    small = config.batch_size * image_shape[1] * image_shape[2] <= LARGEST
+    single = torch.get_default_dtype() == torch.float32 and not config.mixed_precision
+    return small and single and torch.device(device).type == "cpu" and _library() is not None
 
 
 @lru_cache(maxsize=1)

@@ -14,3 +14,9 @@ def one_thread() -> None:
 @pytest.fixture
 def rng() -> torch.Generator:
     return torch.Generator().manual_seed(0)
+
+
+@pytest.fixture
+def in_pytorch(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Small networks, too, are trained by PyTorch."""
+    monkeypatch.setattr("supernets.train.serves", lambda *_where: False)

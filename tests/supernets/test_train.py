@@ -212,6 +212,7 @@ def test_a_training_is_its_seed() -> None:
     assert torch.equal(torch.get_rng_state(), state)
 
 
+@pytest.mark.usefixtures("in_pytorch")
 def test_the_seed_gives_weights_and_then_batches() -> None:
     rng = generator(5)
     network = CandidateNetwork(NETWORK, rng)

@@ -18,6 +18,7 @@ from supernets.candidate_network import SIZE_CELL, CandidateNetwork, NetworkConf
 from supernets.data import DigitsConfig, TrainingBatches, digits_task
 from supernets.data_augmentation import Augmentation
 from supernets.devices import gpu_name, single_threaded, usable_device
+from supernets.native import NativeNetwork
 from supernets.replicas import side_by_side
 from supernets.train import Measurement, TrainConfig, evaluate, time_per_image, train_candidates, train_epoch
 
@@ -97,6 +98,7 @@ def fixed_seconds(monkeypatch: pytest.MonkeyPatch, name: str, seconds: list[floa
     return calls
 
 
+@pytest.mark.usefixtures("in_pytorch")
 @pytest.mark.parametrize(("batch", "trained", "evaluated"), [(16, 16, 16), (60, 60, 40), (500, 96, 40)])
 def test_time_per_image_is_the_median_of_full_batches_after_one_uncounted(
     batch: int, trained: int, evaluated: int, monkeypatch: pytest.MonkeyPatch
@@ -109,7 +111,7 @@ def test_time_per_image_is_the_median_of_full_batches_after_one_uncounted(
     assert (len(steps), len(passes)) == (4, 4)
     for _network, _optimizer, [(images, labels)], _config in steps:
         assert (images.shape, labels.shape) == ((trained, 1, 12, 12), (trained, 1))
-    for _network, split, _normalisation, _config in passes:
+    for _network, split, _normalisation, _config, _count in passes:
         assert torch.equal(split.images, DIGITS.evaluation["valid"].images[:batch])
 
 
@@ -124,6 +126,7 @@ def test_a_wider_network_takes_more_time_per_image(channels_last: bool) -> None:
     assert DIGITS.fingerprint() == images
 
 
+@pytest.mark.usefixtures("in_pytorch")
 def test_time_per_image_depends_on_no_global_draw(monkeypatch: pytest.MonkeyPatch) -> None:
     steps = fixed_seconds(monkeypatch, "train_epoch", [1, 1, 1, 1])
     for seed in (1, 2):
@@ -143,7 +146,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("supernets.train.time", SimpleNamespace(perf_counter=count(step=6.0).__next__))
 
 
-@pytest.mark.usefixtures("clock")
+@pytest.mark.usefixtures("clock", "in_pytorch")
 @pytest.mark.parametrize("seeds", [[1], [1, 2], [1, 2, 3]])
 def test_networks_side_by_side_share_their_seconds_equally(seeds: list[int]) -> None:
     for record in train_candidates([NETWORK] * len(seeds), DIGITS, replace(CONFIG, epochs=2), seeds):
@@ -151,7 +154,7 @@ def test_networks_side_by_side_share_their_seconds_equally(seeds: list[int]) -> 
             assert [value.seconds for value in values] == [6 / len(seeds)] * 2
 
 
-@pytest.mark.usefixtures("clock")
+@pytest.mark.usefixtures("clock", "in_pytorch")
 def test_the_seconds_so_far_are_told_after_every_step() -> None:
     """An epoch reads the clock at its start, before and after each of its 3 steps, and at its end."""
     told: list[tuple[int, float]] = []
@@ -167,6 +170,7 @@ def test_the_seconds_so_far_are_told_after_every_step() -> None:
         assert [value.seconds for value in record.measurements["train"]] == [10, 10]
 
 
+@pytest.mark.usefixtures("in_pytorch")
 def test_telling_the_seconds_changes_no_result() -> None:
     config, told = replace(CONFIG, epochs=2), list[float]()
     plain, observed = (
@@ -177,6 +181,58 @@ def test_telling_the_seconds_changes_no_result() -> None:
             assert [value[:2] for value in values] == [value[:2] for value in same.measurements[split]]
     assert told == sorted(told)
     assert 0 < told[-1] <= sum(value.seconds for value in observed[0].measurements["train"])
+
+
+# What compiled code trains.
+
+
+@pytest.mark.parametrize(("batch", "trained", "evaluated"), [(16, 16, 16), (56, 56, 40)])
+def test_compiled_time_per_image_is_the_median_of_full_batches_after_one_uncounted(
+    batch: int, trained: int, evaluated: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By a clock that tells the seconds below, one pass after the other: four of training and four of evaluation."""
+    passes = [99, 5, 1, 6, 99, 2, 3, 40]
+    ticks = iter([tick for seconds in passes for tick in (0.0, float(seconds))])
+    monkeypatch.setattr("supernets.train.time", SimpleNamespace(perf_counter=ticks.__next__))
+    sizes: list[tuple[str, int]] = []
+    for name in ("train", "evaluate"):
+        monkeypatch.setattr(
+            NativeNetwork, name, lambda _self, images, *_, name=name: sizes.append((name, len(images))) or (0.0, 0)
+        )
+    config = TrainConfig(batch_size=batch, evaluation_batch_size=batch)
+    assert time_per_image(NETWORK, DIGITS, config, repeats=3) == pytest.approx((5 / trained, 3 / evaluated))
+    assert sizes == [("train", trained)] * 4 + [("evaluate", evaluated)] * 4
+
+
+@pytest.mark.usefixtures("clock")
+def test_compiled_networks_have_the_seconds_of_their_own_passes() -> None:
+    """A pass reads the clock at its start and its end."""
+    for record in train_candidates([NETWORK] * 2, DIGITS, replace(CONFIG, epochs=2), [1, 2]):
+        for values in record.measurements.values():
+            assert [value.seconds for value in values] == [6, 6]
+
+
+@pytest.mark.usefixtures("clock")
+def test_the_seconds_so_far_of_compiled_training_are_told_after_some_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An epoch reads the clock at its start, before and after each of its 3 parts, and at its end."""
+    monkeypatch.setattr("supernets.train._Compiled.BATCHES_AT_ONCE", 1)
+    told: list[float] = []
+    (record,) = train_candidates([NETWORK], DIGITS, replace(CONFIG, epochs=2), [1], beat=told.append)
+    assert told == [6, 12, 18, 30 + 6, 30 + 12, 30 + 18]
+    assert [value.seconds for value in record.measurements["train"]] == [30, 30]
+
+
+def test_telling_the_seconds_of_compiled_training_changes_no_result(monkeypatch: pytest.MonkeyPatch) -> None:
+    config, told = replace(CONFIG, epochs=2), list[float]()
+    (plain,) = train_candidates([NETWORK], DIGITS, config, [1])
+    monkeypatch.setattr("supernets.train._Compiled.BATCHES_AT_ONCE", 2)
+    (observed,) = train_candidates([NETWORK], DIGITS, config, [1], beat=told.append)
+    for split, values in plain.measurements.items():
+        assert [value.accuracy for value in values] == [value.accuracy for value in observed.measurements[split]]
+        assert [value.loss for value in values] == pytest.approx([value.loss for value in observed.measurements[split]])
+    assert len(told) == 4
+    assert told == sorted(told)
+    assert 0 < told[-1] <= sum(value.seconds for value in observed.measurements["train"])
 
 
 # Threads and devices.

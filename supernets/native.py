@@ -57,9 +57,13 @@ def serves(image_shape: tuple[int, int, int], config: TrainConfig, device: torch
 @lru_cache(maxsize=1)
 def _library() -> ctypes.CDLL | None:
     """The compiled code, from the user's cache where it is there; None, with a warning, where it cannot be compiled."""
-    compiler = next((path for name in (os.environ.get("CXX"), "c++", "g++", "clang++") if (path := which(name))), None)
+    named = os.environ.get("CXX")
+    names = (named,) if named else ("c++", "g++", "clang++")
+    compiler = next((path for name in names if (path := shutil.which(name))), None)
     if compiler is None:
-        _log.warning("small networks are trained by PyTorch, several times slower: there is no C++ compiler")
+        _log.warning(
+            "small networks are trained by PyTorch, several times slower: no C++ compiler (%s)", ", ".join(names)
+        )
         return None
     try:
         return _declared(ctypes.CDLL(str(_compiled(compiler))))
@@ -67,11 +71,6 @@ def _library() -> ctypes.CDLL | None:
         reason = getattr(error, "stderr", None) or error
         _log.warning("small networks are trained by PyTorch, several times slower: %s failed: %s", compiler, reason)
         return None
-
-
-def which(name: str | None) -> str | None:
-    """The path of a program; None where there is none."""
-    return shutil.which(name) if name else None
 
 
 def _compiled(compiler: str) -> Path:

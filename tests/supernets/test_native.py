@@ -160,9 +160,9 @@ def test_it_serves_small_batches_of_float32_on_a_cpu() -> None:
 def test_without_a_compiler_pytorch_trains_and_it_is_said(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(native, "which", lambda _name: None)
+    monkeypatch.setenv("CXX", "no-such-compiler")
     assert not serves(IMAGES, CONFIG, "cpu")
-    assert "there is no C++ compiler" in caplog.text
+    assert "no C++ compiler (no-such-compiler)" in caplog.text
     task = digits_task(DigitsConfig(train_images=96, valid_images=40, test_images=30))
     network = NetworkConfig.tiny(SIZE_CELL, width=2, depth=1, in_channels=1)
     assert train_candidate(network, task, CONFIG, 0).measurements["train"][0].loss > 0

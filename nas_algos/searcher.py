@@ -133,8 +133,17 @@ class Searcher(ABC):
         return (self.fidelity,)
 
     def ask(self) -> Trial:
-        """The next trial. Never waits: a searcher always has an architecture to try."""
-        arch, fidelity = self.propose()
+        """The next trial. Never waits: a searcher always has an architecture to try.
+
+        Raises:
+            InputError: `propose` returns something else than it says.
+        """
+        match self.propose():
+            case (tuple() as arch, Fidelity() as fidelity):
+                pass
+            case other:
+                told = f"{type(self).__name__}.propose returns an architecture, a tuple of choices, and a Fidelity"
+                raise InputError(f"{told}; got {other!r}")
         trial = Trial(self.next_id, arch, fidelity)
         self._open[trial.id] = trial
         self.next_id += 1

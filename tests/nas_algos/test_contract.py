@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from benchmarks.errors import InputError
 from benchmarks.oracle import Fidelity, Outcome
 from benchmarks.spaces import SPACES, Space
 from nas_algos.multi_trial import ALGORITHMS
@@ -212,6 +213,19 @@ def test_a_state_of_other_options_is_refused() -> None:
     large = algorithm(space, algorithm.Config(), TOP, np.random.default_rng(0))
     with pytest.raises(ValueError, match=r"'population_size': 10.*'population_size': 4"):
         large.load_state_dict(small.state_dict())
+
+
+@pytest.mark.parametrize("proposed", [([0] * 6, Fidelity("12", 12)), ((0,) * 6, 12), (0,) * 6, None], ids=str)
+def test_a_proposal_of_something_else_is_refused(proposed: Any, space: Space, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What an algorithm of one's own may get wrong."""
+    algorithm = ALGORITHMS["random_search"]
+    searcher = algorithm(space, algorithm.Config(), Fidelity("12", 12), np.random.default_rng(0))
+    monkeypatch.setattr(searcher, "propose", lambda: proposed)
+    with pytest.raises(
+        InputError, match=r"RandomSearch.propose returns an architecture, a tuple of choices, and a Fid"
+    ):
+        searcher.ask()
+    assert searcher.state_dict()["next_id"] == 1
 
 
 def test_global_random_state_is_never_touched(build: Build) -> None:

@@ -68,30 +68,53 @@ struct Activation {
 // ---- convolutions -------------------------------------------------------------------------------------------------
 
 struct Window {  // what lies under a kernel, relative to the pixel in its centre
-    vector<int> taps;    // the offset of every pixel
-    vector<ptrdiff_t> inputs;  // of every number: the channels of one pixel after the other
+    struct Run {  // 8, 4, 2 or 1 channels of one pixel
+        ptrdiff_t step;  // from the first number of the run before, at first from the pixel in the centre
+        int channels;
+    };
+    vector<int> taps;  // the offset of every pixel
+    vector<Run> runs;
+
     Window(const Layout& layout, int kernel, int channels) {
         int reach = kernel / 2;
+        ptrdiff_t before = 0;
         for (int y = -reach; y <= reach; ++y)
-            for (int x = -reach; x <= reach; ++x) taps.push_back(y * layout.row() + x * layout.channels);
-        for (int tap : taps)
-            for (int c = 0; c < channels; ++c) inputs.push_back(tap + c);
+            for (int x = -reach; x <= reach; ++x) {
+                taps.push_back(y * layout.row() + x * layout.channels);
+                for (int c = 0; c < channels; c += runs.back().channels) {
+                    int left = channels - c;
+                    runs.push_back({taps.back() + c - before, left >= 8 ? 8 : left >= 4 ? 4 : left >= 2 ? 2 : 1});
+                    before = taps.back() + c;
+                }
+            }
     }
 };
 
+template <class V, int N, int P, int C>
+inline void add_run(V (&sum)[P][N], const float* const (&pixel)[P], const float*& weight, int stride) {
+#pragma GCC unroll 8
+    for (int c = 0; c < C; ++c, weight += stride)
+#pragma GCC unroll 8
+        for (int p = 0; p < P; ++p)
+#pragma GCC unroll 2
+            for (int n = 0; n < N; ++n) sum[p][n] += pixel[p][c] * at<V>(weight + n * lanes<V>);
+}
+
 // out(p, :) (+)= sum over taps t and channels c of in(p + t, c) * weight(t, c, :), for P pixels and N vectors.
 template <class V, int N, int P, bool ADD>
-inline void correlate_tile(const float* in, const int* from, const vector<ptrdiff_t>& inputs, const float* weight, int stride,
-                           float* out, const int* to) {
+inline void correlate_tile(const float* in, const int* from, const vector<Window::Run>& runs, const float* weight,
+                           int stride, float* out, const int* to) {
     V sum[P][N] = {};
     const float* pixel[P];
     for (int p = 0; p < P; ++p) pixel[p] = in + from[p];
-    for (ptrdiff_t input : inputs) {
-#pragma GCC unroll 16
-        for (int p = 0; p < P; ++p)
-#pragma GCC unroll 4
-            for (int n = 0; n < N; ++n) sum[p][n] += pixel[p][input] * at<V>(weight + n * lanes<V>);
-        weight += stride;
+    for (auto [step, channels] : runs) {
+        for (int p = 0; p < P; ++p) pixel[p] += step;
+        switch (channels) {
+            case 8: add_run<V, N, P, 8>(sum, pixel, weight, stride); break;
+            case 4: add_run<V, N, P, 4>(sum, pixel, weight, stride); break;
+            case 2: add_run<V, N, P, 2>(sum, pixel, weight, stride); break;
+            default: add_run<V, N, P, 1>(sum, pixel, weight, stride);
+        }
     }
     for (int p = 0; p < P; ++p)
         for (int n = 0; n < N; ++n) {
@@ -101,28 +124,28 @@ inline void correlate_tile(const float* in, const int* from, const vector<ptrdif
 }
 
 template <class V, int N, bool ADD>
-void correlate_vectors(const float* in, const int* from, const vector<ptrdiff_t>& inputs, const float* weight, int stride,
+void correlate_vectors(const float* in, const int* from, const vector<Window::Run>& runs, const float* weight, int stride,
                        float* out, const int* to, int pixels) {
     constexpr int P = 8;  // as many as there are registers for
     int p = 0;
     for (; p + P <= pixels; p += P)
-        correlate_tile<V, N, P, ADD>(in, from + p, inputs, weight, stride, out, to + p);
-    for (; p + 4 <= pixels; p += 4) correlate_tile<V, N, 4, ADD>(in, from + p, inputs, weight, stride, out, to + p);
-    for (; p < pixels; ++p) correlate_tile<V, N, 1, ADD>(in, from + p, inputs, weight, stride, out, to + p);
+        correlate_tile<V, N, P, ADD>(in, from + p, runs, weight, stride, out, to + p);
+    for (; p + 4 <= pixels; p += 4) correlate_tile<V, N, 4, ADD>(in, from + p, runs, weight, stride, out, to + p);
+    for (; p < pixels; ++p) correlate_tile<V, N, 1, ADD>(in, from + p, runs, weight, stride, out, to + p);
 }
 
 template <bool ADD>
-void correlate(const float* in, const int* from, const vector<ptrdiff_t>& inputs, const float* weight, int width, float* out,
+void correlate(const float* in, const int* from, const vector<Window::Run>& runs, const float* weight, int width, float* out,
                const int* to, int pixels) {
     if (width % 16) {
         for (int v = 0; v < width; v += 8)
-            correlate_vectors<Vector8, 1, ADD>(in, from, inputs, weight + v, width, out + v, to, pixels);
+            correlate_vectors<Vector8, 1, ADD>(in, from, runs, weight + v, width, out + v, to, pixels);
         return;
     }
     int v = 0;
     for (; v + 32 <= width; v += 32)
-        correlate_vectors<Vector16, 2, ADD>(in, from, inputs, weight + v, width, out + v, to, pixels);
-    if (v < width) correlate_vectors<Vector16, 1, ADD>(in, from, inputs, weight + v, width, out + v, to, pixels);
+        correlate_vectors<Vector16, 2, ADD>(in, from, runs, weight + v, width, out + v, to, pixels);
+    if (v < width) correlate_vectors<Vector16, 1, ADD>(in, from, runs, weight + v, width, out + v, to, pixels);
 }
 
 // weight gradient(t, c, :) = sum over pixels p of in(p + t, c) * out gradient(p, :), for one tap, C channels, N vectors.
@@ -228,7 +251,7 @@ struct Convolution : Step {  // stride 1, or 2 with kernel 3; the weights are (k
     void forward(Network& network, int images, bool) override {
         Activation& in = network.activations[source];
         Activation& out = network.activations[target];
-        correlate<false>(in.value.get(), centres.data(), window.inputs, network.parameters.get() + weight,
+        correlate<false>(in.value.get(), centres.data(), window.runs, network.parameters.get() + weight,
                          out.layout.channels, out.value.get(), out.where.data(), out.layout.pixels(images));
     }
 
@@ -256,7 +279,7 @@ struct Convolution : Step {  // stride 1, or 2 with kernel 3; the weights are (k
             changes = spread.get();
             pixel = spread_pixels.data();
         }
-        correlate<true>(changes, pixel, changed_window.inputs, turned, in_width, in.gradient.get(), in.where.data(),
+        correlate<true>(changes, pixel, changed_window.runs, turned, in_width, in.gradient.get(), in.where.data(),
                         in.layout.pixels(images));
     }
 };

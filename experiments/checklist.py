@@ -1,7 +1,8 @@
 """A reproducibility checklist, filled in as far as records can tell.
 
-After Lindauer and Hutter, "Best Practices for Scientific Research on Neural Architecture Search", Journal of Machine
-Learning Research 21(243), 2020, arXiv:1909.02453: its practices, in other words and shortened.
+After the checklist (https://www.automl.org/nas_checklist.pdf) of Lindauer and Hutter, "Best Practices for Scientific
+Research on Neural Architecture Search", Journal of Machine Learning Research 21(243), 2020, arXiv:1909.02453: its
+sixteen items, in other words and shortened.
 """
 
 from __future__ import annotations
@@ -19,8 +20,8 @@ AUTHORS: Answer = "to be answered by the authors"
 RANDOM = ("random_search", "random_nas")
 RULE = (
     "After Lindauer and Hutter, Best Practices for Scientific Research on Neural Architecture Search, JMLR 21(243), "
-    "2020. Answers are from the records; what only people know is left to the authors. For a paper: "
-    "[checklist.tex](checklist.tex); as data: [checklist.csv](checklist.csv)."
+    "2020, and its checklist (automl.org/nas_checklist.pdf). Answers are from the records; what only people know is "
+    "left to the authors. For a paper: [checklist.tex](checklist.tex); as data: [checklist.csv](checklist.csv)."
 )
 
 
@@ -41,7 +42,7 @@ def write_checklist(studies: Sequence[RecordedStudy], entries: Sequence[Entry], 
 
 
 def checklist(studies: Sequence[RecordedStudy], entries: Sequence[Entry]) -> Iterator[Item]:
-    """The practices, in the order of the paper: releasing code, comparing, reporting."""
+    """The items: releasing code, comparing, reporting."""
     yield from _code(studies)
     yield from _comparison(studies, entries)
     yield from _reporting(studies)
@@ -52,20 +53,23 @@ def _code(studies: Sequence[RecordedStudy]) -> Iterator[Item]:
     resumed = {str(code["git_commit"]) for header in headers for code in header.resumed_with}
     commits = sorted({header.git_commit for header in headers} | resumed)
     told, loose = f"commit {', '.join(commits)}", [name for name in commits if name == "none" or "+changes" in name]
-    if any("trained" in header.settings for header in headers):
+    really_trained = any("trained" in header.settings for header in headers)
+    tables = _tables(studies)
+    if really_trained:
         trained = f"trained by {told}"
     else:
-        tables = _tables(studies)
         trained = f"trained by the makers of {tables}; cite them" if tables else f"only shared weights were, by {told}"
     yield Item("The code that trained the architectures is released", AUTHORS, trained)
-    searches = "The code of the searches is released"
-    if loose:
-        yield Item(searches, "no", f"{told}: not all of it is in a commit")
-    else:
-        yield Item(searches, AUTHORS, f"{told}; publish it")
+    how = "recipe and seeds are in study.json" if really_trained else trained
+    yield Item("Hyper-parameters and seeds of that training are released", AUTHORS, how)
+    for code in ("The code of the search space is released", "The code of the searches is released"):
+        if loose:
+            yield Item(code, "no", f"{told}: not all of it is in a commit")
+        else:
+            yield Item(code, AUTHORS, f"{told}; publish it")
     seeds = ", ".join(dict.fromkeys(str(header.settings["seed"]) for header in headers))
     because = f"listed under What was run; seed {seeds}, from which every run's generator is spawned"
-    yield Item("All hyper-parameters and seeds are released", "yes", because)
+    yield Item("Hyper-parameters and seeds of the searches are released", "yes", because)
 
 
 def _tables(studies: Sequence[RecordedStudy]) -> str:
@@ -75,32 +79,35 @@ def _tables(studies: Sequence[RecordedStudy]) -> str:
 
 
 def _comparison(studies: Sequence[RecordedStudy], entries: Sequence[Entry]) -> Iterator[Item]:
-    benchmark = "All methods are compared on one benchmark: data and splits, space, training code"
+    benchmark = "All methods are compared on one benchmark: data, splits, space, training and its settings"
     if len({is_shared(study.header) for study in studies}) > 1:
         yield Item(benchmark, "partly", "multi-trial searches and weight sharing agree in space and data set only")
     else:
         yield Item(benchmark, "yes", "studies that differ in it are refused")
     yield _confounders(studies)
     yield Item("Ablation studies were run", AUTHORS, "")
-    known = any(entry.has_test(dataset) for entry in entries for dataset in entry.runs)
-    protocol = "All methods are evaluated by one protocol"
-    if known:
-        yield Item(protocol, "yes", "test accuracy of each run's answer at one fidelity, which no search sees")
-    else:
-        yield Item(protocol, "no", "how good the answers are is unknown")
-    yield Item("Performance over time is compared", "yes" if known else "no", "see Curves" if known else "")
+    told = [entry.has_test(dataset) for entry in entries for dataset in entry.runs]
+    known: Answer = "yes" if all(told) else "partly" if any(told) else "no"
+    protocol = "test accuracy of each run's answer at one fidelity, which no search sees"
+    how_good = {
+        "yes": protocol,
+        "partly": f"{protocol}; of some it is unknown",
+        "no": "how good the answers are is unknown",
+    }
+    yield Item("All methods are evaluated by one protocol", known, how_good[known])
+    yield Item("Performance over time is compared", known, "" if known == "no" else "see Curves")
     baselines = [entry.label for entry in entries if entry.algorithm in RANDOM]
     yield Item("Random search is among the methods", "yes" if baselines else "no", ", ".join(baselines))
     least = min((len(runs) for entry in entries for runs in entry.runs.values()), default=0)
     repeated = f"at least {least} run{'s' * (least != 1)} of each method on each data set"
     yield Item("Runs are repeated, and their seeds reported", "yes" if least > 1 else "no", repeated)
     tables = _tables(studies)
-    yield Item("A tabular or surrogate benchmark is used", "yes" if tables else "no", tables)
+    yield Item("A tabular or surrogate benchmark is used for evaluation in depth", "yes" if tables else "no", tables)
 
 
 def _confounders(studies: Sequence[RecordedStudy]) -> Item:
     """Whether hardware or software may have made a difference."""
-    practice = "Confounding factors (hardware, versions, run times) are controlled"
+    practice = "Confounding factors (hardware, versions, unequal run times of methods) are controlled"
     made_by = [study.header.made_by for study in studies]
     made_by += [dict(code) for study in studies for code in study.header.resumed_with]
     if any(code["versions"] != made_by[0]["versions"] for code in made_by[1:]):
@@ -119,7 +126,7 @@ def _reporting(studies: Sequence[RecordedStudy]) -> Iterator[Item]:
     )
     shared = any(is_shared(study.header) for study in studies)
     yield Item(
-        "The time of the whole method is reported",
+        "The time of the whole method, not of its search alone, is reported",
         "partly" if shared else "yes",
         "weight sharing: the search only, without training what it found"
         if shared

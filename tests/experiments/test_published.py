@@ -105,9 +105,26 @@ class TestChecklist:
         assert self.found("repeated", study)[1:] == ("yes", "at least 2 runs of each method on each data set")
         assert self.found("tabular", study)[1:] == ("yes", "a table")
         assert self.found("Confounding", study).answer == "yes"
-        assert "seed 7" in self.found("seeds are released", study).because
-        for word in ("Ablation", "tuned", "trained the architectures", "code of the searches"):
+        assert "seed 7" in self.found("seeds of the searches", study).because
+        for word in (
+            "Ablation",
+            "tuned",
+            "trained the architectures",
+            "of that training",
+            "of the search space",
+            "code of the searches",
+        ):
             assert self.found(word, study).answer == AUTHORS
+
+    def test_methods_of_which_some_are_not_tested_are_partly_evaluated_by_one_protocol(self) -> None:
+        study = a_study()
+        entries = entries_of([study])
+        runs = {dataset: replace(run, test=np.full_like(run.test, np.nan)) for dataset, run in entries[0].runs.items()}
+        untested = [replace(entries[0], runs=runs)]
+        for known, answer in ((entries, "yes"), ([*entries, *untested], "partly"), (untested, "no")):
+            told = {item.practice: item.answer for item in checklist([study], known)}
+            assert told["All methods are evaluated by one protocol"] == answer
+            assert told["Performance over time is compared"] == answer
 
     def test_without_random_search(self) -> None:
         assert self.found("Random search", a_study()).answer == "no"
@@ -117,6 +134,7 @@ class TestChecklist:
         study = a_study()
         study = replace(study, header=replace(study.header, git_commit=commit))
         assert self.found("code of the searches", study).answer == "no"
+        assert self.found("code of the search space", study).answer == "no"
 
     def test_other_versions_are_a_confounder(self) -> None:
         study = a_study()
@@ -131,5 +149,5 @@ class TestChecklist:
         study = a_study()
         text = write_checklist([study], entries_of([study]), tmp_path)
         assert text.startswith("## Reproducibility checklist\n")
-        assert text.count("to be answered by the authors") == 4
-        assert len((tmp_path / "checklist.csv").read_text().splitlines()) == 15
+        assert text.count("to be answered by the authors") == 6
+        assert len((tmp_path / "checklist.csv").read_text().splitlines()) == 17

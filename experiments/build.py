@@ -72,7 +72,7 @@ class Benchmark:
     """Whether one architecture of each class of isomorphic ones is trained for all of them: the one with the fewest
     FLOPs, of several the one with the lowest index."""
     made_with: Sequence[Mapping[str, Any]] = ()
-    """{versions, git_commit, hardware} of everything that trained."""
+    """{versions, git_commit, hardware, compiler} of everything that trained."""
     format: int = FORMAT
 
     @property

@@ -18,9 +18,11 @@ from experiments.ray_runner import RETRIES, connected
 from experiments.sharded_log import Row
 from experiments.versions import git_commit, processor, versions
 from supernets.candidate_network import NetworkConfig, NetworkScale, candidate_config
+from supernets.compilation import compiler_version
 from supernets.counting import cost_by_formula
 from supernets.data import ImageTask, image_task
 from supernets.devices import gpu_name, single_threaded
+from supernets.native import serves
 from supernets.replicas import structure
 from supernets.train import TrainConfig, TrainingRecord, time_per_image, train_candidates
 
@@ -83,7 +85,12 @@ def benchmark_of(
         recipe=settings,
         canonical=canonical,
         made_with=[
-            {"versions": versions("torch"), "git_commit": git_commit(), "hardware": gpu_name(device) or processor()}
+            {
+                "versions": versions("torch"),
+                "git_commit": git_commit(),
+                "hardware": gpu_name(device) or processor(),
+                "compiler": compiler_version(),
+            }
         ],
     )
 
@@ -137,10 +144,17 @@ def build(
         total = sum(len(group.members) for group in trainings)
         finished = total - sum(len(group.members) for group in left)
         progress("trainings", finished, total)
+        if left:
+            prepare(benchmark, images, left[0].members[0][0], resources.device)
         for rows in _each(_train, (benchmark, images, resources.device), left, resources):
             writer.append(rows)
             finished += len(rows)
             progress("trainings", finished, total)
+
+
+def prepare(benchmark: Benchmark, images: Images, architecture: int, device: str) -> None:
+    """Compile what trains such networks now, if anything does: workers then find it, and a warning is seen here."""
+    serves([network_of(benchmark, architecture)], images.task(), benchmark.recipe["batch_size"], device)
 
 
 def calibrate(directory: BuildDirectory, images: Images, device: str, progress: Progress) -> None:

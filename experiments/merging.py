@@ -184,6 +184,7 @@ def _provenance(rows: Rows) -> dict[str, str]:
         "trainings": f"{len(rows.trainings)}, {seconds / 3600:.2f} hours of one worker",
         "hardware": ", ".join(dict.fromkeys(maker["hardware"] for maker in makers)),
         "versions": "; ".join(dict.fromkeys(str(maker["versions"]) for maker in makers)),
+        "compiler": ", ".join(dict.fromkeys(str(maker.get("compiler")) for maker in makers)),
         "git_commit": ", ".join(dict.fromkeys(maker["git_commit"] for maker in makers)),
         "imported_by": f"nas-algos {version()}",
     }

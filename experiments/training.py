@@ -11,7 +11,7 @@ from typing import Protocol
 
 from experiments.build import Benchmark
 from experiments.evaluations import Curves, Trained, Training
-from experiments.factory import Images, Resources, check_images, network_of, row_of
+from experiments.factory import Images, Resources, check_images, network_of, prepare, row_of
 from experiments.ray_runner import RayTasks, connected
 from supernets.devices import single_threaded
 from supernets.train import Measurement, TrainConfig, train_candidates
@@ -88,5 +88,6 @@ def trainer(benchmark: Benchmark, images: Images, resources: Resources) -> Itera
     if not resources.workers:
         yield Here(partial(train, benchmark, images, resources.device))
         return
+    prepare(benchmark, images, 0, resources.device)
     with connected(resources.workers, resources.address, gpus=resources.gpus * resources.workers):
         yield RayTasks(train, (benchmark, images, resources.device), resources.gpus)

@@ -11,6 +11,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <memory>
+#include <new>
 #include <vector>
 
 namespace {
@@ -27,6 +28,7 @@ using Floats = std::unique_ptr<float[], Free>;
 Floats zeros(size_t count) {
     size_t bytes = (count * sizeof(float) + 63) / 64 * 64 + 64;
     float* memory = static_cast<float*>(std::aligned_alloc(64, bytes));
+    if (!memory) throw std::bad_alloc();
     std::memset(memory, 0, bytes);
     return Floats(memory);
 }
@@ -124,8 +126,8 @@ inline void correlate_tile(const float* in, const int* from, const vector<Window
 }
 
 template <class V, int N, bool ADD>
-void correlate_vectors(const float* in, const int* from, const vector<Window::Run>& runs, const float* weight, int stride,
-                       float* out, const int* to, int pixels) {
+void correlate_vectors(const float* in, const int* from, const vector<Window::Run>& runs, const float* weight,
+                       int stride, float* out, const int* to, int pixels) {
     constexpr int P = 8;  // as many as there are registers for
     int p = 0;
     for (; p + P <= pixels; p += P)
@@ -135,8 +137,8 @@ void correlate_vectors(const float* in, const int* from, const vector<Window::Ru
 }
 
 template <bool ADD>
-void correlate(const float* in, const int* from, const vector<Window::Run>& runs, const float* weight, int width, float* out,
-               const int* to, int pixels) {
+void correlate(const float* in, const int* from, const vector<Window::Run>& runs, const float* weight, int width,
+               float* out, const int* to, int pixels) {
     if (width % 16) {
         for (int v = 0; v < width; v += 8)
             correlate_vectors<Vector8, 1, ADD>(in, from, runs, weight + v, width, out + v, to, pixels);
@@ -148,7 +150,7 @@ void correlate(const float* in, const int* from, const vector<Window::Run>& runs
     if (v < width) correlate_vectors<Vector16, 1, ADD>(in, from, runs, weight + v, width, out + v, to, pixels);
 }
 
-// weight gradient(t, c, :) = sum over pixels p of in(p + t, c) * out gradient(p, :), for one tap, C channels, N vectors.
+// weight gradient(t, c, :) = sum over pixels p of in(p + t, c) * out gradient(p, :), of one tap, C channels, N vectors.
 template <class V, int N, int C>
 inline void weight_tile(const float* in, const int* from, const float* out, const int* to, int pixels, float* gradient,
                         int stride) {
@@ -166,8 +168,8 @@ inline void weight_tile(const float* in, const int* from, const float* out, cons
 }
 
 template <class V, int N>
-void weight_vectors(const float* in, const int* from, const vector<int>& taps, int channels, const float* out, const int* to,
-                    int pixels, float* gradient, int stride) {
+void weight_vectors(const float* in, const int* from, const vector<int>& taps, int channels, const float* out,
+                    const int* to, int pixels, float* gradient, int stride) {
     for (int tap : taps) {
         auto block = [&]<int C>(int c) {
             weight_tile<V, N, C>(in + tap + c, from, out, to, pixels, gradient + c * stride, stride);
@@ -187,8 +189,8 @@ void weight_vectors(const float* in, const int* from, const vector<int>& taps, i
     }
 }
 
-void weight_gradient(const float* in, const int* from, const vector<int>& taps, int channels, const float* out, const int* to,
-                     int pixels, float* gradient, int width) {
+void weight_gradient(const float* in, const int* from, const vector<int>& taps, int channels, const float* out,
+                     const int* to, int pixels, float* gradient, int width) {
     if (width % 16) {
         for (int v = 0; v < width; v += 8)
             weight_vectors<Vector8, 1>(in, from, taps, channels, out + v, to, pixels, gradient + v, width);
@@ -212,9 +214,7 @@ struct Step {
 };
 
 struct Network {
-    Layout images;  // the first activation's
-    vector<Activation> activations;
-    vector<std::unique_ptr<Step>> steps;
+    vector<Activation> activations;  // the first holds the images
     Floats parameters, gradients, momenta, statistics;
     size_t parameter_count;
     Floats turned;  // room for the weights of any convolution
@@ -427,8 +427,9 @@ struct Pooling : Step {  // target += the mean over those pixels of a window tha
         outputs.resize(in.pixels(1));
         for (int y = 0; y < out.height; ++y)
             for (int x = 0; x < out.width; ++x) {
-                int top = std::max(y * stride - padding, 0), bottom = std::min(y * stride - padding + kernel, in.height);
-                int left = std::max(x * stride - padding, 0), right = std::min(x * stride - padding + kernel, in.width);
+                int first_row = y * stride - padding, first_column = x * stride - padding;
+                int top = std::max(first_row, 0), bottom = std::min(first_row + kernel, in.height);
+                int left = std::max(first_column, 0), right = std::min(first_column + kernel, in.width);
                 float share = 1.0f / float((bottom - top) * (right - left));
                 for (int v = top; v < bottom; ++v)
                     for (int u = left; u < right; ++u) {
@@ -525,19 +526,21 @@ struct Classifier {  // mean over pixels, linear layer, cross entropy
 };
 
 struct Trainee : Network {
+    vector<std::unique_ptr<Step>> steps;
     Classifier classifier;
-    int channels;           // of the images, as they come
+    int channels;  // of the images
 
-    int64_t image_size() const { return int64_t(channels) * images.pixels(1); }
+    int64_t image_size() const { return int64_t(channels) * activations[0].layout.pixels(1); }
 
     template <class F> static void batches(int64_t count, int batch, F work) {
-        for (int64_t start = 0; start < count; start += batch) work(start, int(std::min<int64_t>(batch, count - start)));
+        for (int64_t start = 0; start < count; start += batch)
+            work(start, int(std::min<int64_t>(batch, count - start)));
     }
 
     void forward(const float* pictures, int count, bool training) {  // pictures: (count, channels, height, width)
         Activation& first = activations[0];
-        int pixels = images.pixels(1);
-        for (int p = 0; p < images.pixels(count); ++p)
+        int pixels = first.layout.pixels(1);
+        for (int p = 0; p < first.layout.pixels(count); ++p)
             for (int c = 0; c < channels; ++c)
                 first.of(p)[c] = pictures[(size_t(p / pixels) * channels + c) * pixels + p % pixels];
         for (Activation& activation : activations)
@@ -573,15 +576,15 @@ enum { CONVOLUTION, NORMALISATION, RELU, SUM, POOLING, CLASSIFIER };
 
 // activations: (count, 4) of height, width, channels (multiples of 8, but for the first, the images), border.
 // steps: (count, 9) of kind, source, target, c_in, c_out, kernel, stride, first parameter, first statistic.
+// The network, or null if there is no memory for it.
 void* create(int batch, int channels, int activation_count, const int* shapes, int step_count, const int64_t* steps,
-             int64_t parameters, int64_t statistics) {
+             int64_t parameters, int64_t statistics) try {
     auto network = std::make_unique<Trainee>();
     network->channels = channels;
     for (int a = 0; a < activation_count; ++a, shapes += 4) {
         Layout layout{batch, shapes[0], shapes[1], shapes[2], shapes[3]};
         network->activations.push_back({layout, zeros(layout.size()), zeros(layout.size()), layout.offsets()});
     }
-    network->images = network->activations[0].layout;
     network->parameters = zeros(parameters);
     network->gradients = zeros(parameters);
     network->momenta = zeros(parameters);
@@ -609,6 +612,8 @@ void* create(int batch, int channels, int activation_count, const int* shapes, i
     }
     network->turned = zeros(most);
     return network.release();
+} catch (const std::bad_alloc&) {
+    return nullptr;
 }
 
 void destroy(void* network) { delete static_cast<Trainee*>(network); }

@@ -33,6 +33,16 @@ def structure(config: NetworkConfig) -> Hashable:
     return config.cell, len(config.channels), kept, config.num_classes, config.in_channels
 
 
+def check_alike(configs: Sequence[NetworkConfig]) -> None:
+    """InputError unless all have one `structure`."""
+    for config in configs:
+        if structure(config) != structure(configs[0]):
+            raise InputError(
+                "networks side by side differ at most in their numbers of channels, and keep or change them in the "
+                f"same cells; got {configs[0]} and {config}"
+            )
+
+
 def side_by_side(networks: Sequence[CandidateNetwork]) -> CandidateNetwork:
     """One network with copies of the weights of K networks whose configs have the same `structure`.
 
@@ -42,13 +52,8 @@ def side_by_side(networks: Sequence[CandidateNetwork]) -> CandidateNetwork:
     Raises:
         InputError: the networks differ in more than their numbers of channels.
     """
+    check_alike([network.config for network in networks])
     first = networks[0]
-    for network in networks:
-        if structure(network.config) != structure(first.config):
-            raise InputError(
-                "networks side by side differ at most in their numbers of channels, and keep or change them in the "
-                f"same cells; got {first.config} and {network.config}"
-            )
     together = deepcopy(first)
     if len(networks) == 1:
         return together

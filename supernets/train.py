@@ -27,8 +27,8 @@ from supernets.candidate_network import CandidateNetwork, NetworkConfig
 from supernets.data import ImageTask, LabelledImages, TrainingBatches
 from supernets.data_augmentation import Normalisation
 from supernets.devices import wait_for
-from supernets.native import NativeNetwork, serves
-from supernets.replicas import side_by_side
+from supernets.native import NativeNetwork, Sgd, serves
+from supernets.replicas import check_alike, side_by_side
 
 
 @dataclass(frozen=True)
@@ -49,6 +49,8 @@ class TrainConfig:
     def __post_init__(self) -> None:
         if min(self.epochs, self.batch_size, self.evaluation_batch_size) < 1 or self.learning_rate <= 0:
             raise InputError(f"epochs and batch sizes are at least 1 and the learning rate is above 0, got {self}")
+        if min(self.momentum, self.weight_decay) < 0 or (self.nesterov and not self.momentum):
+            raise InputError(f"momentum (of Nesterov's kind above 0) and weight decay are at least 0, got {self}")
 
 
 SCHEDULES: dict[str, dict[str, TrainConfig]] = {
@@ -61,7 +63,7 @@ SCHEDULES: dict[str, dict[str, TrainConfig]] = {
 Batch = tuple[Tensor, Tensor]
 """Images and labels."""
 Beat = Callable[[float], None]
-"""Told after every step the seconds of one training's steps so far: at most those that its record will have."""
+"""Told after every few steps the seconds of one training's steps so far: at most those that its record will have."""
 
 
 class Measurement(NamedTuple):
@@ -145,13 +147,10 @@ def train_candidates(
         raise InputError(f"a training stops after 1 to {config.epochs} epochs, those of its schedule; got {last}")
     rngs = [torch.Generator().manual_seed(seed) for seed in seeds]
     candidates = [CandidateNetwork(network, rng) for network, rng in zip(networks, rngs, strict=True)]
-    if not serves(task.image_shape, config, device):
-        return _train(_InPyTorch(side_by_side(candidates), task, config, len(rngs), device), rngs, last, beat)
-    return [
-        record
-        for candidate, rng in zip(candidates, rngs, strict=True)
-        for record in _train(_Compiled(candidate, task, config), [rng], last, beat)
-    ]
+    trainees = _trainees(candidates, task, config, device)
+    if len(trainees) == 1:
+        return _train(trainees[0], rngs, last, beat)
+    return [record for one, rng in zip(trainees, rngs, strict=True) for record in _train(one, [rng], last, beat)]
 
 
 def train_candidate(
@@ -164,7 +163,9 @@ def train_candidate(
 def train(
     network: nn.Module, task: ImageTask, config: TrainConfig, rng: torch.Generator, device: torch.device | str = "cpu"
 ) -> TrainingRecord:
-    """Trains `network`, which maps images to (features, logits), in place on `device`; draws from `rng`, on the CPU.
+    """Trains `network`, which maps images to (features, logits), in place on `device` and in PyTorch.
+
+    Draws from `rng`, on the CPU.
 
     On a CPU the same network, task, config and state of `rng` give the same record, times aside.
     """
@@ -213,20 +214,20 @@ class _InPyTorch:
 
 
 class _Compiled:
-    """One network, whose many small batches are trained on in one call."""
+    """One network; several of its small batches are trained on in one call."""
 
-    BATCHES_AT_ONCE = 64
+    BATCHES_AT_ONCE = 16
 
     def __init__(self, network: CandidateNetwork, task: ImageTask, config: TrainConfig) -> None:
-        self.task, self.config = task, config
-        self.batches = TrainingBatches(task, config.batch_size * self.BATCHES_AT_ONCE)
+        self.task, self.config = task.to("cpu"), config
+        self.batches = TrainingBatches(self.task, config.batch_size * self.BATCHES_AT_ONCE)
         height, width = task.image_shape[1:]
         self._network = NativeNetwork(network, (height, width), config.batch_size)
 
     def train_epoch(self, batches: Iterable[Batch], rate: float) -> list[Measurement]:
-        return self._measured(
-            batches, lambda images, labels: self._network.train(images, labels.squeeze(1), rate, self.config)
-        )
+        config = self.config
+        step = Sgd(rate, config.momentum, config.nesterov, config.weight_decay)
+        return self._measured(batches, lambda images, labels: self._network.train(images, labels.squeeze(1), step))
 
     def evaluate(self, split: LabelledImages) -> list[Measurement]:
         return self._measured(
@@ -240,6 +241,17 @@ class _Compiled:
         losses, rights, sizes = zip(*((*work(*batch), len(batch[1])) for batch in batches), strict=True)
         images = sum(sizes)
         return [Measurement(sum(losses) / images, 100 * sum(rights) / images, time.perf_counter() - start)]
+
+
+def _trainees(
+    networks: Sequence[CandidateNetwork], task: ImageTask, config: TrainConfig, device: torch.device | str
+) -> Sequence[_Trainee]:
+    """One for each of the networks, or one for all side by side; InputError if these differ in more than channels."""
+    configs = [network.config for network in networks]
+    check_alike(configs)
+    if not config.mixed_precision and serves(configs, task, config.batch_size, device):
+        return [_Compiled(network, task, config) for network in networks]
+    return [_InPyTorch(side_by_side(networks), task, config, len(networks), device)]
 
 
 def _train(
@@ -358,13 +370,8 @@ def time_per_image(
     As `train_candidates` would train the network.
     """
     rng = torch.Generator().manual_seed(0)
-    candidate = CandidateNetwork(network, rng)
-    trainee: _Trainee = (
-        _Compiled(candidate, task, config)
-        if serves(task.image_shape, config, device)
-        else _InPyTorch(candidate, task, config, 1, device)
-    )
-    images, labels = next(TrainingBatches(trainee.task, config.batch_size).epochs([rng]))
+    (trainee,) = _trainees([CandidateNetwork(network, rng)], task, config, device)
+    images, labels = (part[: config.batch_size] for part in next(trainee.batches.epochs([rng])))
     split = next(iter(trainee.task.evaluation.values())).head(config.evaluation_batch_size)
     train = [trainee.train_epoch([(images, labels)], config.learning_rate)[0].seconds for _ in range(repeats + 1)]
     evaluation = [trainee.evaluate(split)[0].seconds for _ in range(repeats + 1)]

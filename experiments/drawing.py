@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from io import BytesIO
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,8 +18,7 @@ from benchmarks.spaces import Arch, TopologySpace, space_named
 from benchmarks.spaces.base import unknown_name
 from benchmarks.spaces.sss import CHANNELS
 from benchmarks.spaces.tss import EDGES, OPERATIONS, live_edges
-from experiments.atomic import write_atomically
-from experiments.figures import FORMATS, RC, SKY_BLUE, STYLES
+from experiments.figures import RC, SKY_BLUE, STYLES, check_paths, write_figure
 from experiments.statistics import Floats
 
 
@@ -75,33 +73,12 @@ CENTRED: dict[str, Any] = {"ha": "center", "va": "center_baseline", "color": INK
 
 
 def write_drawings(space_name: str, arch: Arch, paths: Sequence[Path]) -> None:
-    """Draw an architecture into files, each whole or not at all; equal architectures give equal files.
-
-    Raises:
-        InputError: as `draw_architecture`; a path has no suffix of FORMATS or is a directory, before any is written; or
-            it cannot be written.
-    """
-    formats = [_format(path) for path in paths]
+    """Draw an architecture into files; errors as `draw_architecture` and `write_figure`."""
+    check_paths(paths)
     with rc_context():
         rcdefaults()  # whatever the user's matplotlibrc says
         rcParams.update(RC)
-        figure = draw_architecture(space_name, arch)
-        for path, suffix in zip(paths, formats, strict=True):
-            content = BytesIO()
-            figure.savefig(content, format=suffix, metadata=FORMATS[suffix])
-            try:
-                write_atomically(path, content.getvalue())
-            except OSError as error:
-                raise InputError(f"cannot write {path} ({error.strerror}): choose another file") from error
-
-
-def _format(path: Path) -> str:
-    suffix = path.suffix.lower().removeprefix(".")
-    if suffix not in FORMATS:
-        raise InputError(f"a drawing is a file *.{', *.'.join(FORMATS)}, got {str(path)!r}")
-    if path.is_dir():
-        raise InputError(f"cannot write {path} (Is a directory): choose another file")
-    return suffix
+        write_figure(draw_architecture(space_name, arch), paths)
 
 
 def draw_architecture(space_name: str, arch: Arch) -> Figure:

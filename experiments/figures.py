@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from io import BytesIO
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,6 +17,8 @@ from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.lines import Line2D
 
+from benchmarks.errors import InputError
+from experiments.atomic import write_atomically
 from experiments.statistics import Floats
 
 Dashes = tuple[float, ...]
@@ -125,6 +128,35 @@ def save(figure: Figure, stem: Path) -> list[Path]:
         paths.append(stem.with_name(f"{stem.name}.{suffix}"))
         figure.savefig(paths[-1], metadata=metadata)
     return paths
+
+
+def write_figure(figure: Figure, paths: Sequence[Path]) -> None:
+    """Write a figure into files of any of the FORMATS, each whole or not at all; equal figures give equal files.
+
+    Raises:
+        InputError: as `check_paths`, before any is written; or a file cannot be written.
+    """
+    check_paths(paths)
+    for path in paths:
+        suffix, content = _suffix(path), BytesIO()
+        figure.savefig(content, format=suffix, metadata=FORMATS[suffix])
+        try:
+            write_atomically(path, content.getvalue())
+        except OSError as error:
+            raise InputError(f"cannot write {path} ({error.strerror}): choose another file") from error
+
+
+def check_paths(paths: Sequence[Path]) -> None:
+    """InputError if a path has no suffix of FORMATS or is a directory."""
+    for path in paths:
+        if _suffix(path) not in FORMATS:
+            raise InputError(f"a drawing is a file *.{', *.'.join(FORMATS)}, got {str(path)!r}")
+        if path.is_dir():
+            raise InputError(f"cannot write {path} (Is a directory): choose another file")
+
+
+def _suffix(path: Path) -> str:
+    return path.suffix.lower().removeprefix(".")
 
 
 def figure_for(

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -41,6 +41,9 @@ from experiments.figures import (
 )
 from experiments.shared_statistics import SharedRuns, relative_entropy, traits
 from experiments.statistics import Aggregate, Band, Floats, aggregate
+
+if TYPE_CHECKING:
+    from experiments.one_shot import OneShot  # imports PyTorch
 
 EARLY = 0.05
 """Part of the epochs after which the axis of test accuracy shows a curve whole: first architectures are poor."""
@@ -172,3 +175,22 @@ def write_answer(space: Space, architecture: int, stem: Path) -> None:
     """Draw an architecture in every format, `stem` with the suffix appended."""
     with report_style():
         save(draw_answer(space, architecture), stem)
+
+
+def draw_one_shot(compared: Sequence[OneShot]) -> Figure:
+    """Accuracy with shared weights against that after training, a panel per method, all its runs; a point each."""
+    runs: dict[str, list[OneShot]] = {}
+    for one in compared:
+        runs.setdefault(one.algorithm, []).append(one)
+    look = styles(runs)
+    figure, grid = figure_for(len(runs), gap=0.04)
+    for axes, (algorithm, of_algorithm) in zip(grid, runs.items(), strict=True):
+        correlations = ", ".join(f"{one.spearman:.2f}" for one in of_algorithm)
+        axes.set_title(f"{algorithm}: ρ = {correlations}")
+        for one in of_algorithm:
+            axes.plot(
+                one.shared, one.trained, look[algorithm].marker, color=look[algorithm].colour, alpha=0.5,
+                markersize=4, markeredgewidth=0,
+            )  # fmt: skip
+        axes.set(xlabel="with shared weights (%)", ylabel="after training (%)")
+    return figure

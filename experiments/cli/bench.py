@@ -70,6 +70,8 @@ def _add_one_shot_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--architectures", type=int, metavar="N", default=200, help=count)
     parser.add_argument("--seed", type=int, metavar="N", default=0, help="of the draw (default: 0)")
     build.add_images(parser)
+    out = "draw the accuracies with shared weights against those after training into files *.png, *.svg, *.pdf"
+    parser.add_argument("--out", type=Path, nargs="+", action="extend", default=[], metavar="FILE", help=out)
 
 
 def _import(given: argparse.Namespace) -> int:
@@ -157,11 +159,22 @@ def _one_shot(given: argparse.Namespace) -> int:
     from experiments.records import StudyRecords
     from experiments.tables import find_table
 
+    if given.out:
+        from experiments.figures import check_paths, report_style, write_figure
+        from experiments.shared_figures import draw_one_shot
+
+        check_paths(given.out)
     settings = StudyRecords(given.directory).header().settings
     with progress_bar() as progress:
         table = find_table(settings["space"], given.table, settings["datasets"], progress=progress)
         images = images_of(settings.get("shared", {}).get("dataset", "digits"), given)
-        show_one_shot(one_shot(given.directory, table, images, given.architectures, given.seed, progress))
+        compared = one_shot(given.directory, table, images, given.architectures, given.seed, progress)
+    show_one_shot(compared)
+    if given.out:
+        with report_style():
+            write_figure(draw_one_shot(compared), given.out)
+    for file in given.out:
+        print(file)
     return 0
 
 

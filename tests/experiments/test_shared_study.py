@@ -326,13 +326,18 @@ def test_bad_input_is_refused(
 
 
 def test_shared_weights_are_compared_with_trained_ones(
-    gdas: StudyRecords, digits_table: BenchmarkTable, capsys: pytest.CaptureFixture[str]
+    gdas: StudyRecords, digits_table: BenchmarkTable, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     from experiments.cli.bench import main
 
-    assert main(["one-shot", str(gdas.path), "--table", str(digits_table.path), "--architectures", "12"]) == 0
+    picture = tmp_path / "one_shot.svg"
+    options = ["--table", str(digits_table.path), "--architectures", "12"]
+    assert main(["one-shot", str(gdas.path), *options, "--out", str(picture)]) == 0
     shown = capsys.readouterr().out
     assert "over 12 architectures" in " ".join(shown.split())
+    assert shown.endswith(f"{picture}\n")
+    assert picture.read_text().count("<use ") > 24  # a marker for each architecture of both runs
+    assert main(["one-shot", str(gdas.path), *options, "--out", "one_shot.txt"]) == 2
     for bad in ("1", "-3", "20000"):
         assert main(["one-shot", str(gdas.path), "--table", str(digits_table.path), "--architectures", bad]) == 2
     assert shown.count("gdas") == 2

@@ -36,6 +36,10 @@ Floats zeros(size_t count) {
 template <class V> inline V& at(float* start) { return *reinterpret_cast<V*>(start); }
 template <class V> inline const V& at(const float* start) { return *reinterpret_cast<const V*>(start); }
 
+template <class V> inline void put(float* target, V value, bool fresh) {  // or add, if it is not fresh
+    at<V>(target) = fresh ? value : at<V>(target) + value;
+}
+
 // ---- pixels -------------------------------------------------------------------------------------------------------
 
 struct Layout {  // of (batch, height, width, channels) with `border` pixels of zeros around every image
@@ -59,9 +63,7 @@ struct Layout {  // of (batch, height, width, channels) with `border` pixels of 
 struct Activation {
     Layout layout;
     Floats value, gradient;
-    vector<int> where;           // offset of every pixel
-    bool summed = false;         // its value is a sum of what its writers add
-    bool gradient_summed = false;  // its gradient is a sum of what its readers add
+    vector<int> where;  // offset of every pixel
 
     float* of(int pixel) const { return value.get() + where[pixel]; }
     float* gradient_of(int pixel) const { return gradient.get() + where[pixel]; }
@@ -102,10 +104,10 @@ inline void add_run(V (&sum)[P][N], const float* const (&pixel)[P], const float*
             for (int n = 0; n < N; ++n) sum[p][n] += pixel[p][c] * at<V>(weight + n * lanes<V>);
 }
 
-// out(p, :) (+)= sum over taps t and channels c of in(p + t, c) * weight(t, c, :), for P pixels and N vectors.
-template <class V, int N, int P, bool ADD>
+// out(p, :) = or += sum over taps t, channels c of in(p + t, c) * weight(t, c, :), for P pixels and N vectors.
+template <class V, int N, int P>
 inline void correlate_tile(const float* in, const int* from, const vector<Window::Run>& runs, const float* weight,
-                           int stride, float* out, const int* to) {
+                           int stride, float* out, const int* to, bool fresh) {
     V sum[P][N] = {};
     const float* pixel[P];
     for (int p = 0; p < P; ++p) pixel[p] = in + from[p];
@@ -119,35 +121,30 @@ inline void correlate_tile(const float* in, const int* from, const vector<Window
         }
     }
     for (int p = 0; p < P; ++p)
-        for (int n = 0; n < N; ++n) {
-            V& target = at<V>(out + to[p] + n * lanes<V>);
-            target = ADD ? target + sum[p][n] : sum[p][n];
-        }
+        for (int n = 0; n < N; ++n) put(out + to[p] + n * lanes<V>, sum[p][n], fresh);
 }
 
-template <class V, int N, bool ADD>
+template <class V, int N>
 void correlate_vectors(const float* in, const int* from, const vector<Window::Run>& runs, const float* weight,
-                       int stride, float* out, const int* to, int pixels) {
+                       int stride, float* out, const int* to, int pixels, bool fresh) {
     constexpr int P = 8;  // as many as there are registers for
     int p = 0;
-    for (; p + P <= pixels; p += P)
-        correlate_tile<V, N, P, ADD>(in, from + p, runs, weight, stride, out, to + p);
-    for (; p + 4 <= pixels; p += 4) correlate_tile<V, N, 4, ADD>(in, from + p, runs, weight, stride, out, to + p);
-    for (; p < pixels; ++p) correlate_tile<V, N, 1, ADD>(in, from + p, runs, weight, stride, out, to + p);
+    for (; p + P <= pixels; p += P) correlate_tile<V, N, P>(in, from + p, runs, weight, stride, out, to + p, fresh);
+    for (; p + 4 <= pixels; p += 4) correlate_tile<V, N, 4>(in, from + p, runs, weight, stride, out, to + p, fresh);
+    for (; p < pixels; ++p) correlate_tile<V, N, 1>(in, from + p, runs, weight, stride, out, to + p, fresh);
 }
 
-template <bool ADD>
 void correlate(const float* in, const int* from, const vector<Window::Run>& runs, const float* weight, int width,
-               float* out, const int* to, int pixels) {
+               float* out, const int* to, int pixels, bool fresh) {
     if (width % 16) {
         for (int v = 0; v < width; v += 8)
-            correlate_vectors<Vector8, 1, ADD>(in, from, runs, weight + v, width, out + v, to, pixels);
+            correlate_vectors<Vector8, 1>(in, from, runs, weight + v, width, out + v, to, pixels, fresh);
         return;
     }
     int v = 0;
     for (; v + 32 <= width; v += 32)
-        correlate_vectors<Vector16, 2, ADD>(in, from, runs, weight + v, width, out + v, to, pixels);
-    if (v < width) correlate_vectors<Vector16, 1, ADD>(in, from, runs, weight + v, width, out + v, to, pixels);
+        correlate_vectors<Vector16, 2>(in, from, runs, weight + v, width, out + v, to, pixels, fresh);
+    if (v < width) correlate_vectors<Vector16, 1>(in, from, runs, weight + v, width, out + v, to, pixels, fresh);
 }
 
 // weight gradient(t, c, :) = sum over pixels p of in(p + t, c) * out gradient(p, :), of one tap, C channels, N vectors.
@@ -208,6 +205,11 @@ void weight_gradient(const float* in, const int* from, const vector<int>& taps, 
 struct Network;
 
 struct Step {
+    int source, target;
+    bool first = false;  // in the forward pass to write its target: it does not add to what is there
+    bool last = false;   // to read its source, so the first in the backward pass to write that gradient
+
+    Step(int source, int target) : source(source), target(target) {}
     virtual ~Step() = default;
     virtual void forward(Network& network, int images, bool training) = 0;
     virtual void backward(Network& network, int images) = 0;
@@ -222,8 +224,9 @@ struct Network {
 
 using Pixelwise = Vector8;  // activations have a multiple of 8 channels
 
+
 struct Convolution : Step {  // stride 1, or 2 with kernel 3; the weights are (kernel^2, c_in, c_out filled up)
-    int source, target, c_in, c_out, kernel, stride;
+    int c_in, c_out, kernel, stride;
     size_t weight;
     vector<int> centres;  // in the source, of every pixel of the target
     Layout changed;       // of the gradient of the target, with a pixel for every one of the source
@@ -233,7 +236,7 @@ struct Convolution : Step {  // stride 1, or 2 with kernel 3; the weights are (k
 
     Convolution(const Network& network, int source, int target, int c_in, int c_out, int kernel, int stride,
                 size_t weight)
-        : source(source), target(target), c_in(c_in), c_out(c_out), kernel(kernel), stride(stride), weight(weight),
+        : Step(source, target), c_in(c_in), c_out(c_out), kernel(kernel), stride(stride), weight(weight),
           centres(network.activations[source].layout.offsets(stride)),
           changed(changed_layout(network.activations[source].layout, network.activations[target].layout)),
           window(network.activations[source].layout, kernel, c_in), changed_window(changed, kernel, c_out) {
@@ -251,8 +254,8 @@ struct Convolution : Step {  // stride 1, or 2 with kernel 3; the weights are (k
     void forward(Network& network, int images, bool) override {
         Activation& in = network.activations[source];
         Activation& out = network.activations[target];
-        correlate<false>(in.value.get(), centres.data(), window.runs, network.parameters.get() + weight,
-                         out.layout.channels, out.value.get(), out.where.data(), out.layout.pixels(images));
+        correlate(in.value.get(), centres.data(), window.runs, network.parameters.get() + weight, out.layout.channels,
+                  out.value.get(), out.where.data(), out.layout.pixels(images), true);
     }
 
     void backward(Network& network, int images) override {
@@ -279,19 +282,18 @@ struct Convolution : Step {  // stride 1, or 2 with kernel 3; the weights are (k
             changes = spread.get();
             pixel = spread_pixels.data();
         }
-        correlate<true>(changes, pixel, changed_window.runs, turned, in_width, in.gradient.get(), in.where.data(),
-                        in.layout.pixels(images));
+        correlate(changes, pixel, changed_window.runs, turned, in_width, in.gradient.get(), in.where.data(),
+                  in.layout.pixels(images), last);
     }
 };
 
 struct Normalisation : Step {  // target += batch normalisation of the source, which has no other reader
-    int source, target;
     size_t scale, shift, mean, variance;  // the first two among parameters, the others among statistics
     vector<float> centre, inverse;        // of the batch: mean, 1 / sqrt(variance + epsilon)
     static constexpr float EPSILON = 1e-5f, MOMENTUM = 0.1f;
 
     Normalisation(const Network& network, int source, int target, size_t parameter, size_t statistic)
-        : source(source), target(target), scale(parameter), mean(statistic) {
+        : Step(source, target), scale(parameter), mean(statistic) {
         int channels = network.activations[source].layout.channels;
         shift = scale + channels;
         variance = mean + channels;
@@ -337,7 +339,7 @@ struct Normalisation : Step {  // target += batch normalisation of the source, w
             }
             factor *= at<V>(parameters + scale + c);
             V constant = at<V>(parameters + shift + c) - middle * factor;
-            for (int p = 0; p < pixels; ++p) at<V>(out.of(p) + c) += at<V>(in.of(p) + c) * factor + constant;
+            for (int p = 0; p < pixels; ++p) put(out.of(p) + c, at<V>(in.of(p) + c) * factor + constant, first);
         }
     }
 
@@ -367,8 +369,7 @@ struct Normalisation : Step {  // target += batch normalisation of the source, w
 };
 
 struct Relu : Step {  // target = max(source, 0)
-    int source, target;
-    Relu(int source, int target) : source(source), target(target) {}
+    using Step::Step;
 
     void forward(Network& network, int images, bool) override {
         using V = Pixelwise;
@@ -387,39 +388,39 @@ struct Relu : Step {  // target = max(source, 0)
         Activation& out = network.activations[target];
         for (int p = 0; p < in.layout.pixels(images); ++p)
             for (int c = 0; c < in.layout.channels; c += lanes<V>)
-                at<V>(in.gradient_of(p) + c) += at<V>(out.of(p) + c) > 0.0f ? at<V>(out.gradient_of(p) + c) : V{};
+                put(in.gradient_of(p) + c, at<V>(out.of(p) + c) > 0.0f ? at<V>(out.gradient_of(p) + c) : V{}, last);
     }
 };
 
 struct Sum : Step {  // target += source
-    int source, target;
-    Sum(int source, int target) : source(source), target(target) {}
+    using Step::Step;
 
-    template <class From, class To> static void add(const Layout& layout, int images, From from, To to) {
+    template <class From, class To> static void add(const Layout& layout, int images, From from, To to, bool fresh) {
         using V = Pixelwise;
         for (int p = 0; p < layout.pixels(images); ++p)
-            for (int c = 0; c < layout.channels; c += lanes<V>) at<V>(to(p) + c) += at<V>(from(p) + c);
+            for (int c = 0; c < layout.channels; c += lanes<V>) put(to(p) + c, at<V>(from(p) + c), fresh);
     }
 
     void forward(Network& network, int images, bool) override {
         Activation& in = network.activations[source];
         Activation& out = network.activations[target];
-        add(in.layout, images, [&](int p) { return in.of(p); }, [&](int p) { return out.of(p); });
+        add(in.layout, images, [&](int p) { return in.of(p); }, [&](int p) { return out.of(p); }, first);
     }
 
     void backward(Network& network, int images) override {
         Activation& in = network.activations[source];
         Activation& out = network.activations[target];
-        add(in.layout, images, [&](int p) { return out.gradient_of(p); }, [&](int p) { return in.gradient_of(p); });
+        add(in.layout, images, [&](int p) { return out.gradient_of(p); }, [&](int p) { return in.gradient_of(p); },
+            last);
     }
 };
 
 struct Pooling : Step {  // target += the mean over those pixels of a window that are inside the image
-    struct Share { int from; float share; };
-    int source, target;
-    vector<vector<Share>> inputs, outputs;  // of every pixel of a target image: what it takes; of a source image: gives
+    struct Share { int from; float share; };  // the offset of a pixel of an image, what it counts
+    using Shares = vector<vector<Share>>;
+    Shares inputs, outputs;  // of every pixel of a target image what it takes, of a source image where it goes
 
-    Pooling(const Network& network, int source, int target, int kernel, int stride) : source(source), target(target) {
+    Pooling(const Network& network, int source, int target, int kernel, int stride) : Step(source, target) {
         int padding = (kernel - 1) / 2;
         const Layout& in = network.activations[source].layout;
         const Layout& out = network.activations[target].layout;
@@ -433,38 +434,35 @@ struct Pooling : Step {  // target += the mean over those pixels of a window tha
                 float share = 1.0f / float((bottom - top) * (right - left));
                 for (int v = top; v < bottom; ++v)
                     for (int u = left; u < right; ++u) {
-                        inputs[y * out.width + x].push_back({v * in.width + u, share});
-                        outputs[v * in.width + u].push_back({y * out.width + x, share});
+                        inputs[y * out.width + x].push_back({in.offset(0, v, u), share});
+                        outputs[v * in.width + u].push_back({out.offset(0, y, x), share});
                     }
             }
     }
 
-    template <class From, class To>
-    static void add(int channels, int images, int from_pixels, const vector<vector<Share>>& shares, From from, To to) {
+    static void add(const float* from, const Layout& from_layout, float* to, const Layout& to_layout, int images,
+                    const Shares& shares, bool fresh) {
         using V = Pixelwise;
-        int to_pixels = int(shares.size());
-        for (int image = 0; image < images; ++image)
-            for (int p = 0; p < to_pixels; ++p)
-                for (int c = 0; c < channels; c += lanes<V>) {
-                    V& sum = at<V>(to(image * to_pixels + p) + c);
-                    V total = sum;
-                    for (auto [q, share] : shares[p]) total += share * at<V>(from(image * from_pixels + q) + c);
-                    sum = total;
-                }
+        for (int image = 0; image < images; ++image, from += from_layout.size() / from_layout.batch)
+            for (int y = 0, p = 0; y < to_layout.height; ++y)
+                for (int x = 0; x < to_layout.width; ++x, ++p)
+                    for (int c = 0; c < to_layout.channels; c += lanes<V>) {
+                        V total = {};
+                        for (auto [offset, share] : shares[p]) total += share * at<V>(from + offset + c);
+                        put(to + to_layout.offset(image, y, x) + c, total, fresh);
+                    }
     }
 
     void forward(Network& network, int images, bool) override {
         Activation& in = network.activations[source];
         Activation& out = network.activations[target];
-        add(in.layout.channels, images, in.layout.pixels(1), inputs, [&](int p) { return in.of(p); },
-            [&](int p) { return out.of(p); });
+        add(in.value.get(), in.layout, out.value.get(), out.layout, images, inputs, first);
     }
 
     void backward(Network& network, int images) override {
         Activation& in = network.activations[source];
         Activation& out = network.activations[target];
-        add(in.layout.channels, images, out.layout.pixels(1), outputs, [&](int p) { return out.gradient_of(p); },
-            [&](int p) { return in.gradient_of(p); });
+        add(out.gradient.get(), out.layout, in.gradient.get(), in.layout, images, outputs, last);
     }
 };
 
@@ -543,16 +541,10 @@ struct Trainee : Network {
         for (int p = 0; p < first.layout.pixels(count); ++p)
             for (int c = 0; c < channels; ++c)
                 first.of(p)[c] = pictures[(size_t(p / pixels) * channels + c) * pixels + p % pixels];
-        for (Activation& activation : activations)
-            if (activation.summed)
-                std::memset(activation.value.get(), 0, activation.layout.size() * sizeof(float));
         for (auto& step : steps) step->forward(*this, count, training);
     }
 
     void backward(int count) {
-        for (Activation& activation : activations)
-            if (activation.gradient_summed)
-                std::memset(activation.gradient.get(), 0, activation.layout.size() * sizeof(float));
         for (auto step = steps.rbegin(); step != steps.rend(); ++step) (*step)->backward(*this, count);
     }
 
@@ -606,9 +598,16 @@ void* create(int batch, int channels, int activation_count, const int* shapes, i
             case POOLING: step = new Pooling(*network, source, target, kernel, stride); break;
             case CLASSIFIER: network->classifier = Classifier(*network, source, c_out, steps[7]); break;
         }
-        if (kind == NORMALISATION || kind == SUM || kind == POOLING) network->activations[target].summed = true;
-        if (kind != NORMALISATION && kind != CLASSIFIER) network->activations[source].gradient_summed = true;
         if (step) network->steps.emplace_back(step);
+    }
+    vector<bool> written(activation_count), read(activation_count);
+    for (auto& step : network->steps) {
+        step->first = !written[step->target];
+        written[step->target] = true;
+    }
+    for (auto step = network->steps.rbegin(); step != network->steps.rend(); ++step) {
+        (*step)->last = !read[(*step)->source];
+        read[(*step)->source] = true;
     }
     network->turned = zeros(most);
     return network.release();

@@ -54,7 +54,7 @@ class Rows:
                 f"{len(untimed)} trained architectures were not timed, the first is {min(untimed)}: run "
                 f"nas-bench calibrate {first.path} on a quiet machine of the kind that searches are to be charged for"
             )
-        architectures = [index for index, standing in trained.items() if standing in there]
+        architectures = sorted(index for index, standing in trained.items() if standing in there)
         standing = np.array([trained[index] for index in architectures])
         makers = [maker for one in directories for maker in one.benchmark().made_with]
         made_with = [maker for i, maker in enumerate(makers) if maker not in makers[:i]]
@@ -184,7 +184,7 @@ def _provenance(rows: Rows) -> dict[str, str]:
         "trainings": f"{len(rows.trainings)}, {seconds / 3600:.2f} hours of one worker",
         "hardware": ", ".join(dict.fromkeys(maker["hardware"] for maker in makers)),
         "versions": "; ".join(dict.fromkeys(str(maker["versions"]) for maker in makers)),
-        "compiler": ", ".join(dict.fromkeys(str(maker.get("compiler")) for maker in makers)),
+        "compiler": ", ".join(dict.fromkeys(str(maker.get("compiler") or "none noted") for maker in makers)),
         "git_commit": ", ".join(dict.fromkeys(maker["git_commit"] for maker in makers)),
         "imported_by": f"nas-algos {version()}",
     }

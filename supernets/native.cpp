@@ -224,7 +224,6 @@ struct Network {
 
 using Pixelwise = Vector8;  // activations have a multiple of 8 channels
 
-
 struct Convolution : Step {  // stride 1, or 2 with kernel 3; the weights are (kernel^2, c_in, c_out filled up)
     int c_in, c_out, kernel, stride;
     size_t weight;

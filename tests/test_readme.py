@@ -18,6 +18,8 @@ from experiments.records import StudyRecords
 
 README = (Path(__file__).parents[1] / "README.md").read_text()
 LOOP, SEARCHER, SPACE = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+MAINS = {"nas-run": run.main, "nas-bench": bench.main, "nas-report": report.main, "nas-sweep": sweep.main}
+SHARED = Path(__file__).parents[2] / "shared" / "data"
 COMMANDS = [
     command
     for block in re.findall(r"```bash\n(.*?)```", README, re.DOTALL)
@@ -60,6 +62,42 @@ def test_one_s_own_searcher_and_space_work_together(tmp_path: Path, monkeypatch:
         importlib.invalidate_caches()
 
 
+def run_command(command: str) -> None:
+    """With three runs instead of many, on a home of its own."""
+    name, *options = shlex.split(re.sub(r"--runs \d+", "--runs 3", command).replace("../shared/data", str(SHARED)))
+    assert MAINS[name](options) == 0, command
+
+
+@pytest.fixture
+def fresh_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is installed but the package."""
+    for variable in ("NAS_BENCH_HOME", "TORCH_HOME"):
+        monkeypatch.setenv(variable, str(tmp_path / variable))
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.mark.usefixtures("fresh_home")
+def test_the_first_commands_run_with_nothing_but_the_package(capsys: pytest.CaptureFixture[str]) -> None:
+    commands = [command for command in COMMANDS if "../shared" not in command]
+    first, second, report = [command for command in commands if command.strip().startswith("nas-r")][:3]
+    run_command(first)
+    said = capsys.readouterr()
+    assert "tss-digits" in said.out + said.err
+    assert re.search(r"regularized_ea on digits found architecture \d+: \|", said.out)
+    run_command(second)
+    run_command(report)
+    assert Path("runs/digits/report/report.html").exists()
+
+
+@pytest.mark.usefixtures("fresh_home", "shared_data")
+def test_the_commands_on_published_measurements_run() -> None:
+    commands = [command for command in COMMANDS if "../shared" in command and "nas-run" in command]
+    assert len(commands) == 2
+    run_command(commands[0])
+    run_command(f"{commands[1]} --runs 3")
+    assert Path("runs/nats-paper-tss/report/report.html").exists()
+
+
 @pytest.mark.parametrize("command", [command for command in COMMANDS if command.strip().startswith("nas-")])
 def test_every_command_is_one_that_there_is(
     command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
@@ -69,8 +107,7 @@ def test_every_command_is_one_that_there_is(
     monkeypatch.chdir(tmp_path)
     Path("mine.py").write_text(SEARCHER)
     name, *options = shlex.split(command)
-    main = {"nas-run": run.main, "nas-bench": bench.main, "nas-report": report.main, "nas-sweep": sweep.main}[name]
     with pytest.raises(SystemExit) as stop:
-        main([*options, "--nonsense"])
+        MAINS[name]([*options, "--nonsense"])
     assert stop.value.code == 2
     assert "unrecognized arguments: --nonsense\n" in capsys.readouterr().err

@@ -303,6 +303,19 @@ def test_isomorphic_architectures_share_the_training_of_the_cheapest(tmp_path: P
     assert len(set(table.values("digits/1/network/flops").flatten())) > 1  # sizes are their own
 
 
+def test_rows_are_in_the_order_of_official_indices_whatever_class_they_are_of(tmp_path: Path) -> None:
+    arguments = [*TINY, "--space", "tss", "--schedule", "1", "--canonical", "--workers", "0"]
+    assert build(tmp_path / "b", *arguments, "--range", "7:9") == 0
+    assert main(["calibrate", str(tmp_path / "b")]) == 0
+    assert main(["merge", str(tmp_path / "b"), "--out", str(tmp_path / "t.arrow")]) == 0
+    table = BenchmarkTable.open(tmp_path / "t.arrow")
+    trained = table.values("digits/1/network/trained_as")[:, 0, 0].tolist()
+    assert table.architectures.tolist() == sorted(table.architectures.tolist())
+    assert trained != sorted(trained), "of two classes, one among the other"
+    of = trained_for(BuildDirectory(tmp_path / "b").benchmark())
+    assert trained == [of[index] for index in table.architectures.tolist()]
+
+
 def test_architectures_of_one_structure_are_trained_side_by_side() -> None:
     images = Images("digits", None, 0)
     benchmark = benchmark_of("sss", images, SCALES["sss"], RECIPE, canonical=False, device="cpu")

@@ -89,6 +89,13 @@ def test_impossible_recipes_are_refused(bad: dict[str, Any]) -> None:
         TrainConfig(**bad)
 
 
+@pytest.mark.parametrize("bad", [{"momentum": -0.1}, {"momentum": 0.0}, {"weight_decay": -1e-4}])
+def test_impossible_steps_are_refused(bad: dict[str, Any]) -> None:
+    with pytest.raises(InputError, match=r"momentum \(of Nesterov's kind above 0\) and weight decay are at least 0"):
+        TrainConfig(**bad)
+    assert TrainConfig(momentum=0.0, nesterov=False).momentum == 0
+
+
 def cross_entropy_gradient(weight: Tensor, images: Tensor, labels: Tensor) -> Tensor:
     """d loss / d W = X^T (softmax(X W) - onehot) / B."""
     x = images.double().flatten(1)

@@ -491,10 +491,12 @@ def test_ctrl_c_is_one_line_and_keeps_what_was_done(many: Path, home: Path) -> N
     journal = home / "many.arrow.journal"
     while process.poll() is None and not (journal.exists() and journal.read_text().count("\n") > 1):
         time.sleep(0.01)
+    os.killpg(process.pid, signal.SIGSTOP)  # while it is looked at
     workers = set(holders_of(str(home / "many.arrow.partial"))) - {str(process.pid)}
     assert workers
     assert all(blocks_ctrl_c(worker) for worker in workers)
     os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to the command and its workers
+    os.killpg(process.pid, signal.SIGCONT)
     output, errors = process.communicate(timeout=60)
     assert (process.returncode, output) == (130, "")
     assert errors == "nas-bench: interrupted; the same command goes on where it stopped\n"

@@ -232,10 +232,13 @@ def test_a_search_on_ray_gives_the_same_records(gdas: StudyRecords, tmp_path: Pa
 
 
 CHILD = """
-import sys, time
+import os, sys, time
+from pathlib import Path
+from experiments import tables
 from experiments.cli.run import main
 from nas_algos.weight_sharing.search import Search
 
+tables.EMBEDDED = Path(os.environ["NAS_BENCH_HOME"])  # as in this test
 epoch = Search._epoch
 
 def slow(self, number, progress):

@@ -187,6 +187,8 @@ class _Trainee(Protocol):
 
 
 class _InPyTorch:
+    """K networks side by side in one."""
+
     def __init__(
         self, network: nn.Module, task: ImageTask, config: TrainConfig, networks: int, device: torch.device | str
     ) -> None:

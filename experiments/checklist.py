@@ -87,7 +87,7 @@ def _comparison(studies: Sequence[RecordedStudy], entries: Sequence[Entry]) -> I
     yield _confounders(studies)
     yield Item("Ablation studies were run", AUTHORS, "")
     told = [entry.has_test(dataset) for entry in entries for dataset in entry.runs]
-    known: Answer = "yes" if all(told) else "partly" if any(told) else "no"
+    known: Answer = "yes" if told and all(told) else "partly" if any(told) else "no"
     protocol = "test accuracy of each run's answer at one fidelity, which no search sees"
     how_good = {
         "yes": protocol,

@@ -47,9 +47,12 @@ def library() -> ctypes.CDLL | None:
 
 
 def compiler_version() -> str | None:
-    """What the compiler says of itself; None where there is none."""
+    """What the compiler says of itself; None where there is none, or it says nothing."""
     compiler = _compiler()
-    return _said(compiler, "--version").splitlines()[0] if compiler else None
+    try:
+        return next(iter(_said(compiler, "--version").splitlines()), None) if compiler else None
+    except (OSError, subprocess.SubprocessError):
+        return None
 
 
 def _names() -> list[str]:

@@ -121,7 +121,7 @@ class TestChecklist:
         entries = entries_of([study])
         runs = {dataset: replace(run, test=np.full_like(run.test, np.nan)) for dataset, run in entries[0].runs.items()}
         untested = [replace(entries[0], runs=runs)]
-        for known, answer in ((entries, "yes"), ([*entries, *untested], "partly"), (untested, "no")):
+        for known, answer in ((entries, "yes"), ([*entries, *untested], "partly"), (untested, "no"), ([], "no")):
             told = {item.practice: item.answer for item in checklist([study], known)}
             assert told["All methods are evaluated by one protocol"] == answer
             assert told["Performance over time is compared"] == answer

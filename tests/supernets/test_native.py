@@ -218,6 +218,19 @@ def test_without_a_compiler_pytorch_trains_and_it_is_said(
 
 
 @pytest.mark.usefixtures("fresh_library")
+@pytest.mark.parametrize(("compiler", "knows_itself"), [("false", False), ("true", True)])
+def test_a_compiler_that_makes_nothing_is_done_without(
+    compiler: str, knows_itself: bool, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, tmp_path: Path
+) -> None:
+    """It fails even when asked for its version, or it succeeds and there is no library."""
+    monkeypatch.setenv("CXX", compiler)
+    monkeypatch.setattr(compilation, "user_cache_path", lambda _name: tmp_path)
+    assert (compilation.compiler_version() is not None) == knows_itself
+    assert not serves([NETWORK], SMALL, 16, "cpu")
+    assert f"/{compiler} " in caplog.text
+
+
+@pytest.mark.usefixtures("fresh_library")
 def test_a_compiler_that_fails_is_named_with_what_it_said(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, tmp_path: Path
 ) -> None:

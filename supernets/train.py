@@ -178,6 +178,7 @@ class _Trainee(Protocol):
     task: ImageTask
     config: TrainConfig
     batches: TrainingBatches
+    typical_batch: int  # images of a split, of which each takes as long as it does in a pass over the whole split
 
     def train_epoch(self, batches: Iterable[Batch], rate: float) -> list[Measurement]:
         """What `self.batches` gives for the K networks, in steps of `config.batch_size` images."""
@@ -194,6 +195,7 @@ class _InPyTorch:
     ) -> None:
         self.task, self.config = task.to(device), config
         self.batches = TrainingBatches(self.task, config.batch_size)
+        self.typical_batch = config.evaluation_batch_size
         self._network, self._networks = network.to(device), networks
         if config.channels_last:
             network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -223,6 +225,7 @@ class _Compiled:
     def __init__(self, network: CandidateNetwork, task: ImageTask, config: TrainConfig) -> None:
         self.task, self.config = task.to("cpu"), config
         self.batches = TrainingBatches(self.task, config.batch_size * self.BATCHES_AT_ONCE)
+        self.typical_batch = 4 * config.batch_size
         height, width = task.image_shape[1:]
         self._network = NativeNetwork(network, (height, width), config.batch_size)
 
@@ -374,7 +377,7 @@ def time_per_image(
     rng = torch.Generator().manual_seed(0)
     (trainee,) = _trainees([CandidateNetwork(network, rng)], task, config, device)
     images, labels = (part[: config.batch_size] for part in next(trainee.batches.epochs([rng])))
-    split = next(iter(trainee.task.evaluation.values())).head(config.evaluation_batch_size)
+    split = next(iter(trainee.task.evaluation.values())).head(trainee.typical_batch)
     train = [trainee.train_epoch([(images, labels)], config.learning_rate)[0].seconds for _ in range(repeats + 1)]
     evaluation = [trainee.evaluate(split)[0].seconds for _ in range(repeats + 1)]
     return ImageSeconds(median(train[1:]) / len(labels), median(evaluation[1:]) / len(split))

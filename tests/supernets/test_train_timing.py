@@ -186,7 +186,7 @@ def test_telling_the_seconds_changes_no_result() -> None:
 # What compiled code trains.
 
 
-@pytest.mark.parametrize(("batch", "trained", "evaluated"), [(16, 16, 16), (60, 60, 40), (400, 96, 40)])
+@pytest.mark.parametrize(("batch", "trained", "evaluated"), [(8, 8, 32), (60, 60, 40), (400, 96, 40)])
 def test_compiled_time_per_image_is_the_median_of_full_batches_after_one_uncounted(
     batch: int, trained: int, evaluated: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -190,7 +190,7 @@ def test_telling_the_seconds_changes_no_result() -> None:
 def test_compiled_time_per_image_is_the_median_of_full_batches_after_one_uncounted(
     batch: int, trained: int, evaluated: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """By a clock that tells the seconds below, one pass after the other: four of training and four of evaluation."""
+    """Evaluation of four batches. By a clock that tells the seconds below, one pass after the other: four of each."""
     passes = [99, 5, 1, 6, 99, 2, 3, 40]
     ticks = iter([tick for seconds in passes for tick in (0.0, float(seconds))])
     monkeypatch.setattr("supernets.train.time", SimpleNamespace(perf_counter=ticks.__next__))
@@ -199,7 +199,7 @@ def test_compiled_time_per_image_is_the_median_of_full_batches_after_one_uncount
         monkeypatch.setattr(
             NativeNetwork, name, lambda _self, images, *_, name=name: sizes.append((name, len(images))) or (0.0, 0)
         )
-    config = TrainConfig(batch_size=batch, evaluation_batch_size=batch)
+    config = TrainConfig(batch_size=batch)
     assert time_per_image(NETWORK, DIGITS, config, repeats=3) == pytest.approx((5 / trained, 3 / evaluated))
     assert sizes == [("train", trained)] * 4 + [("evaluate", evaluated)] * 4
 

@@ -15,7 +15,7 @@ import numpy as np
 from benchmarks.errors import InputError
 from experiments import statistics
 from experiments.records import StudyHeader, StudyRecords
-from experiments.shared_statistics import SharedRuns, shared_runs
+from experiments.shared_statistics import OneShot, SharedRuns, one_shots, shared_runs
 from experiments.statistics import Answers, Final, Group, Runs
 
 MUST_AGREE = ("space", "table", "trained", "datasets", "budgets", "cost_model", "report_fidelity")
@@ -59,6 +59,8 @@ class RecordedStudy:
     """Host seconds of the search per run."""
     epochs: Mapping[Group, SharedRuns]
     """Of weight-sharing searches; else empty."""
+    one_shots: Mapping[Group, Sequence[OneShot]]
+    """Of weight-sharing searches that were compared with a table; else empty."""
     trials: int
     failed: int
     """Trials whose score is NaN."""
@@ -91,6 +93,8 @@ class Entry:
     fidelities: Mapping[str, Counter[tuple[str, int]]]
     epochs: Mapping[str, SharedRuns]
     """Empty for multi-trial algorithms."""
+    one_shots: Mapping[str, Sequence[OneShot]]
+    """Empty if the shared weights were not compared with a table."""
 
     @property
     def shared(self) -> bool:
@@ -198,6 +202,7 @@ def _read(path: Path, name: str, runs: int | None) -> RecordedStudy:
         finished={group: len(runs) for group, runs in groups.items()} if shared else statistics.finished_runs(overhead),
         search_seconds=statistics.mean_search_seconds(overhead),
         epochs=shared_runs(records.epochs(runs), groups) if shared else {},
+        one_shots=one_shots(records.one_shot(runs)) if shared else {},
         trials=trials.num_rows,
         failed=int(np.isnan(trials["validation"].to_numpy()).sum()),
         planned=planned,
@@ -234,4 +239,5 @@ def _entry(study: RecordedStudy, algorithm: str, label: str) -> Entry:
     finals = {name: statistics.final(runs[name], seconds[name]) for name in recorded}
     fidelities = {name: study.fidelities[algorithm, name] for name in recorded}
     epochs = {name: study.epochs[algorithm, name] for name in recorded if study.epochs}
-    return Entry(label, algorithm, study, runs, finals, fidelities, epochs)
+    compared = {name: study.one_shots[algorithm, name] for name in recorded if (algorithm, name) in study.one_shots}
+    return Entry(label, algorithm, study, runs, finals, fidelities, epochs, compared)

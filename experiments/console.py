@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 from rich.console import Console
@@ -30,10 +29,8 @@ from benchmarks.oracle import ranges
 from benchmarks.spaces import space_named
 from benchmarks.table import BenchmarkTable, TableError
 from experiments.records import StudyRecords
-
-if TYPE_CHECKING:
-    from experiments.one_shot import OneShot  # imports PyTorch
-
+from experiments.shared_statistics import OneShot
+from experiments.statistics import Group
 
 LINE_SECONDS = 60.0
 """Between two lines of progress where there is no terminal."""
@@ -50,11 +47,12 @@ class _LinePerMinute:
     """Progress in a log file."""
 
     def __init__(self, console: Console) -> None:
-        self._console, self._told = console, time.monotonic()
+        self._console, self._start = console, time.monotonic()
+        self._told: dict[str, float] = {}  # what -> when
 
     def __call__(self, what: str, done: int, total: int) -> None:
-        if time.monotonic() - self._told >= LINE_SECONDS:
-            self._told = time.monotonic()
+        if time.monotonic() - self._told.get(what, self._start) >= LINE_SECONDS:
+            self._told[what] = time.monotonic()
             self._console.print(f"{datetime.now():%Y-%m-%d %H:%M:%S} {what}: {done:,} of {total:,}", highlight=False)
 
 
@@ -162,16 +160,17 @@ def show_results(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         console.print(table)
 
 
-def show_one_shot(compared: Sequence[OneShot]) -> None:
+def show_one_shot(compared: Mapping[Group, Sequence[OneShot]]) -> None:
     """Print how well the shared weights of each run rank architectures."""
-    count = len(compared[0].architectures)
+    count = len(next(iter(compared.values()))[0].architectures)
     title = f"accuracies with shared weights and after training: rank correlations over {count} architectures"
     table = Table("algorithm", "run", title=title, title_justify="left")
     for header in ("Spearman's ρ", "Kendall's τ", "shared (%)", "trained (%)"):
         table.add_column(header, justify="right", no_wrap=True)
-    for run in compared:
-        means = (f"{accuracies.mean():.1f}" for accuracies in (run.shared, run.trained))
-        table.add_row(run.algorithm, str(run.run), f"{run.spearman:.3f}", f"{run.kendall:.3f}", *means)
+    for (algorithm, _), runs in compared.items():
+        for one in runs:
+            means = (f"{accuracies.mean():.1f}" for accuracies in (one.shared, one.trained))
+            table.add_row(algorithm, str(one.run), f"{one.spearman:.3f}", f"{one.kendall:.3f}", *means)
     Console().print(table)
 
 

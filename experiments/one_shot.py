@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
-from scipy.stats import kendalltau, spearmanr
 
 from benchmarks.errors import InputError
 from benchmarks.oracle import Oracle
 from benchmarks.spaces import space_named
 from benchmarks.table import BenchmarkTable
 from experiments.factory import Images
-from experiments.records import RecordError, StudyRecords
+from experiments.records import ONE_SHOT_SCHEMA, RecordError, StudyRecords
+from experiments.shared_statistics import OneShot, one_shots
 from experiments.shared_study import resume_from
+from experiments.statistics import Group
 from experiments.study import Job, seeds_of
 from nas_algos.weight_sharing import method_named
 from nas_algos.weight_sharing.search import Search
@@ -28,29 +29,18 @@ Progress = Callable[[str, int, int], None]
 """Told (a run, its architectures done, all of them)."""
 
 
-@dataclass(frozen=True)
-class OneShot:
-    """One run's supernet at the end of its search, beside a table."""
-
-    algorithm: str
-    run: int
-    architectures: NDArray[np.int64]  # official indices
-    shared: NDArray[np.float64]  # percent validation accuracy of each with the shared weights
-    trained: NDArray[np.float64]  # percent validation accuracy of each by itself, at the table's reporting fidelity
-
-    @property
-    def spearman(self) -> float:
-        return float(spearmanr(self.shared, self.trained).statistic)
-
-    @property
-    def kendall(self) -> float:
-        return float(kendalltau(self.shared, self.trained).statistic)
-
-
 def one_shot(
-    directory: Path, table: BenchmarkTable, images: Images, count: int, seed: int, progress: Progress
-) -> list[OneShot]:
+    directory: Path,
+    table: BenchmarkTable,
+    images: Images,
+    count: int,
+    seed: int,
+    progress: Progress,
+    device: str = "cpu",
+) -> dict[Group, list[OneShot]]:
     """Evaluate the same `count` random architectures with the shared weights of each finished run of a study.
+
+    The study's directory keeps the result, in place of an earlier one.
 
     Args:
         table: of the study's data set; architectures are drawn among those that it has measured.
@@ -83,11 +73,22 @@ def one_shot(
     jobs = [
         Job(algorithm, dataset, run, run + 1) for algorithm in settings["algorithms"] for run in range(settings["runs"])
     ]
-    return [
-        OneShot(job.algorithm, job.first, drawn, _accuracies(records, job, images, drawn, progress), trained[drawn])
-        for job in jobs
-        if job.name in finished
-    ]
+    compared = []
+    for job in jobs:
+        if job.name in finished:
+            shared = _accuracies(records, job, images, drawn, device, progress)
+            columns = [
+                [job.algorithm] * count,
+                [job.dataset] * count,
+                [job.first] * count,
+                drawn,
+                shared,
+                trained[drawn],
+            ]
+            compared.append(pa.table(columns, schema=ONE_SHOT_SCHEMA))
+    rows = pa.concat_tables(compared)
+    records.write_one_shot(rows)
+    return one_shots(rows)
 
 
 def _as_facts(shared: dict[str, Any]) -> dict[str, Any]:
@@ -95,7 +96,7 @@ def _as_facts(shared: dict[str, Any]) -> dict[str, Any]:
 
 
 def _accuracies(
-    records: StudyRecords, job: Job, images: Images, drawn: NDArray[np.int64], progress: Progress
+    records: StudyRecords, job: Job, images: Images, drawn: NDArray[np.int64], device: str, progress: Progress
 ) -> NDArray[np.float64]:
     """(architectures,) percent."""
     settings = records.header().settings
@@ -106,6 +107,7 @@ def _accuracies(
         images.task(),
         NetworkScale(**{**scale, "channels": tuple(scale["channels"])}),
         seeds_of(settings["seed"], job.algorithm, job.dataset, job.first),
+        device,
     )
     resume_from(records.checkpoints_path / f"{job.name}.pt", search)
     what = f"{job.algorithm}, run {job.first + 1} of {settings['runs']}"

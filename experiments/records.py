@@ -7,6 +7,8 @@ A study is a directory:
     overhead/*.parquet         host seconds that the search itself took (OVERHEAD_SCHEMA), one row per run
     epochs/*.parquet           only of weight-sharing searches: one row per epoch (EPOCHS_SCHEMA), one file per run
     checkpoints/*.pt           only of weight-sharing searches: the state after the last epoch of each run
+    one_shot.parquet           of nas-bench one-shot, if it was called: what the shared weights say of random
+                               architectures, beside a table (ONE_SHOT_SCHEMA)
     evaluations/               only where architectures are really trained: the trainings (experiments.evaluations)
 
 Everything in `trials` is determined by the `settings` in study.json, and by `evaluations` where it is there: two
@@ -83,6 +85,17 @@ EPOCHS_SCHEMA = pa.schema(
     ]
 )
 
+ONE_SHOT_SCHEMA = pa.schema(
+    [
+        ("algorithm", pa.string()),
+        ("dataset", pa.string()),
+        ("run", pa.int32()),
+        ("architecture", pa.int32()),  # drawn at random, the same for all runs: official index in the space
+        ("shared", pa.float64()),  # percent: its validation accuracy with the shared weights at the end of the run
+        ("trained", pa.float64()),  # percent: that at the table's reporting fidelity
+    ]
+)
+
 
 class RecordError(InputError):
     """A directory holds no study, another study, or a damaged one."""
@@ -98,11 +111,17 @@ class Optimum:
     """Percent, of the same architecture; NaN where the benchmark has none at the reporting fidelity."""
     mean_test: float = nan
     """Percent: the mean over all architectures, which one drawn at random has on average; NaN in old records."""
+    std_test: float = nan
+    """Of the same; NaN in old records."""
+    architectures: int = 0
+    """How many the table knows this of; 0 in old records."""
 
     @classmethod
     def of(cls, oracle: Oracle) -> Optimum:
         best, test = oracle.optimum
-        return cls(best, test, float(oracle.final_validation[best]), float(np.nanmean(oracle.final_test)))
+        known = oracle.final_test[~np.isnan(oracle.final_test)]
+        validation = float(oracle.final_validation[best])
+        return cls(best, test, validation, float(known.mean()), float(known.std()), len(known))
 
 
 @dataclass(frozen=True)
@@ -234,15 +253,29 @@ class StudyRecords:
         """Every epoch of weight-sharing searches, run after run, in order; empty for others; `runs` as in `trials`."""
         return self._read("epochs", EPOCHS_SCHEMA, runs)
 
+    def write_one_shot(self, table: pa.Table) -> None:
+        """Keep a comparison (ONE_SHOT_SCHEMA) in place of an earlier one."""
+        write_parquet(self.one_shot_path, table)
+
+    def one_shot(self, runs: int | None = None) -> pa.Table:
+        """The comparison of shared weights with a table; empty if there is none; `runs` as in `trials`."""
+        return self._read(self.one_shot_path.name, ONE_SHOT_SCHEMA, runs)
+
+    @property
+    def one_shot_path(self) -> Path:
+        return self.path / "one_shot.parquet"
+
     @property
     def checkpoints_path(self) -> Path:
         return self.path / CHECKPOINTS
 
-    def _read(self, folder: str, schema: pa.Schema, runs: int | None) -> pa.Table:
-        files = sorted((self.path / folder).glob("*.parquet"))
+    def _read(self, name: str, schema: pa.Schema, runs: int | None) -> pa.Table:
+        """Of a file, or of all files in a folder."""
+        place = self.path / name
+        files = [place] if place.is_file() else sorted(place.glob("*.parquet"))
         chosen = None if runs is None else pc.field("run") < runs
         try:
             tables = [pq.read_table(file, schema=schema, filters=chosen) for file in files]
         except (pa.ArrowInvalid, OSError) as error:
-            raise RecordError(f"{self.path / folder} is damaged ({error}): delete the file and run again") from error
+            raise RecordError(f"{place} is damaged ({error}): delete the file and run again") from error
         return pa.concat_tables(tables).unify_dictionaries() if tables else schema.empty_table()

@@ -40,6 +40,7 @@ SHARED_COLUMNS = {
     "test": "test (%)",
     "regret": "regret (points)",
     "rank": "rank",
+    "beats": "beats (%)",
     "one_shot_validation": "one-shot validation (%)",
     "search_seconds": "search (s)",
     **{f"{phase}_seconds": f"{phase} (s)" for phase in PHASES},
@@ -118,24 +119,30 @@ def shared_table(entries: Sequence[Entry]) -> tuple[list[str], list[list[str]]]:
             cells = [
                 seconds(float(value.mean))
                 if name.endswith("seconds")
-                else plus_minus(value, 0 if name == "rank" else 2)
+                else plus_minus(value, {"rank": 0, "beats": 1}.get(name, 2))
                 for name, value in finals.items()
             ]
             rows.append([entry.text, str(len(runs.number)), str(runs.epochs), *cells])
     optima = {name: best for entry in entries for name, best in entry.study.header.optima.items()}
     for best in optima.values():
         if not math.isnan(best.mean_test):
-            known = {"test": number(best.mean_test), "regret": number(best.test - best.mean_test)}
+            spread = f" ± {number(best.std_test)}" if best.architectures else ""
+            known = {
+                "test": number(best.mean_test) + spread,
+                "regret": number(best.test - best.mean_test) + spread,
+                "beats": "50.0",
+            }
             cells = [known.get(name, "") for name in [*SHARED_COLUMNS, *traits]]
-            rows.append(["random architecture, on average", "", "", *cells])
+            rows.append(["random architecture", "", "", *cells])
     return ["method", "runs", "epochs", *SHARED_COLUMNS.values(), *traits], rows
 
 
 def _shared_finals(entry: Entry, dataset: str) -> dict[str, Aggregate]:
     """In the order of SHARED_COLUMNS, then traits."""
     header = entry.study.header
-    optimum = header.optima[dataset].test if header.optima else math.nan
-    finals = shared_finals(entry.epochs[dataset], header.settings, optimum)
+    best = header.optima.get(dataset)
+    known = (best.test, best.architectures) if best else ()
+    finals = shared_finals(entry.epochs[dataset], header.settings, *known)
     return {name: finals[name] for name in SHARED_COLUMNS} | finals
 
 

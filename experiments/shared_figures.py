@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -39,14 +39,14 @@ from experiments.figures import (
     save,
     styles,
 )
-from experiments.shared_statistics import SharedRuns, relative_entropy, traits
+from experiments.shared_statistics import OneShot, SharedRuns, relative_entropy, traits
 from experiments.statistics import Aggregate, Band, Floats, aggregate
-
-if TYPE_CHECKING:
-    from experiments.one_shot import OneShot  # imports PyTorch
 
 EARLY = 0.05
 """Part of the epochs after which the axis of test accuracy shows a curve whole: first architectures are poor."""
+
+ONE_SHOT = "one_shot"
+"""File name of the figure of accuracies with shared weights and after training."""
 
 
 @dataclass(frozen=True)
@@ -82,6 +82,9 @@ def write_shared_figures(
         for name, (panels, _) in figures.items():
             if panels:
                 save(draw_epochs(panels, legend, band), directory / name)
+        compared = one_shots_of(entries)
+        if compared:
+            save(draw_one_shot(compared), directory / ONE_SHOT)
     return {name: caption for name, (panels, caption) in figures.items() if panels}
 
 
@@ -177,19 +180,21 @@ def write_answer(space: Space, architecture: int, stem: Path) -> None:
         save(draw_answer(space, architecture), stem)
 
 
-def draw_one_shot(compared: Sequence[OneShot]) -> Figure:
-    """Accuracy with shared weights against that after training, a panel per method, all its runs; a point each."""
-    runs: dict[str, list[OneShot]] = {}
-    for one in compared:
-        runs.setdefault(one.algorithm, []).append(one)
-    look = styles(runs)
-    figure, grid = figure_for(len(runs), gap=0.04)
-    for axes, (algorithm, of_algorithm) in zip(grid, runs.items(), strict=True):
-        correlations = ", ".join(f"{one.spearman:.2f}" for one in of_algorithm)
-        axes.set_title(f"{algorithm}: ρ = {correlations}")
-        for one in of_algorithm:
+def one_shots_of(entries: Sequence[Entry]) -> dict[str, Sequence[OneShot]]:
+    """Label -> the runs that were compared with a table, of the entries that have any."""
+    return {entry.label: runs for entry in entries for runs in entry.one_shots.values()}
+
+
+def draw_one_shot(compared: Mapping[str, Sequence[OneShot]]) -> Figure:
+    """Accuracy with shared weights against that after training: a panel per label, all its runs; a point each."""
+    look = styles(compared)
+    figure, grid = figure_for(len(compared), gap=0.04)
+    for axes, (label, runs) in zip(grid, compared.items(), strict=True):
+        correlations = ", ".join(f"{one.spearman:.2f}" for one in runs)
+        axes.set_title(f"{label}: ρ = {correlations}")
+        for one in runs:
             axes.plot(
-                one.shared, one.trained, look[algorithm].marker, color=look[algorithm].colour, alpha=0.5,
+                one.shared, one.trained, look[label].marker, color=look[label].colour, alpha=0.5,
                 markersize=4, markeredgewidth=0,
             )  # fmt: skip
         axes.set(xlabel="with shared weights (%)", ylabel="after training (%)")

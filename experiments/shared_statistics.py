@@ -16,6 +16,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
+from scipy.stats import kendalltau, spearmanr
 
 from benchmarks.spaces import Space, space_named
 from benchmarks.spaces.tss import OPERATIONS
@@ -88,6 +89,38 @@ def _shared_runs(epochs: pa.Table, group: Group, runs: Runs) -> SharedRuns:
     return SharedRuns(number=runs.number, test=runs.test.reshape(shape), rank=rank, seconds=seconds, **columns)
 
 
+@dataclass(frozen=True)
+class OneShot:
+    """What one run's supernet says at the end of its search of some architectures, beside a table."""
+
+    run: int
+    architectures: NDArray[np.int32]  # official indices
+    shared: Floats  # percent validation accuracy of each with the shared weights
+    trained: Floats  # percent validation accuracy of each by itself, at the table's reporting fidelity
+
+    @property
+    def spearman(self) -> float:
+        return float(spearmanr(self.shared, self.trained).statistic)
+
+    @property
+    def kendall(self) -> float:
+        return float(kendalltau(self.shared, self.trained).statistic)
+
+
+def one_shots(rows: pa.Table) -> dict[Group, list[OneShot]]:
+    """The runs of a table of ONE_SHOT_SCHEMA."""
+    runs: dict[Group, list[OneShot]] = {}
+    names = ("algorithm", "dataset", "run")
+    for key in rows.group_by(names, use_threads=False).aggregate([]).to_pylist():
+        algorithm, dataset, run = (key[name] for name in names)
+        chosen = (pc.field("algorithm") == algorithm) & (pc.field("dataset") == dataset) & (pc.field("run") == run)
+        architecture, shared, trained = (
+            column.to_numpy() for column in rows.filter(chosen).select(["architecture", "shared", "trained"]).columns
+        )
+        runs.setdefault((algorithm, dataset), []).append(OneShot(run, architecture, shared, trained))
+    return runs
+
+
 def relative_entropy(space: Space, entropy: Floats) -> Floats:
     """Entropy in nats as a part of the greatest: 1 of a uniform distribution over options, 0 of a certain choice."""
     return entropy / math.log(space.shape[1])
@@ -123,14 +156,18 @@ _TRAITS: dict[str, Callable[[NDArray[np.int64], Mapping[str, Any]], dict[str, Fl
 }
 
 
-def shared_finals(runs: SharedRuns, settings: Mapping[str, Any], optimum: float = math.nan) -> dict[str, Aggregate]:
+def shared_finals(
+    runs: SharedRuns, settings: Mapping[str, Any], optimum: float = math.nan, architectures: int = 0
+) -> dict[str, Aggregate]:
     """How the runs of a method ended, over runs: name -> scalars.
 
     Args:
         settings: of the study's header.
         optimum: percent test accuracy; NaN if it is unknown.
+        architectures: how many the table ranks; 0 if that is unknown.
 
-    Returns: test, regret, rank and one_shot_validation of the last architecture (percent, percentage points);
+    Returns: test, regret, rank and one_shot_validation of the last architecture (percent, percentage points), and
+    beats, the percentage of the other architectures that have a higher rank: 50 of a random one, on average;
     search_seconds and those of each phase; relative_entropy of the last distribution; and the last architecture's
     traits.
     """
@@ -141,6 +178,7 @@ def shared_finals(runs: SharedRuns, settings: Mapping[str, Any], optimum: float 
         "test": runs.test[:, -1],
         "regret": regret(optimum, runs.test[:, -1]),
         "rank": runs.rank[:, -1],
+        "beats": 100 * (architectures - runs.rank[:, -1]) / (architectures - 1 if architectures > 1 else math.nan),
         "one_shot_validation": runs.one_shot_validation[:, -1],
         "search_seconds": sum(spent.values(), np.zeros(len(runs.number))),
         **spent,

@@ -26,7 +26,8 @@ from experiments.versions import git_commit, processor, versions
 from nas_algos.weight_sharing import PHASES, method_named
 from nas_algos.weight_sharing.method import MethodConfig
 from nas_algos.weight_sharing.search import DivergedError, EpochRecord, Search, supernet_config
-from supernets.candidate_network import NetworkScale
+from supernets.candidate_network import PUBLISHED_SCALE, NetworkScale
+from supernets.data import SPLIT_FILES
 from supernets.devices import gpu_name, threads
 from supernets.search_data import SearchImages
 
@@ -70,11 +71,27 @@ class SharedStudy:
                 raise InputError(f"{name} searches the space {space}, not {self.space}")
             supernet_config(space, self.scale, self.images.task(), config)
             SearchImages(self.images.task(), config.batch_size, config.evaluation_batch_size)
-        made_of = str(self.oracle.table.info.provenance.get("images", "")) if self.oracle else ""
-        if "SHA-256" in made_of and self.images.task().fingerprint() not in made_of:
+        if self.oracle:
+            self._check_table(self.oracle.table.info.provenance)
+
+    def _check_table(self, provenance: Mapping[str, Any]) -> None:
+        """InputError if what it says of the architectures found is of other images or other networks."""
+        task, made_of = self.images.task(), str(provenance.get("images", ""))
+        if "SHA-256" in made_of and task.fingerprint() not in made_of:
             raise InputError(
-                f"the table {self.table} was measured on another split of the images, whose test images would be "
-                "searched on: give the --split-seed of that table, or another --table"
+                f"the table {self.table} was measured on other images, or another split of them whose test images "
+                "would be searched on: give the --split-seed and the --data-dir of that table, or another --table"
+            )
+        if "SHA-256" not in made_of and task.name in SPLIT_FILES and task.split != "official":
+            raise InputError(
+                f"the table {self.table} was measured on the published split of {task.name}, whose test images would "
+                f"be searched on: put {SPLIT_FILES[task.name].file} into the --data-dir"
+            )
+        networks = str(provenance.get("network", list(PUBLISHED_SCALE.channels)))
+        if self.space == "sss" and str(list(self.scale.channels)) not in networks:
+            raise InputError(
+                f"the table {self.table} is of networks with other channels than the supernet's "
+                f"{list(self.scale.channels)}: {networks}. Give the --channels of the table, or another --table"
             )
 
     @property
@@ -142,7 +159,8 @@ def _executed(
 ) -> Iterator[tuple[Job, Tables | DivergedError]]:
     def report(job: Job, share: float) -> None:
         epochs = study.algorithms[job.algorithm].epochs
-        progress(f"{job.algorithm}, run {job.first + 1} of {study.runs}", int(share * epochs), epochs)
+        done = int(share * epochs + 1e-6)  # shares are rounded
+        progress(f"{job.algorithm}, run {job.first + 1} of {study.runs}", done, epochs)
 
     if not jobs:
         return
@@ -162,6 +180,8 @@ def _executed(
                 running += 1
             for job, result in tasks.finished():
                 running -= 1
+                if not isinstance(result, DivergedError):
+                    report(job, 1.0)
                 yield job, result
             for job, share in tasks.seconds().items():
                 report(job, share)
@@ -192,7 +212,11 @@ def execute(study: SharedStudy, checkpoints: Path, job: Job, beat: Callable[[flo
             for _ in search.epochs(lambda done, total: beat(done / total)):
                 write_atomically(checkpoint, search.to_bytes())
     except DivergedError as error:
-        return DivergedError(f"{job.algorithm}, run {job.first + 1} of {study.runs}: {error}")
+        kept = f" The epochs before it are in {checkpoint}" if checkpoint.exists() else ""
+        return DivergedError(
+            f"{job.algorithm}, run {job.first + 1} of {study.runs}: {error}, and another --out, since other options "
+            f"make another study.{kept}"
+        )
     return tables_of(study, job, search.records)
 
 

@@ -216,6 +216,8 @@ def _halved(
     return name, {"valid": held_out.select(valid), "test": held_out.select(test)}
 
 
+SPLIT_FILES = {"cifar100": CIFAR100_SPLIT, "ImageNet16-120": IMAGENET16_120_SPLIT}
+"""Name -> the published halves of its published test images, where a file tells them."""
 FILE_TASKS: dict[str, Callable[[Path, int], ImageTask]] = {
     "fashion-mnist": _fashion_mnist,
     "cifar10-valid": _cifar10_valid,

@@ -26,13 +26,18 @@ def single_threaded() -> AbstractContextManager[None]:
     return threads(1)
 
 
+def gpu_count() -> int:
+    """How many GPUs PyTorch can use here."""
+    return torch.cuda.device_count() if torch.cuda.is_available() else 0
+
+
 def usable_device(name: str | None = None) -> str:
     """`name`, or if it is None 'cuda' where there is a GPU, else 'cpu'.
 
     Raises:
         InputError: there is no such device here.
     """
-    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    count = gpu_count()
     known = ["cpu", *(["cuda"] if count else []), *(f"cuda:{number}" for number in range(count))]
     if name is None:
         return "cuda" if count else "cpu"

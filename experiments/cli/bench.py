@@ -70,6 +70,7 @@ def _add_one_shot_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--architectures", type=int, metavar="N", default=200, help=count)
     parser.add_argument("--seed", type=int, metavar="N", default=0, help="of the draw (default: 0)")
     build.add_images(parser)
+    parser.add_argument("--device", help="cpu or cuda (default: cuda where there is a GPU)")
     out = "draw the accuracies with shared weights against those after training into files *.png, *.svg, *.pdf"
     parser.add_argument("--out", type=Path, nargs="+", action="extend", default=[], metavar="FILE", help=out)
 
@@ -158,7 +159,9 @@ def _one_shot(given: argparse.Namespace) -> int:
     from experiments.one_shot import one_shot
     from experiments.records import StudyRecords
     from experiments.tables import find_table
+    from supernets.devices import usable_device
 
+    device = usable_device(given.device)
     if given.out:
         from experiments.figures import check_paths, report_style, write_figure
         from experiments.shared_figures import draw_one_shot
@@ -168,11 +171,11 @@ def _one_shot(given: argparse.Namespace) -> int:
     with progress_bar() as progress:
         table = find_table(settings["space"], given.table, settings["datasets"], progress=progress)
         images = images_of(settings.get("shared", {}).get("dataset", "digits"), given)
-        compared = one_shot(given.directory, table, images, given.architectures, given.seed, progress)
+        compared = one_shot(given.directory, table, images, given.architectures, given.seed, progress, device)
     show_one_shot(compared)
     if given.out:
         with report_style():
-            write_figure(draw_one_shot(compared), given.out)
+            write_figure(draw_one_shot({name: runs for (name, _), runs in compared.items()}), given.out)
     for file in given.out:
         print(file)
     return 0

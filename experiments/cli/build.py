@@ -157,16 +157,27 @@ COMMANDS = {"build": build, "calibrate": calibrate, "merge": merge}
 def resources_of(given: argparse.Namespace) -> Resources:
     """What to train on; as many workers as there are cores or GPUs if no number is given."""
     from experiments.factory import Resources
-    from supernets.devices import usable_device
+    from supernets.devices import gpu_count, usable_device
 
     device = usable_device(given.device)
     gpus = 1.0 if given.gpus_per_training is None else given.gpus_per_training
-    workers = given.workers
-    if workers is None:
-        workers = 1 if device.startswith("cuda") else os.cpu_count() or 1
     if gpus <= 0:
         raise InputError(f"--gpus-per-training is above 0, got {gpus}")
-    return Resources(workers, device, gpus if device.startswith("cuda") else 0.0, given.ray_address)
+    if not device.startswith("cuda"):
+        workers = (os.cpu_count() or 1) if given.workers is None else given.workers
+        return Resources(workers, device, 0.0, given.ray_address)
+    there = gpu_count()
+    workers = max(1, int(there / gpus)) if given.workers is None else given.workers
+    if workers and device != "cuda":
+        raise InputError(
+            f"Ray gives each of {workers} workers its GPU: give --device cuda, or --workers 0 for {device}"
+        )
+    if not given.ray_address and workers * gpus > there:
+        raise InputError(
+            f"{workers} workers with {gpus:g} GPUs each need {workers * gpus:g}, here are {there}: give fewer "
+            "--workers, or --gpus-per-training below 1, with which they share a GPU"
+        )
+    return Resources(workers, device, gpus, given.ray_address)
 
 
 def images_of(dataset: str, given: argparse.Namespace) -> Images:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from experiments.shared_study import SharedStudy
 
 IMAGES = {"cifar10": "cifar10-valid"}
-"""Data set as the tables call it -> images that are searched on, where these are called otherwise."""
+"""Data set as the published tables call it -> images that are searched on, where these are called otherwise."""
 
 
 def add_shared_options(group: Any) -> None:
@@ -52,32 +52,40 @@ def shared_study(given: argparse.Namespace, algorithms: Mapping[str, Config], de
             f"weight-sharing methods take one data set, got {', '.join(given.dataset)}: start a study of each"
         )
     dataset = given.dataset[0] if given.dataset else "digits"
-    dataset = next((name for name, images in IMAGES.items() if images == dataset), dataset)
+    images = IMAGES.get(dataset, dataset)
+    table, dataset = _table(given, images)
     return SharedStudy(
         space=given.space,
         algorithms={name: config for name, config in algorithms.items() if isinstance(config, MethodConfig)},
         dataset=dataset,
-        images=images_of(IMAGES.get(dataset, dataset), given),
+        images=images_of(images, given),
         scale=scale_of(dataset, given),
         runs=given.runs,
         seed=given.seed,
         threads=1 if given.threads is None else given.threads,
         device=device,
-        table=_table(given, dataset),
+        table=table,
     )
 
 
-def _table(given: argparse.Namespace, dataset: str) -> Path | None:
-    """Where the architectures found are looked up; None if there is no table of the data set and none was asked for."""
+def _table(given: argparse.Namespace, images: str) -> tuple[Path | None, str]:
+    """Where the architectures found are looked up, and what it calls their images: as they are called, or otherwise.
+
+    None if there is no table of them and none was asked for.
+    """
     from experiments.console import progress_bar
     from experiments.tables import MissingTableError, find_table
 
-    try:
-        with progress_bar() as progress:
-            table = find_table(given.space, given.table, [dataset], progress=progress)
-    except MissingTableError:
-        if given.table:
-            raise
-        return None
-    table.task(dataset)  # raises on an unknown name
-    return table.path
+    names = [name for name, known_as in IMAGES.items() if known_as == images] + [images]
+    for name in names:
+        try:
+            with progress_bar() as progress:
+                table = find_table(given.space, given.table, [name], progress=progress)
+        except MissingTableError:
+            if given.table:
+                raise
+            continue
+        if name in table.info.tasks or name == names[-1]:
+            table.task(name)  # raises on an unknown name
+            return table.path, name
+    return None, names[0]

@@ -144,11 +144,16 @@ class Search:
                 progress(epoch * steps + step, self.config.epochs * steps)
         loss, accuracy = _averages(seen)
         architecture_loss = float(torch.stack(architecture_losses).mean()) if architecture_losses else 0.0
-        for what, value in (("training loss of the shared weights", loss), ("architecture loss", architecture_loss)):
+        for what, value, rates in (
+            ("training loss of the shared weights", loss, "--learning-rate, or --clip 5"),
+            ("architecture loss", architecture_loss, "--learning-rate or --arch-learning-rate"),
+        ):
             if not np.isfinite(value):
-                raise DivergedError(
-                    f"the {what} became {value} in epoch {epoch + 1}: give a smaller --learning-rate, or --clip 5"
-                )
+                raise DivergedError(f"the {what} became {value} in epoch {epoch + 1}: give a smaller {rates}")
+        if not self.weights.finite():  # the last step's loss is told before it changes the weights
+            raise DivergedError(
+                f"shared weights became infinite in epoch {epoch + 1}: give a smaller --learning-rate, or --clip 5"
+            )
         with watch("controller"):
             method.end_epoch(self.images.validation_batches(self.data_rng))
         probabilities = method.probabilities()

@@ -61,6 +61,10 @@ class SharedWeights:
         """How many cells of a topology supernet have edge weights."""
         return sum(isinstance(module, SearchCell) for module in self.network.modules())
 
+    def finite(self) -> bool:
+        """Whether all weights are numbers; the host waits for the device."""
+        return bool(torch.stack([weight.isfinite().all() for weight in self.network.parameters()]).all())
+
     def parameters(self) -> dict[str, nn.Parameter]:
         return dict(self.network.named_parameters())
 

@@ -17,3 +17,16 @@ def test_a_log_gets_a_line_of_progress_now_and_then(
             progress("runs", done, 5000)
     lines = capsys.readouterr().err.splitlines()
     assert [line[20:] for line in lines] == ["runs: 2,000 of 5,000", "runs: 3,000 of 5,000"]
+
+
+def test_what_goes_on_at_the_same_time_has_its_own_lines(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = 0.0
+    monkeypatch.setattr(console.time, "monotonic", lambda: now)
+    with console.progress_bar() as progress:
+        for now in (30.0, 61.0, 90.0, 122.0):
+            for run in (1, 2):
+                progress(f"run {run}", int(now), 200)
+    lines = capsys.readouterr().err.splitlines()
+    assert [line[20:] for line in lines] == [f"run {run}: {now} of 200" for now in (61, 122) for run in (1, 2)]

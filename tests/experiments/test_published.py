@@ -34,7 +34,7 @@ def a_study(
     groups = {(name, dataset): runs for name in algorithms}
     fidelities = {group: Counter({("12", 12): 2}) for group in groups}
     twice, seconds = dict.fromkeys(groups, 2), dict.fromkeys(groups, 0.1)
-    return RecordedStudy("study", header, groups, fidelities, twice, seconds, {}, 2, 0, 2)
+    return RecordedStudy("study", header, groups, fidelities, twice, seconds, {}, {}, 2, 0, 2)
 
 
 def section(study: RecordedStudy, directory: Path) -> str:

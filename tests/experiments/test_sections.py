@@ -66,7 +66,7 @@ def a_study(finals: Mapping[str, Sequence[float]] = FINAL, datasets: Sequence[st
     optima = {dataset: Optimum(950, OPTIMUM, math.nan) for dataset in datasets}
     groups, header = split(trials), StudyHeader(settings, optima, {"python": "3"}, "abc")
     finished, overhead = dict.fromkeys(groups, 4), dict.fromkeys(groups, 0.06)
-    return RecordedStudy("study", header, groups, fidelities(trials), finished, overhead, {}, len(rows), 0, 4)
+    return RecordedStudy("study", header, groups, fidelities(trials), finished, overhead, {}, {}, len(rows), 0, 4)
 
 
 @pytest.fixture(scope="module")

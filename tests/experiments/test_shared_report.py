@@ -28,6 +28,7 @@ from experiments.curve_figures import FIGURES, draw
 from experiments.figures import lowest_but_rare
 from experiments.records import (
     EPOCHS_SCHEMA,
+    ONE_SHOT_SCHEMA,
     OVERHEAD_SCHEMA,
     TRIALS_SCHEMA,
     Optimum,
@@ -37,7 +38,14 @@ from experiments.records import (
 )
 from experiments.report import page, panel_of, write_report
 from experiments.report_tables import final_table, long_table, shared_table
-from experiments.shared_figures import accuracy_panels, architecture_panels, draw_epochs, training_panels
+from experiments.shared_figures import (
+    accuracy_panels,
+    architecture_panels,
+    draw_epochs,
+    draw_one_shot,
+    one_shots_of,
+    training_panels,
+)
 from experiments.shared_report import write_shared
 from experiments.shared_statistics import most_frequent, relative_entropy, shared_finals, traits
 from experiments.statistics import INTERPOLATIONS
@@ -67,7 +75,7 @@ def shared_header(*methods: str, **settings: Any) -> StudyHeader:
         "space": "tss", "shared": SHARED, "algorithms": {name: {"epochs": EPOCHS} for name in methods or FINAL},
         "datasets": ["digits"], "runs": RUNS, "seed": 7, "threads": 1, "report_fidelity": {},
     }  # fmt: skip
-    optima = {"digits": Optimum(6111, OPTIMUM, math.nan)} if "table" in settings else {}
+    optima = {"digits": Optimum(6111, OPTIMUM, math.nan, architectures=15_001)} if "table" in settings else {}
     return StudyHeader({**held, **settings}, optima, {"torch": "2.8", "hardware": "a fast GPU"}, "abc123")
 
 
@@ -202,11 +210,12 @@ class TestNumbers:
 
     def test_of_the_end(self, study: Path) -> None:
         _, (gdas, _) = compared(study)
-        finals = shared_finals(gdas.epochs["digits"], gdas.study.header.settings, OPTIMUM)
+        finals = shared_finals(gdas.epochs["digits"], gdas.study.header.settings, OPTIMUM, 3001)
         means = {name: float(value.mean) for name, value in finals.items()}
         assert means == pytest.approx(
             {
-                "test": 281 / 3, "regret": 95 - 281 / 3, "rank": 1500, "one_shot_validation": 41, "search_seconds": 128,
+                "test": 281 / 3, "regret": 95 - 281 / 3, "rank": 1500, "beats": 50 + 1 / 30, "one_shot_validation": 41,
+                "search_seconds": 128,
                 "weights_seconds": 80, "architecture_seconds": 40, "controller_seconds": 0, "derivation_seconds": 8,
                 "relative_entropy": 0.2, "skip_connect edges": 1 / 3, "none edges": 1 / 3,
             }
@@ -353,13 +362,13 @@ class TestTables:
     def test_what_only_weight_sharing_has(self, report: Path) -> None:
         rows = cells((report / "table_shared.md").read_text())
         assert rows == [
-            ["method", "runs", "epochs", "test (%)", "regret (points)", "rank", "one-shot validation (%)", "search (s)",
-             "weights (s)", "architecture (s)", "controller (s)", "derivation (s)", "relative entropy",
+            ["method", "runs", "epochs", "test (%)", "regret (points)", "rank", "beats (%)", "one-shot validation (%)",
+             "search (s)", "weights (s)", "architecture (s)", "controller (s)", "derivation (s)", "relative entropy",
              "skip_connect edges", "none edges"],
-            ["gdas", "3", "4", "93.67 ± 0.47", "1.33 ± 0.47", "1,500 ± 707", "41.00 ± 0.82", "128", "80.0", "40.0",
-             "0.00", "8.00", "0.20 ± 0.00", "0.33 ± 0.47", "0.33 ± 0.47"],
-            ["darts_v1", "3", "4", "54.00 ± 0.00", "41.00 ± 0.00", "15,000 ± 0", "41.00 ± 0.82", "128", "80.0",
-             "40.0", "0.00", "8.00", "0.20 ± 0.00", "6.00 ± 0.00", "0.00 ± 0.00"],
+            ["gdas", "3", "4", "93.67 ± 0.47", "1.33 ± 0.47", "1,500 ± 707", "90.0 ± 4.7", "41.00 ± 0.82",
+             "128", "80.0", "40.0", "0.00", "8.00", "0.20 ± 0.00", "0.33 ± 0.47", "0.33 ± 0.47"],
+            ["darts_v1", "3", "4", "54.00 ± 0.00", "41.00 ± 0.00", "15,000 ± 0", "0.0 ± 0.0", "41.00 ± 0.82",
+             "128", "80.0", "40.0", "0.00", "8.00", "0.20 ± 0.00", "6.00 ± 0.00", "0.00 ± 0.00"],
         ]  # fmt: skip
         text = (report / "table_shared.tex").read_text()
         assert r"darts\_v1" in text
@@ -376,16 +385,58 @@ class TestTables:
 
     def test_what_a_random_architecture_has_stands_below(self, tmp_path: Path) -> None:
         header = shared_header(**LOOKED_UP)
-        known = replace(header, optima={"digits": Optimum(6111, OPTIMUM, math.nan, mean_test=80.5)})
-        headers, rows = shared_table(entries_of(read_studies([shared_study(tmp_path / "s", known)])))
-        below = dict(zip(headers, rows[-1], strict=True))
-        assert below["method"] == "random architecture, on average"
-        assert {"80.50", "14.50"} < set(below.values())
+        for old, spread in ((True, ""), (False, " ± 6.20")):
+            best = Optimum(6111, OPTIMUM, math.nan, 80.5) if old else Optimum(6111, OPTIMUM, math.nan, 80.5, 6.2, 9)
+            path = shared_study(tmp_path / f"{old}", replace(header, optima={"digits": best}))
+            headers, rows = shared_table(entries_of(read_studies([path])))
+            below = dict(zip(headers, rows[-1], strict=True))
+            assert below["method"] == "random architecture"
+            found = [below[name] for name in ("test (%)", "regret (points)", "rank", "beats (%)")]
+            assert found == [f"80.50{spread}", f"14.50{spread}", "", "50.0"]
 
     def test_unknown_accuracy_is_a_dash(self, tmp_path: Path) -> None:
         _, entries = compared(shared_study(tmp_path / "bare", shared_header()))
         _, rows = shared_table(entries)
-        assert rows[0][3:7] == ["–", "–", "–", "41.00 ± 0.82"]
+        assert rows[0][3:8] == ["–", "–", "–", "–", "41.00 ± 0.82"]
+
+
+@pytest.fixture(scope="module")
+def compared_study(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Ranked rightly by the first run of gdas; in reverse by the second; darts_v1 was not compared."""
+    path = shared_study(tmp_path_factory.mktemp("one shot") / "study")
+    trained = [50.0, 60.0, 90.0, 70.0]
+    rows = [
+        {"algorithm": "gdas", "dataset": "digits", "run": run, "architecture": a, "shared": s, "trained": t}
+        for run, shared in enumerate(([1.0, 2.0, 9.0, 3.0], [4.0, 3.0, 1.0, 2.0]))
+        for a, s, t in zip((5, 6, 7, 8), shared, trained, strict=True)
+    ]
+    StudyRecords(path).write_one_shot(pa.Table.from_pylist(rows, ONE_SHOT_SCHEMA))
+    return path
+
+
+class TestOneShot:
+    """What nas-bench one-shot left in a study."""
+
+    def test_belongs_to_the_runs(self, compared_study: Path) -> None:
+        _, (gdas, darts) = compared(compared_study)
+        assert [(one.run, one.spearman, one.kendall) for one in gdas.one_shots["digits"]] == [(0, 1, 1), (1, -1, -1)]
+        assert gdas.one_shots["digits"][1].architectures.tolist() == [5, 6, 7, 8]
+        assert darts.one_shots == {}
+
+    def test_is_a_table_and_a_figure_of_the_report(self, compared_study: Path, tmp_path: Path) -> None:
+        report = write_report([compared_study], tmp_path / "report")
+        files = {path.name: path for path in report.files}
+        assert cells(files["table_one_shot.md"].read_text())[1:] == [["gdas", "2", "0.00 ± 1.00", "0.00 ± 1.00"]]
+        with files["table_one_shot.csv"].open() as stream:
+            assert [float(row["spearman"]) for row in csv.DictReader(stream)] == [1, -1]
+        (axes,) = draw_one_shot(one_shots_of(compared(compared_study)[1])).axes
+        assert axes.get_title() == "gdas: ρ = 1.00, -1.00"
+        assert [line.get_xdata().tolist() for line in axes.lines] == [[1, 2, 9, 3], [4, 3, 1, 2]]
+        assert files["one_shot.svg"].read_text().count("<use ") >= 8
+        assert "accuracy of 4 random architectures" in files["report.md"].read_text()
+
+    def test_is_left_out_where_nothing_was_compared(self, study: Path) -> None:
+        assert "table_one_shot" not in page_of(study)
 
 
 class TestCurves:

@@ -25,6 +25,7 @@ from benchmarks.oracle import Oracle
 from benchmarks.spaces import SPACES
 from benchmarks.table import BenchmarkTable
 from experiments.records import EPOCHS_SCHEMA, StudyRecords
+from tests.conftest import write_made_up_table
 
 TINY = ["--width", "2", "--depth", "1", "--epochs", "3", "--batch-size", "200"]
 SIZES = ["--channels", *map(str, range(1, 9))]
@@ -150,18 +151,63 @@ def test_a_table_knows_the_architectures_found(
     assert records.trials().drop_columns(drop).equals(gdas.trials().drop_columns(drop)), "made from its checkpoints"
 
 
-def test_a_table_of_another_split_of_the_images_is_refused(
-    tmp_path: Path, digits_table: BenchmarkTable, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize(
+    ("space", "name", "provenance", "message"),
+    [
+        ("tss", "digits", {"images": "own-seed-9, SHA-256 abc"}, "measured on other images, or another split of them"),
+        ("tss", "cifar100", {}, "put cifar100-test-split.txt into the --data-dir"),
+        ("sss", "digits", {}, r"other channels than the supernet's \[1, 2, .*: \[8, 16, .*Give the --channels of the"),
+        ("sss", "digits", {"network": "{'channels': [2, 4, 6]} on digits"}, r"\[1, 2, .*: .*\[2, 4, 6\]"),
+    ],
+)
+def test_a_table_of_other_images_or_networks_is_refused(
+    space: str, name: str, provenance: dict[str, str], message: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from experiments.cli.run import main
+    """That of an official release says nothing of images and networks: they are the published ones."""
+    from benchmarks.errors import InputError
+    from experiments.factory import Images
+    from experiments.shared_study import SharedStudy
+    from nas_algos.weight_sharing import method_named
+    from supernets import NetworkScale
+    from supernets.data import digits_task
 
-    made_of = replace(digits_table.info, provenance={"images": "own-seed-9, SHA-256 abc"})
-    oracle = SimpleNamespace(table=SimpleNamespace(info=made_of))
+    oracle = SimpleNamespace(table=SimpleNamespace(info=SimpleNamespace(provenance=provenance)))
     monkeypatch.setattr("experiments.shared_study._oracle", lambda *_: oracle)
-    argv = ["--space", "tss", *TINY, "--algo", "gdas", "--table", str(digits_table.path), "--out", str(tmp_path / "s")]
-    assert main(argv) == 2
-    assert "was measured on another split of the images" in capsys.readouterr().err
-    assert not (tmp_path / "s").exists()
+    monkeypatch.setattr(Images, "task", lambda _: replace(digits_task(), name=name))
+    method = {"tss": "gdas", "sss": "tas"}[space]
+    study = SharedStudy(
+        space=space,
+        algorithms={method: method_named(method).Config()},
+        dataset=name,
+        images=Images(name, None, 0),
+        scale=NetworkScale(width=2, depth=1, channels=tuple(range(1, 9))),
+        runs=1,
+        seed=0,
+        threads=1,
+        device="cpu",
+        table=Path("made-up.arrow"),
+    )
+    with pytest.raises(InputError, match=message):
+        study.check()
+
+
+def test_images_are_looked_up_under_the_name_that_a_table_has_for_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Published tables have what is found on cifar10-valid under cifar10, tables made here under cifar10-valid."""
+    from argparse import Namespace
+
+    from experiments.cli.shared import _table
+
+    for name in ("cifar10-valid", "cifar10"):
+        home = tmp_path / name
+        home.mkdir()
+        table = write_made_up_table(home, "tss", name)
+        monkeypatch.setenv("NAS_BENCH_HOME", str(home))
+        assert _table(Namespace(space="tss", table=None), "cifar10-valid") == (table.path, name)
+        assert _table(Namespace(space="tss", table=str(table.path)), "cifar10-valid") == (table.path, name)
+    monkeypatch.setenv("NAS_BENCH_HOME", str(tmp_path))
+    assert _table(Namespace(space="tss", table=None), "cifar10-valid") == (None, "cifar10")
 
 
 def test_several_tables_are_not_taken_for_none(
@@ -287,6 +333,35 @@ def test_a_loss_that_is_no_number_stops_the_search_and_keeps_the_last_good_epoch
     assert not list((tmp_path / "s").glob("trials/*"))
 
 
+@pytest.mark.parametrize(("step", "told"), [(1, "the training loss of the shared"), (3, "shared weights became inf")])
+def test_what_diverges_later_can_go_on_from_the_last_good_epoch(
+    step: int, told: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Three steps make an epoch; after the last of them, no loss tells what became of the weights."""
+    from experiments.cli.run import main
+    from nas_algos.weight_sharing.shared_weights import SharedWeights
+
+    argv = ["--space", "tss", *TINY, "--algo", "random_nas", "--candidates", "2"]
+    assert main([*argv, "--out", str(tmp_path / "straight")]) == 0
+    steps, descend = iter(range(1, 100)), SharedWeights.step
+
+    def broken(self: SharedWeights, *arguments: Any) -> Any:
+        if next(steps) == 3 + step:
+            self.optimizer.param_groups[0]["lr"] = 1e45
+        return descend(self, *arguments)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(SharedWeights, "step", broken)
+        assert main([*argv, "--out", str(tmp_path / "s")]) == 2
+    error = capsys.readouterr().err
+    (checkpoint,) = (tmp_path / "s" / "checkpoints").iterdir()
+    assert told in error
+    assert f"The epochs before it are in {checkpoint}" in error
+    assert len(torch.load(BytesIO(checkpoint.read_bytes()[32:]), weights_only=True)["records"]) == 1
+    assert main([*argv, "--out", str(tmp_path / "s")]) == 0
+    assert content(StudyRecords(tmp_path / "s")) == content(StudyRecords(tmp_path / "straight"))
+
+
 @pytest.mark.parametrize("method", ["tas", "mask_gumbel", "mask_rl"])
 def test_the_size_space_is_searched_alike(method: str, tmp_path: Path) -> None:
     records = nas_run(tmp_path / "s", "--algo", method.replace("_", "-"), space="sss")
@@ -344,3 +419,34 @@ def test_shared_weights_are_compared_with_trained_ones(
     for bad in ("1", "-3", "20000"):
         assert main(["one-shot", str(gdas.path), "--table", str(digits_table.path), "--architectures", bad]) == 2
     assert shown.count("gdas") == 2
+
+
+def test_what_one_shot_leaves_is_of_each_run_and_architecture(
+    gdas: StudyRecords, digits_table: BenchmarkTable, tmp_path: Path
+) -> None:
+    from experiments.factory import Images
+    from experiments.one_shot import one_shot
+    from experiments.shared_study import resume_from
+    from experiments.study import seeds_of
+    from nas_algos.weight_sharing import method_named
+    from nas_algos.weight_sharing.search import Search
+    from supernets import NetworkScale
+
+    shutil.copytree(gdas.path, tmp_path / "s")
+    records, images = StudyRecords(tmp_path / "s"), Images("digits", None, 0)
+    compared = one_shot(records.path, digits_table, images, 5, 3, lambda *_: None)
+    rows = records.one_shot().to_pylist()
+    assert [row["run"] for row in rows] == [0] * 5 + [1] * 5
+    assert [one.shared.tolist() for one in compared["gdas", "digits"]] == [
+        [row["shared"] for row in rows if row["run"] == run] for run in (0, 1)
+    ]
+    method, oracle = method_named("gdas"), Oracle(digits_table, "digits")
+    for run in (0, 1):
+        config = method.Config(**records.header().settings["algorithms"]["gdas"])
+        seeds = seeds_of(records.header().settings["seed"], "gdas", "digits", run)
+        search = Search(method, config, images.task(), NetworkScale(width=2, depth=1), seeds)
+        resume_from(next(records.checkpoints_path.glob(f"*{run}.pt")), search)
+        for row in rows[5 * run : 5 * run + 5][::-1]:
+            arch = oracle.space.arch(row["architecture"])
+            assert row["shared"] == search.one_shot([arch])[0]
+            assert row["trained"] == oracle.final_report(arch).validation

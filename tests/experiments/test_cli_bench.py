@@ -5,12 +5,16 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from argparse import Namespace
 from pathlib import Path
 
 import pytest
+import torch
 
+from benchmarks.errors import InputError
 from benchmarks.table import BenchmarkTable
 from experiments.cli.bench import main
+from experiments.cli.build import resources_of
 from experiments.quality import qualities
 
 CSV = """arch,cifar10_valid_accuracy_12,cifar10_train_seconds_12,cifar10_test_accuracy_90
@@ -363,3 +367,32 @@ def test_looking_at_tables_imports_neither_torch_nor_ray() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=os.environ)
     assert done.stdout.splitlines()[-1] == "[]"
+
+
+@pytest.mark.parametrize(
+    ("options", "gpus", "found"),
+    [
+        ({}, 2, (2, "cuda", 1.0)),
+        ({"gpus_per_training": 0.25}, 2, (8, "cuda", 0.25)),
+        ({"workers": 2}, 2, (2, "cuda", 1.0)),
+        ({"workers": 0, "device": "cuda:1"}, 2, (0, "cuda:1", 1.0)),
+        ({"workers": 5, "ray_address": "auto"}, 2, (5, "cuda", 1.0)),
+        ({"workers": 5, "device": "cpu"}, 2, (5, "cpu", 0.0)),
+        ({"workers": 3}, 2, "3 workers with 1 GPUs each need 3, here are 2"),
+        ({"workers": 3, "gpus_per_training": 0.5}, 1, "3 workers with 0.5 GPUs each need 1.5, here are 1"),
+        ({"workers": 1, "device": "cuda:0"}, 1, "give --device cuda, or --workers 0 for cuda:0"),
+        ({"gpus_per_training": 0.0}, 1, "--gpus-per-training is above 0"),
+    ],
+)
+def test_no_more_workers_than_gpus_have_room_for(
+    options: dict[str, object], gpus: int, found: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given = {"device": None, "gpus_per_training": None, "workers": None, "ray_address": None} | options
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: gpus)
+    if isinstance(found, str):
+        with pytest.raises(InputError, match=found):
+            resources_of(Namespace(**given))
+        return
+    resources = resources_of(Namespace(**given))
+    assert (resources.workers, resources.device, resources.gpus) == found

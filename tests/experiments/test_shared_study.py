@@ -39,11 +39,15 @@ def no_tables(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monk
     monkeypatch.setattr("experiments.tables.EMBEDDED", tmp_path_factory.mktemp("none"))
 
 
+def size(space: str) -> list[str]:
+    """Options of the smallest networks."""
+    return TINY if space == "tss" else [*TINY[4:], *SIZES]
+
+
 def nas_run(out: Path, *arguments: str, space: str = "tss") -> StudyRecords:
     from experiments.cli.run import main
 
-    size = TINY if space == "tss" else [*TINY[4:], *SIZES]
-    assert main(["--space", space, *size, *arguments, "--out", str(out)]) == 0
+    assert main(["--space", space, *size(space), *arguments, "--out", str(out)]) == 0
     return StudyRecords(out)
 
 
@@ -297,12 +301,18 @@ sys.exit(main(sys.argv[1:]))
 """
 
 
-def test_a_killed_search_goes_on_to_the_same_records(tmp_path: Path) -> None:
-    options = ["--algo", "enas", "--runs", "2", "--controller-steps", "2", "--controller-samples", "2"]
-    options += ["--candidates", "3"]
-    straight = nas_run(tmp_path / "straight", *options)
+@pytest.mark.parametrize(
+    ("space", "options"),
+    [
+        ("tss", ["enas", "--controller-steps", "2", "--controller-samples", "2", "--candidates", "3"]),
+        ("sss", ["mask_rl"]),
+    ],
+)
+def test_a_killed_search_goes_on_to_the_same_records(space: str, options: list[str], tmp_path: Path) -> None:
+    options = ["--runs", "2", "--algo", *options]
+    straight = nas_run(tmp_path / "straight", *options, space=space)
     out = tmp_path / "killed"
-    command = [sys.executable, "-c", CHILD, "--space", "tss", *TINY, *options, "--out", str(out)]
+    command = [sys.executable, "-c", CHILD, "--space", space, *size(space), *options, "--out", str(out)]
     for checkpoints in (1, 2):  # killed in the first run, and in the second
         process = subprocess.Popen(command, start_new_session=True, stdout=subprocess.DEVNULL)
         try:
@@ -313,7 +323,7 @@ def test_a_killed_search_goes_on_to_the_same_records(tmp_path: Path) -> None:
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()
         assert len(list(out.glob("trials/*.parquet"))) == checkpoints - 1, "killed in the middle of a run"
-    assert content(nas_run(out, *options)) == content(straight)
+    assert content(nas_run(out, *options, space=space)) == content(straight)
 
 
 def test_a_finished_study_is_not_repeated(gdas: StudyRecords) -> None:

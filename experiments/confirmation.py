@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from benchmarks.errors import InputError
 from experiments.batches import Objective, run_values
 from experiments.records import StudyRecords
 from experiments.statistics import Floats, incumbents, split
@@ -90,7 +91,12 @@ def _digest(config: Config, runs: int) -> str:
 
 
 def _confirmed(records: StudyRecords, study: Study | SharedStudy) -> Confirmed:
-    (runs,) = split(records.trials()).values()
+    trials = records.trials()
+    if not trials.num_rows:
+        raise InputError(
+            f"no evaluation of the runs in {records.path} ended within the budget: sweep with a larger --budget"
+        )
+    (runs,) = split(trials).values()
     points = incumbents(runs)
     last = points.first[1:][points.sizes > 0] - 1
     area = np.full(len(last), np.nan)

@@ -53,6 +53,7 @@ FIGURES = {
     "test_accuracy": View("test", False, "Test accuracy of the incumbent over time"),
     "log_regret": View("regret", False, "Regret of the incumbent, logarithmic, over time"),
     "test_accuracy_log_time": View("test", True, "Test accuracy of the incumbent over time, logarithmic"),
+    "log_regret_log_time": View("regret", True, "Regret of the incumbent over time, both logarithmic"),
 }
 """File name -> what it shows."""
 YLABELS = {"test": "test accuracy (%)", "regret": "regret (percentage points)"}

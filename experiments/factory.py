@@ -14,7 +14,7 @@ import ray
 from benchmarks.errors import InputError
 from benchmarks.spaces import space_named
 from experiments.build import SPLITS, Benchmark, BuildDirectory, Trainings, classes
-from experiments.ray_runner import RETRIES, connected
+from experiments.ray_runner import RETRIES, connected, result_of
 from experiments.sharded_log import Row
 from experiments.versions import git_commit, processor, versions
 from supernets.candidate_network import NetworkConfig, NetworkScale, candidate_config
@@ -197,10 +197,7 @@ def _each(
         while running:
             (ready,), running = ray.wait(running, num_returns=1)
             running += [task.remote(*arguments, item) for item in islice(waiting, 1)]
-            try:
-                yield ray.get(ready)
-            except ray.exceptions.RayTaskError as error:
-                raise error.cause from error
+            yield result_of(ready, "a training")
 
 
 def _train(benchmark: Benchmark, images: Images, device: str, trainings: Trainings) -> list[Row]:

@@ -53,17 +53,17 @@ def run_jobs(study: Study, jobs: Sequence[Job], workers: int, address: str | Non
                 job = waiting.pop()
                 running[task.remote(shared, job)] = job
             (done,), _ = ray.wait(list(running), num_returns=1)
-            yield running[done], *_result(done, running[done].name)
+            yield running[done], *result_of(done, running[done].name)
             del running[done]
 
 
-def _result(done: Any, what: str) -> Any:
+def result_of(done: Any, what: str) -> Any:
     """Of a task that has ended. Raises what it raised; InputError if its process was lost again and again."""
     try:
         return ray.get(done)
     except ray.exceptions.RayTaskError as error:
         raise error.cause from error
-    except (ray.exceptions.WorkerCrashedError, ray.exceptions.OutOfMemoryError, ray.exceptions.NodeDiedError) as error:
+    except ray.exceptions.RayError as error:
         raise InputError(
             f"{what} was lost {RETRIES + 1} times with its process ({type(error).__name__}: is there enough memory?). "
             "What is finished is kept: the same command goes on"
@@ -132,7 +132,7 @@ class RayTasks(Generic[Key, Result]):
     def finished(self) -> list[tuple[Key, Result]]:
         """One that has finished, if there is one within a MOMENT. Raises what it raised."""
         ready, _ = ray.wait(list(self._running), num_returns=1, timeout=MOMENT)
-        return [(key := self._running.pop(done), _result(done, str(key))) for done in ready]
+        return [(key := self._running.pop(done), result_of(done, str(key))) for done in ready]
 
     def seconds(self) -> Mapping[Key, float]:
         """What was reported since the last call."""

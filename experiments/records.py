@@ -19,7 +19,7 @@ whose `seconds` and `elapsed` are measured. Files appear whole or not at all.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from math import isnan, nan
 from pathlib import Path
@@ -246,8 +246,9 @@ class StudyRecords:
         return self._read("trials", TRIALS_SCHEMA, runs)
 
     def overhead(self, runs: int | None = None) -> pa.Table:
-        """Host seconds of every run; `runs` as in `trials`."""
-        return self._read("overhead", OVERHEAD_SCHEMA, runs)
+        """Host seconds of every run of a complete batch; `runs` as in `trials`."""
+        finished = self.finished()
+        return self._read("overhead", OVERHEAD_SCHEMA, runs, lambda file: file.stem in finished)
 
     def epochs(self, runs: int | None = None) -> pa.Table:
         """Every epoch of weight-sharing searches, run after run, in order; empty for others; `runs` as in `trials`."""
@@ -269,10 +270,12 @@ class StudyRecords:
     def checkpoints_path(self) -> Path:
         return self.path / CHECKPOINTS
 
-    def _read(self, name: str, schema: pa.Schema, runs: int | None) -> pa.Table:
-        """Of a file, or of all files in a folder."""
+    def _read(
+        self, name: str, schema: pa.Schema, runs: int | None, wanted: Callable[[Path], bool] = lambda _: True
+    ) -> pa.Table:
+        """Of a file, or of all files in a folder that are `wanted`."""
         place = self.path / name
-        files = [place] if place.is_file() else sorted(place.glob("*.parquet"))
+        files = [place] if place.is_file() else filter(wanted, sorted(place.glob("*.parquet")))
         chosen = None if runs is None else pc.field("run") < runs
         try:
             tables = [pq.read_table(file, schema=schema, filters=chosen) for file in files]

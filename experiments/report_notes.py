@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import combinations
 
 from experiments.comparison import MUST_AGREE, OWN, SHARED_MUST_AGREE, Entry, RecordedStudy, difference, is_shared
 from experiments.records import StudyHeader
@@ -29,6 +30,7 @@ def notes(studies: Sequence[RecordedStudy], entries: Sequence[Entry]) -> Iterato
                 f"trials are at {used}. None was a cheaper, shorter training, so these numbers do not show what "
                 f"{entry.algorithm} does where learning curves are searched."
             )
+    yield from _paired(entries)
     for entry in entries:
         yield from _missing(entry)
     for study in studies:
@@ -76,6 +78,18 @@ def _weight_sharing(
             f"**How good the architectures of {unknown} are is unknown**: no benchmark table was there to look them "
             "up in, and they were not trained by themselves."
         )
+
+
+def _paired(entries: Sequence[Entry]) -> Iterator[str]:
+    """Of one algorithm with several options: runs of equal number and seed draw the same random numbers."""
+    for one, other in combinations(entries, 2):
+        seeds = [entry.study.header.settings["seed"] for entry in (one, other)]
+        if one.algorithm == other.algorithm and seeds[0] == seeds[1] and one.runs.keys() & other.runs.keys():
+            yield (
+                f"**Runs of {one.label} and {other.label} are paired**: both studies have the seed {seeds[0]}, so that "
+                "runs of the same number begin with the same random numbers. The tests below take runs for "
+                "independent: give one of the studies another --seed."
+            )
 
 
 def _missing(entry: Entry) -> Iterator[str]:

@@ -126,7 +126,7 @@ def _one_shot(entries: Sequence[Entry], directory: Path) -> Iterator[str]:
         rows.append([label, str(len(runs)), *(plus_minus(aggregate(values)) for values in found.values())])
         facts += [{"method": label, "run": one.run, "spearman": one.spearman, "kendall": one.kendall} for one in runs]
     count = len(next(iter(compared.values()))[0].architectures)
-    headers = ["method", "runs", "Spearman's ρ", "Kendall's τ"]
+    headers = ["method", "runs", "Spearman's rho", "Kendall's tau"]
     yield write_table(Table(headers, rows, facts), directory / "table_one_shot")
     yield ONE_SHOT_RULE.format(count=count)
     yield figure(ONE_SHOT, "Validation accuracy with shared weights and after training")

@@ -42,7 +42,7 @@ from ray.tune.search import BasicVariantGenerator
 
 from benchmarks.errors import InputError
 from experiments.batches import FACTOR, Batches, Objective, batches_of, folder_of
-from experiments.ray_runner import connected
+from experiments.ray_runner import RETRIES, connected
 from experiments.study import Study
 from experiments.sweep_records import COLUMNS, TRIALS, Row, SweepHeader, SweepRecords
 from experiments.tuning import Choice, Domain, Tuned, plain, tuned_knobs
@@ -226,6 +226,7 @@ def _tune(sweep: Sweep, records: SweepRecords, tried: Sequence[Row], place: Plac
                 verbose=0,
                 callbacks=[watch],
                 checkpoint_config=tune.CheckpointConfig(num_to_keep=1),
+                failure_config=tune.FailureConfig(max_failures=RETRIES),
             ),
         )
         tuner.fit()

@@ -149,6 +149,30 @@ def test_whatever_kills_a_sweep_the_same_command_completes_it(
     assert (config["population_size"], config["sample_size"]) == (best["population_size"], best["sample_size"])
 
 
+FRAGILE = """
+import os, signal
+from pathlib import Path
+from nas_algos.multi_trial import RegularizedEA
+
+class Fragile(RegularizedEA):
+    def propose(self):
+        mark = Path({mark!r})
+        if not mark.exists():
+            mark.touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+        return super().propose()
+"""
+
+
+def test_a_configuration_whose_process_is_lost_is_tried_again(tss_table: BenchmarkTable, tmp_path: Path) -> None:
+    Path("fragile.py").write_text(FRAGILE.format(mark=str(tmp_path / "mark")))
+    more = ["--runs", "2", "--trials", "2", "--workers", "1", "--confirm-runs", "0", "--tune", *KNOBS]
+    assert main([*arguments(tss_table, *more, algo="fragile:Fragile"), "--out", str(tmp_path / "s")]) == 0
+    assert (tmp_path / "mark").exists()
+    rows = pq.read_table(tmp_path / "s" / "trials.parquet").to_pylist()
+    assert [row["status"] for row in rows] == ["complete", "complete"]
+
+
 def test_bohb_pauses_and_resumes_configurations_and_a_complete_sweep_is_left_alone(
     tss_table: BenchmarkTable, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

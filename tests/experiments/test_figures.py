@@ -119,7 +119,7 @@ def test_without_an_optimum_the_axis_ends_above_the_curves_and_there_is_no_regre
     assert 93.75 < top < 95, "just above the upper quartile of the better one"
     known = Panel("cifar10", 100.0, OPTIMUM, [curve("bohb")])
     assert [list(views(panels)) for panels in ([known], [unknown], [known, unknown])] == [
-        ["test_accuracy", "log_regret", "test_accuracy_log_time"],
+        ["test_accuracy", "log_regret", "test_accuracy_log_time", "log_regret_log_time"],
         ["test_accuracy", "test_accuracy_log_time"],
         ["test_accuracy", "test_accuracy_log_time"],
     ]

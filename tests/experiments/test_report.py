@@ -27,8 +27,8 @@ from experiments.records import OVERHEAD_SCHEMA, TRIALS_SCHEMA, Optimum, StudyHe
 from experiments.report import Report, page, write_report
 from experiments.report_tables import final_table
 
-NAMES = ("test_accuracy", "log_regret", "test_accuracy_log_time", "comparison_matrix", "rank_over_time", "reached",
-         "found", "found_cells")  # fmt: skip
+NAMES = ("test_accuracy", "log_regret", "test_accuracy_log_time", "log_regret_log_time", "comparison_matrix",
+         "rank_over_time", "reached", "found", "found_cells")  # fmt: skip
 TABLES = ("table", "comparison", "targets", "anytime", "diversity", "found", "overhead", "checklist")
 FIGURE_FILES = {f"{name}.{suffix}" for name, suffix in product(NAMES, ("png", "svg", "pdf"))}
 TABLE_FILES = {f"{name}.{suffix}" for name, suffix in product(TABLES, ("md", "csv", "tex"))}
@@ -282,6 +282,12 @@ class TestSeveralStudies:
         assert "**The studies differ**: crossing is 'keep' in first, 'drop' in second." in text
         assert "seed: 7" in text
         assert "seed: 8" in text
+        assert "are paired" not in text
+
+    def test_of_one_seed_are_paired(self, study: Path, tmp_path: Path) -> None:
+        text = page_of(study, a_study(tmp_path / "second", a_header(algorithms={"random_search": {}})))
+        assert "**Runs of random_search (first) and random_search (second) are paired**: both studies have the" in text
+        assert text.count("are paired") == 1
 
     def test_with_equal_directory_names_are_told_apart_by_path(self, tmp_path: Path) -> None:
         paths = [a_study(tmp_path / name / "study") for name in ("a", "b")]

@@ -524,9 +524,9 @@ class TestEpochFigures:
 
 
 class TestReport:
-    FIGURES = ("test_accuracy", "log_regret", "test_accuracy_log_time", "comparison_matrix", "reached", "found",
-               "found_cells", "shared_accuracy", "shared_architecture", "shared_training", "cell_gdas",
-               "cell_darts_v1")  # fmt: skip
+    FIGURES = ("test_accuracy", "log_regret", "test_accuracy_log_time", "log_regret_log_time", "comparison_matrix",
+               "reached", "found", "found_cells", "shared_accuracy", "shared_architecture", "shared_training",
+               "cell_gdas", "cell_darts_v1")  # fmt: skip
     TABLES = ("table", "table_shared", "found", "diversity", "checklist")
     MORE = ("comparison", "targets", "anytime", "overhead")
     """Tables of what multi-trial searches do."""

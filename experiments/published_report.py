@@ -9,7 +9,7 @@ from pathlib import Path
 from experiments.comparison import Entry, is_shared
 from experiments.published import MEANS, OPTIMA, SOURCES, Published, rows_of
 from experiments.records import StudyHeader
-from experiments.report_tables import DASH, Table, number, plus_minus, write_table
+from experiments.report_tables import DASH, Fact, Table, number, plus_minus, write_table
 
 TOLERANCE = 0.05
 """Percentage points by which a table may differ from what is published of it: mirrors round."""
@@ -45,7 +45,7 @@ def write_published(header: StudyHeader, entries: Sequence[Entry], directory: Pa
         ]
         for row, _, ours in pairs
     ]  # fmt: skip
-    facts = [
+    facts: list[dict[str, Fact]] = [
         {
             "dataset": row.dataset, "method": row.method, "algorithm": label, "published_validation": row.validation,
             "published_test": row.test, "published_budget": row.budget or math.nan, "source": SOURCES[row.source],

@@ -16,6 +16,7 @@ from typing import Any, Self
 import numpy as np
 import pytest
 
+from experiments.cli.run import main as nas_run
 from experiments.figures import add_legend, figure_for, report_style, save
 from experiments.html_page import html_page
 from experiments.report_tables import markdown
@@ -31,6 +32,8 @@ FIGURES = {
     "log_regret": "Regret over time",
     "cell_gdas": "gdas: tss 1, derived by 2 of 3 runs",
 }
+COMPLAINTS = {"Runtime.consoleAPICalled", "Runtime.exceptionThrown", "Log.entryAdded"}
+"""Events of the console."""
 POINT, SMALLEST_TEXT = 4 / 3, 10
 """CSS pixels; points, in the figures."""
 CHANGES = 400
@@ -237,8 +240,7 @@ def width(request: pytest.FixtureRequest, browser: Browser, directory: Path) -> 
 @pytest.mark.usefixtures("width")
 class TestInABrowser:
     def test_is_quiet_and_fetches_nothing(self, browser: Browser, directory: Path) -> None:
-        named = {"Runtime.consoleAPICalled", "Runtime.exceptionThrown", "Log.entryAdded"}
-        assert [event for event in browser.events if event["method"] in named] == []
+        assert [event for event in browser.events if event["method"] in COMPLAINTS] == []
         requests = [event["params"]["request"]["url"] for event in browser.events
                     if event["method"] == "Network.requestWillBeSent"]  # fmt: skip
         assert [url for url in requests if not url.startswith("data:")] == [(directory / "report.html").as_uri()]
@@ -279,3 +281,30 @@ def test_figures_are_on_white_in_dark_mode(browser: Browser, directory: Path) ->
     colour = "getComputedStyle(document.querySelector('{}')).backgroundColor"
     assert browser.value(colour.format("figure .box")) == "rgb(255, 255, 255)"
     assert browser.value(colour.format("body")) == "rgb(22, 24, 27)"
+
+
+@pytest.fixture(scope="module")
+def whole_report(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Of all multi-trial algorithms on the table that comes with the package, as the command writes it."""
+    out = tmp_path_factory.mktemp("searches") / "digits"
+    with pytest.MonkeyPatch.context() as patch:
+        for variable in ("NAS_BENCH_HOME", "TORCH_HOME"):
+            patch.setenv(variable, str(tmp_path_factory.mktemp("empty")))
+        algorithms = [*ALGORITHMS, "hyperband", "bohb"]
+        argv = ["--algo", *algorithms, "--space", "tss", "--runs", "5", "--out", str(out), "--report"]
+        assert nas_run(argv) == 0
+    return out / "report" / "report.html"
+
+
+def test_a_whole_report_is_smaller_than_5_mb(whole_report: Path) -> None:
+    assert whole_report.stat().st_size < 5e6
+
+
+@pytest.mark.parametrize("width", [PHONE, WIDE])
+def test_a_whole_report_is_quiet_and_readable(width: int, browser: Browser, whole_report: Path) -> None:
+    browser.open(whole_report, width)
+    assert [event for event in browser.events if event["method"] in COMPLAINTS] == []
+    assert browser.value("document.documentElement.scrollWidth") <= width
+    figures = browser.value("[...document.images].map(image => [image.alt, image.naturalWidth, image.clientWidth])")
+    assert len(figures) >= 8
+    assert all(natural > 0 and shown > 300 for _, natural, shown in figures), figures

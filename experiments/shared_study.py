@@ -71,11 +71,13 @@ class SharedStudy:
                 raise InputError(f"{name} searches the space {space}, not {self.space}")
             supernet_config(space, self.scale, self.images.task(), config)
             SearchImages(self.images.task(), config.batch_size, config.evaluation_batch_size)
-        if self.oracle:
-            self._check_table(self.oracle.table.info.provenance)
+        self.check_table()
 
-    def _check_table(self, provenance: Mapping[str, Any]) -> None:
-        """InputError if what it says of the architectures found is of other images or other networks."""
+    def check_table(self) -> None:
+        """InputError if what the table says of the architectures found is of other images or other networks."""
+        if not self.oracle:
+            return
+        provenance = self.oracle.table.info.provenance
         task, made_of = self.images.task(), str(provenance.get("images", ""))
         if "SHA-256" in made_of and task.fingerprint() not in made_of:
             raise InputError(

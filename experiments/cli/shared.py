@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -33,8 +34,6 @@ def search_with_shared_weights(given: argparse.Namespace, algorithms: Mapping[st
     resources = resources_of(given)
     study = shared_study(given, algorithms, resources.device)
     study.check()
-    if study.table is None:
-        print(f"no table of {study.space} has {study.dataset}: the architectures found are not looked up")
     directory: Path = given.out or default_directory(study)
     with progress_bar() as progress:
         run_shared_study(study, directory, resources, progress)
@@ -42,7 +41,7 @@ def search_with_shared_weights(given: argparse.Namespace, algorithms: Mapping[st
 
 
 def shared_study(given: argparse.Namespace, algorithms: Mapping[str, Config], device: str) -> SharedStudy:
-    """The study that is asked for."""
+    """The study that is asked for; a table that nobody asked for is used if it fits."""
     from experiments.cli.build import images_of, scale_of
     from experiments.shared_study import SharedStudy
     from nas_algos.weight_sharing.method import MethodConfig
@@ -54,7 +53,7 @@ def shared_study(given: argparse.Namespace, algorithms: Mapping[str, Config], de
     dataset = given.dataset[0] if given.dataset else "digits"
     images = IMAGES.get(dataset, dataset)
     table, dataset = _table(given, images)
-    return SharedStudy(
+    study = SharedStudy(
         space=given.space,
         algorithms={name: config for name, config in algorithms.items() if isinstance(config, MethodConfig)},
         dataset=dataset,
@@ -66,6 +65,15 @@ def shared_study(given: argparse.Namespace, algorithms: Mapping[str, Config], de
         device=device,
         table=table,
     )
+    if table is None:
+        print(f"no table of {study.space} has {study.dataset}: the architectures found are not looked up")
+    elif not given.table:
+        try:
+            study.check_table()
+        except InputError as reason:
+            print(f"the architectures found are not looked up: {reason}")
+            return replace(study, table=None)
+    return study
 
 
 def _table(given: argparse.Namespace, images: str) -> tuple[Path | None, str]:

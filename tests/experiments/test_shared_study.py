@@ -195,6 +195,20 @@ def test_a_table_of_other_images_or_networks_is_refused(
         study.check()
 
 
+def test_a_table_that_does_not_fit_is_left_out_if_nobody_asked_for_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Made-up tables say nothing of networks, as published ones: theirs have other channels."""
+    monkeypatch.setenv("NAS_BENCH_HOME", str(tmp_path / "home"))
+    (tmp_path / "home").mkdir()
+    write_made_up_table(tmp_path / "home", "sss", "digits")
+    records = nas_run(tmp_path / "s", "--algo", "tas", space="sss")
+    said = " ".join(capsys.readouterr().out.split())
+    assert "the architectures found are not looked up" in said
+    assert "other channels than the supernet's" in said
+    assert records.header().optima == {}
+
+
 def test_images_are_looked_up_under_the_name_that_a_table_has_for_them(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -40,6 +40,10 @@ Tables = tuple[pa.Table, pa.Table, pa.Table]
 """Trials, overhead and epochs of a run."""
 
 
+class OtherTableError(InputError):
+    """A table is of other images or networks than those that are searched."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class SharedStudy:
     """What to search. Two equal studies give equal records on CPUs of one kind, times aside."""
@@ -74,24 +78,24 @@ class SharedStudy:
         self.check_table()
 
     def check_table(self) -> None:
-        """InputError if what the table says of the architectures found is of other images or other networks."""
+        """OtherTableError if what the table says of the architectures found is of other images or other networks."""
         if not self.oracle:
             return
         provenance = self.oracle.table.info.provenance
         task, made_of = self.images.task(), str(provenance.get("images", ""))
         if "SHA-256" in made_of and task.fingerprint() not in made_of:
-            raise InputError(
+            raise OtherTableError(
                 f"the table {self.table} was measured on other images, or another split of them whose test images "
                 "would be searched on: give the --split-seed and the --data-dir of that table, or another --table"
             )
         if "SHA-256" not in made_of and task.name in SPLIT_FILES and task.split != "official":
-            raise InputError(
+            raise OtherTableError(
                 f"the table {self.table} was measured on the published split of {task.name}, whose test images would "
                 f"be searched on: put {SPLIT_FILES[task.name].file} into the --data-dir"
             )
         networks = str(provenance.get("network", list(PUBLISHED_SCALE.channels)))
         if self.space == "sss" and str(list(self.scale.channels)) not in networks:
-            raise InputError(
+            raise OtherTableError(
                 f"the table {self.table} is of networks with other channels than the supernet's "
                 f"{list(self.scale.channels)}: {networks}. Give the --channels of the table, or another --table"
             )

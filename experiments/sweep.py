@@ -243,20 +243,20 @@ class _Watch(tune.Callback):
         """Tune writes its callbacks down for `Tuner.restore`, which gets none."""
         return tune.Callback, ()
 
-    def on_trial_start(self, *, trial: Trial, **_: Any) -> None:  # type: ignore[override]
-        if trial.trial_id not in self._rows:
-            self._note(trial, "running")
+    def on_trial_start(self, *_: Any, **info: Any) -> None:
+        if info["trial"].trial_id not in self._rows:
+            self._note(info["trial"], "running")
 
-    def on_trial_result(self, *, trial: Trial, **_: Any) -> None:  # type: ignore[override]
-        self._note(trial, "running")
+    def on_trial_result(self, *_: Any, **info: Any) -> None:
+        self._note(info["trial"], "running")
 
-    def on_trial_complete(self, *, trial: Trial, **_: Any) -> None:  # type: ignore[override]
-        evaluation = self._rows[trial.trial_id].evaluation
+    def on_trial_complete(self, *_: Any, **info: Any) -> None:
+        evaluation = self._rows[info["trial"].trial_id].evaluation
         last = evaluation is not None and self._sweep.rungs[-1] in evaluation.objectives
-        self._note(trial, "complete" if last else "stopped")
+        self._note(info["trial"], "complete" if last else "stopped")
 
-    def on_trial_error(self, *, trial: Trial, **_: Any) -> None:  # type: ignore[override]
-        self._note(trial, "failed")
+    def on_trial_error(self, *_: Any, **info: Any) -> None:
+        self._note(info["trial"], "failed")
 
     def _note(self, trial: Trial, status: str) -> None:
         options = plain(type(self._sweep.batches.base), trial.config)

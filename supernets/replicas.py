@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
 from copy import deepcopy
-from typing import TypeVar
+from typing import TypeVar, cast
 
 import torch
 from torch import Tensor, nn
@@ -81,12 +81,14 @@ def _width(channels: Sequence[int]) -> int:
 def _convolution(parts: Sequence[nn.Module], first: nn.Conv2d) -> nn.Conv2d:
     weights = [part.get_parameter("weight") for part in parts]  # (c_out, c_in, kernel, kernel) each
     c_out, c_in = (_width([weight.shape[axis] for weight in weights]) for axis in (0, 1))
+    sides = (first.kernel_size, first.stride, first.padding)
+    kernel, stride, padding = (cast(tuple[int, int], side) for side in sides)  # annotated as of any dimension
     stacked = nn.Conv2d(
         len(parts) * c_in,
         len(parts) * c_out,
-        first.kernel_size,  # type: ignore[arg-type]
-        first.stride,  # type: ignore[arg-type]
-        first.padding,  # type: ignore[arg-type]
+        kernel,
+        stride,
+        padding,
         groups=len(parts),
         bias=first.bias is not None,
         device="meta",

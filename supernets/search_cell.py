@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -146,8 +146,8 @@ class _Node:
         plain = self.plain if self.plain or self.scaled else [torch.zeros_like(like)]
         weights = torch.stack(self.weights) if self.weights else None
         zero = torch.stack(self.zeros).sum() if self.zeros else None
-        node: Tensor = _WeightedSum.apply(len(plain), weights, zero, *plain, *self.scaled)  # type: ignore[no-untyped-call]
-        return node
+        apply: Callable[..., Tensor] = _WeightedSum.apply  # without annotations in PyTorch
+        return apply(len(plain), weights, zero, *plain, *self.scaled)
 
 
 class _WeightedSum(torch.autograd.Function):

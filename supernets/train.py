@@ -198,7 +198,7 @@ class _InPyTorch:
         self.typical_batch = config.evaluation_batch_size
         self._network, self._networks = network.to(device), networks
         if config.channels_last:
-            network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+            network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in PyTorch's stubs
         self._optimizer = torch.optim.SGD(
             network.parameters(),
             lr=config.learning_rate,
@@ -303,7 +303,7 @@ def train_epoch(
     for images, labels in batches:
         optimizer.zero_grad()
         losses, logits = _forward(network, images, labels, config)
-        losses.sum().backward()  # type: ignore[no-untyped-call]
+        losses.sum().backward()
         optimizer.step()
         meter.add(losses.detach(), logits.detach(), labels)
     return meter.measurements()

@@ -43,7 +43,7 @@ def search_with_shared_weights(given: argparse.Namespace, algorithms: Mapping[st
 def shared_study(given: argparse.Namespace, algorithms: Mapping[str, Config], device: str) -> SharedStudy:
     """The study that is asked for; a table that nobody asked for is used if it fits."""
     from experiments.cli.build import images_of, scale_of
-    from experiments.shared_study import SharedStudy
+    from experiments.shared_study import OtherTableError, SharedStudy
     from nas_algos.weight_sharing.method import MethodConfig
 
     if given.dataset and len(given.dataset) > 1:
@@ -70,7 +70,7 @@ def shared_study(given: argparse.Namespace, algorithms: Mapping[str, Config], de
     elif not given.table:
         try:
             study.check_table()
-        except InputError as reason:
+        except OtherTableError as reason:
             print(f"the architectures found are not looked up: {reason}")
             return replace(study, table=None)
     return study

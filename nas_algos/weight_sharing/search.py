@@ -112,7 +112,7 @@ class Search:
         }
         self.images = SearchImages(task.to(device), config.batch_size, config.evaluation_batch_size)
         network = supernet(supernet_config(method.space_name, scale, task, config), network_rng).to(device)
-        network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in PyTorch's stubs
         self.weights = SharedWeights(network, self.images, config, drop_path_rng)
         self.method = method(self.weights, method_rng)
         self.records: list[EpochRecord] = []
@@ -256,7 +256,7 @@ class _Stopwatch:
     def _now(self) -> Any:
         if not self._cuda:
             return time.perf_counter()
-        event = torch.cuda.Event(enable_timing=True)  # type: ignore[no-untyped-call]
+        event = torch.cuda.Event(enable_timing=True)
         event.record(torch.cuda.current_stream(self._device))
         return event
 

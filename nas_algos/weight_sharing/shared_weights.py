@@ -89,7 +89,7 @@ class SharedWeights:
         self.optimizer.zero_grad(set_to_none=not self.config.decay_unused)
         logits = self.logits(batch, choice)
         loss = functional.cross_entropy(logits, batch.labels)
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         if self.config.clip:
             nn.utils.clip_grad_norm_(self.network.parameters(), self.config.clip)
         self.optimizer.step()

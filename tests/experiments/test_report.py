@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from matplotlib.figure import Figure
 from matplotlib.image import imread
@@ -250,6 +251,14 @@ class TestPage:
         text = page_of(a_study(tmp_path / "study", epochs=(1, 4, 12)))
         assert "one fidelity" not in text
         assert "epochs 1, 4, 12 of schedule 12" in text
+
+    def test_a_batch_that_is_not_complete_counts_for_nothing(self, tmp_path: Path) -> None:
+        """Its `trials` are written last: killed before that, it has `overhead` alone."""
+        path = a_study(tmp_path / "study")
+        overhead = StudyRecords(path).overhead()
+        pq.write_table(overhead, path / "overhead" / "begun.parquet")
+        assert StudyRecords(path).overhead().equals(overhead)
+        assert "within the budget**" not in page_of(path)
 
     def test_says_what_is_missing_or_failed(self, tmp_path: Path) -> None:
         path = a_study(tmp_path / "study", runs=2)

@@ -433,6 +433,7 @@ class TestOneShot:
         assert axes.get_title() == "gdas: ρ = 1.00, -1.00"
         assert [line.get_xdata().tolist() for line in axes.lines] == [[1, 2, 9, 3], [4, 3, 1, 2]]
         assert files["one_shot.svg"].read_text().count("<use ") >= 8
+        assert files["table_one_shot.tex"].read_text().isascii()
         assert "accuracy of 4 random architectures" in files["report.md"].read_text()
 
     def test_is_left_out_where_nothing_was_compared(self, study: Path) -> None:

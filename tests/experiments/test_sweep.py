@@ -194,6 +194,12 @@ def test_confirmations_have_seeds_of_their_own(tss_table: BenchmarkTable, tmp_pa
     np.testing.assert_array_equal(confirmed["default"].validation_area, run_values(runs, "validation_area", 800.0))
 
 
+def test_a_confirmation_in_which_no_evaluation_ends_says_so(tss_table: BenchmarkTable, tmp_path: Path) -> None:
+    study = replace(study_on(tss_table), crossing="drop", budgets={"made-up": 0.1})
+    with pytest.raises(InputError, match=r"no evaluation of the runs in .*best-.* ended within the budget"):
+        confirm(study, EA(sample_size=9), 2, tmp_path, None, lambda what, done, total: None)
+
+
 def test_significance_needs_runs_and_numbers() -> None:
     def of(validation: list[float], test: list[float]) -> Confirmed:
         return Confirmed(Path(), np.array(validation), np.array(test), np.array(validation) / 2)

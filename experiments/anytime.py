@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from experiments.statistics import Floats, Runs, incumbents
+from experiments.recorded_runs import Floats, Runs
+from experiments.statistics import incumbents
 
 TARGETS = (1.0, 0.5, 0.1)
 """Percentage points below the best architecture's test accuracy."""
@@ -52,8 +53,8 @@ def reach(runs: Runs, target: float, end: float) -> Reached:
     reached[hit] = True
     seconds = np.maximum(runs.elapsed[runs.first[1:] - 1], end)
     seconds[hit] = runs.elapsed[row[where]]
-    evaluations = np.diff(runs.first).astype(float)
-    evaluations[hit] = row[where] - runs.first[hit] + 1
+    evaluations = runs.evaluations.astype(float)
+    evaluations[hit] = runs.told[row[where]]
     return Reached(reached, seconds, evaluations)
 
 

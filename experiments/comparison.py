@@ -14,9 +14,10 @@ import numpy as np
 
 from benchmarks.errors import InputError
 from experiments import statistics
+from experiments.recorded_runs import Group, RecordedTrials, Runs, finished_runs, mean_search_seconds
 from experiments.records import StudyHeader, StudyRecords
 from experiments.shared_statistics import OneShot, SharedRuns, one_shots, shared_runs
-from experiments.statistics import Answers, Final, Group, Runs
+from experiments.statistics import Answers, Final
 
 MUST_AGREE = ("space", "table", "trained", "datasets", "budgets", "cost_model", "report_fidelity")
 """Settings without which the numbers of two multi-trial studies mean different things."""
@@ -50,9 +51,7 @@ class RecordedStudy:
     """The directory's; its whole path where two have the same name."""
     header: StudyHeader
     """Its `runs` are those that were to be read."""
-    groups: Mapping[Group, Runs]
-    fidelities: Mapping[Group, Counter[tuple[str, int]]]
-    """Trials at each (schedule, epoch)."""
+    recorded: RecordedTrials
     finished: Mapping[Group, int]
     """Recorded runs, also those without a trial."""
     search_seconds: Mapping[Group, float]
@@ -61,9 +60,6 @@ class RecordedStudy:
     """Of weight-sharing searches; else empty."""
     one_shots: Mapping[Group, Sequence[OneShot]]
     """Of weight-sharing searches that were compared with a table; else empty."""
-    trials: int
-    failed: int
-    """Trials whose score is NaN."""
     planned: int
     """Runs of the whole study, of each algorithm on each data set."""
 
@@ -126,11 +122,14 @@ class Entry:
         return f"{self.label}, one fidelity" if self.runs and len(self.one_fidelity) == len(self.runs) else self.label
 
 
-def read_studies(study_dirs: Sequence[Path], runs: int | None = None) -> list[RecordedStudy]:
+def read_studies(
+    study_dirs: Sequence[Path], runs: int | None = None, *, every_trial: bool = False
+) -> list[RecordedStudy]:
     """Read studies that can be compared.
 
     Args:
         runs: read only the first so many of each algorithm on each data set, as if the studies had no more.
+        every_trial: whether to keep more than the trials at which answers change (`recorded_runs.condensed`).
 
     Raises:
         RecordError: a directory holds no readable study.
@@ -143,7 +142,7 @@ def read_studies(study_dirs: Sequence[Path], runs: int | None = None) -> list[Re
         if paths.count(path) > 1:
             raise ReportError(f"{path} is given {paths.count(path)} times: give each study once")
     unique = len({path.name for path in paths}) == len(paths)
-    studies = [_read(path, path.name if unique else str(path), runs) for path in paths]
+    studies = [_read(path, path.name if unique else str(path), runs, every_trial) for path in paths]
     for one, other in combinations(studies, 2):
         different = disagreement(one, other)
         if different:
@@ -181,30 +180,28 @@ def common_header(studies: Sequence[RecordedStudy]) -> StudyHeader:
     return [*trained, *(header for header in headers if header.optima), *headers][0]
 
 
-def _read(path: Path, name: str, runs: int | None) -> RecordedStudy:
+def _read(path: Path, name: str, runs: int | None, every_trial: bool) -> RecordedStudy:
     records = StudyRecords(path)
-    header, trials, overhead = records.header(), records.trials(runs), records.overhead(runs)
+    header, overhead = records.header(), records.overhead(runs)
     shared, planned = is_shared(header), header.settings["runs"]
+    recorded = RecordedTrials.of(records.batches(runs), every_trial or shared)
+    groups = recorded.groups
     if runs is not None:
         header = replace(header, settings={**header.settings, "runs": min(runs, planned)})
-    if not trials.num_rows:
+    if not recorded.trials:
         raise ReportError(
             f"{path}: no evaluation of its {overhead.num_rows} runs ended within the budget; search with a larger one"
             if overhead.num_rows and not shared
             else f"{path} holds no finished run yet: repeat its nas-run command to go on"
         )
-    groups = statistics.split(trials)
     return RecordedStudy(
         name=name,
         header=header,
-        groups=groups,
-        fidelities=statistics.fidelities(trials),
-        finished={group: len(runs) for group, runs in groups.items()} if shared else statistics.finished_runs(overhead),
-        search_seconds=statistics.mean_search_seconds(overhead),
+        recorded=recorded,
+        finished={group: len(runs) for group, runs in groups.items()} if shared else finished_runs(overhead),
+        search_seconds=mean_search_seconds(overhead),
         epochs=shared_runs(records.epochs(runs), groups) if shared else {},
         one_shots=one_shots(records.one_shot(runs)) if shared else {},
-        trials=trials.num_rows,
-        failed=int(np.isnan(trials["validation"].to_numpy()).sum()),
         planned=planned,
     )
 
@@ -233,11 +230,11 @@ def entries_of(studies: Sequence[RecordedStudy]) -> list[Entry]:
 
 
 def _entry(study: RecordedStudy, algorithm: str, label: str) -> Entry:
-    recorded = [name for name in study.header.settings["datasets"] if (algorithm, name) in study.groups]
-    runs = {name: study.groups[algorithm, name] for name in recorded}
+    recorded = [name for name in study.header.settings["datasets"] if (algorithm, name) in study.recorded.groups]
+    runs = {name: study.recorded.groups[algorithm, name] for name in recorded}
     seconds = {name: study.search_seconds.get((algorithm, name), math.nan) for name in recorded}
     finals = {name: statistics.final(runs[name], seconds[name]) for name in recorded}
-    fidelities = {name: study.fidelities[algorithm, name] for name in recorded}
+    fidelities = {name: study.recorded.fidelities[algorithm, name] for name in recorded}
     epochs = {name: study.epochs[algorithm, name] for name in recorded if study.epochs}
     compared = {name: study.one_shots[algorithm, name] for name in recorded if (algorithm, name) in study.one_shots}
     return Entry(label, algorithm, study, runs, finals, fidelities, epochs, compared)

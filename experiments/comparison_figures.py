@@ -26,8 +26,9 @@ from experiments.figures import (
     styles,
 )
 from experiments.inference import ALPHA, Comparison, Ranks, expected_ranks
-from experiments.resampling import resample_step
-from experiments.statistics import Floats, incumbents
+from experiments.recorded_runs import Floats
+from experiments.resampling import blocks, resample_step
+from experiments.statistics import incumbents
 
 SHARES = np.linspace(0.01, 1, 100)
 """Parts of the budget at which ranks are computed."""
@@ -94,9 +95,13 @@ def write_ranks_over_time(
 
 def _ranks(entries: Sequence[Entry], dataset: str) -> Floats:
     """Shape (entries, SHARES)."""
-    return expected_ranks(
-        [resample_step(incumbents(entry.runs[dataset]), SHARES * entry.end(dataset)) for entry in entries]
-    )
+    answers = [incumbents(entry.runs[dataset]) for entry in entries]
+    ends = [entry.end(dataset) for entry in entries]
+    ranks = [
+        expected_ranks([resample_step(points, shares * end) for points, end in zip(answers, ends, strict=True)])
+        for shares in blocks(SHARES, sum(points.sizes.size for points in answers))
+    ]
+    return np.concatenate(ranks, axis=1)
 
 
 def draw_ranks(ranks: Mapping[str, Floats], labels: Sequence[str], legend: Mapping[str, str]) -> Figure:

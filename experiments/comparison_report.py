@@ -21,9 +21,9 @@ from experiments.inference import (
     least_p,
     rank_datasets,
 )
+from experiments.recorded_runs import Floats
 from experiments.report_tables import DASH, Fact, Table, number, write_table
 from experiments.report_text import bullets, figure, sources
-from experiments.statistics import Floats
 
 MOST_ROWS = 30
 """Of the pairwise table on the page; a longer one is in its files only."""

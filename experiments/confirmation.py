@@ -18,8 +18,9 @@ import numpy as np
 
 from benchmarks.errors import InputError
 from experiments.batches import Objective, run_values
+from experiments.recorded_runs import Floats, split
 from experiments.records import StudyRecords
-from experiments.statistics import Floats, incumbents, split
+from experiments.statistics import incumbents
 from experiments.study import Study
 from experiments.study_runner import run_study
 from nas_algos.searcher import Config

@@ -28,9 +28,9 @@ from rich.table import Table
 from benchmarks.oracle import ranges
 from benchmarks.spaces import space_named
 from benchmarks.table import BenchmarkTable, TableError
+from experiments.recorded_runs import Group
 from experiments.records import StudyRecords
 from experiments.shared_statistics import OneShot
-from experiments.statistics import Group
 
 LINE_SECONDS = 60.0
 """Between two lines of progress where there is no terminal."""

@@ -31,8 +31,9 @@ from experiments.figures import (
     save,
     styles,
 )
-from experiments.resampling import curve_times, resample
-from experiments.statistics import Aggregate, Band, Floats, Interpolation, Runs, aggregate, regret
+from experiments.recorded_runs import Floats, Runs
+from experiments.resampling import blocks, curve_times, resample
+from experiments.statistics import Aggregate, Band, Interpolation, aggregate, regret
 
 EARLY, EARLY_LOG = 0.05, 0.01
 """Part of the budget after which the y axis shows a curve whole, on a linear and a logarithmic time axis."""
@@ -101,9 +102,12 @@ def curve_of(
         interval: whether bootstrap intervals will be drawn.
     """
     times = curve_times(end, interpolation)
-    test = resample(runs, times, interpolation)
-    accuracies, regrets = (aggregate(values, interval=interval) for values in (test, regret(optimum, test)))
-    return Curve(label, times, accuracies, regrets, end)
+    accuracies, regrets = [], []
+    for some in blocks(times, len(runs)):
+        test = resample(runs, some, interpolation)
+        accuracies.append(aggregate(test, interval=interval))
+        regrets.append(aggregate(regret(optimum, test), interval=interval))
+    return Curve(label, times, Aggregate.concatenated(accuracies), Aggregate.concatenated(regrets), end)
 
 
 def views(panels: Sequence[Panel]) -> dict[str, View]:

@@ -19,7 +19,7 @@ from benchmarks.spaces.base import unknown_name
 from benchmarks.spaces.sss import CHANNELS
 from benchmarks.spaces.tss import EDGES, OPERATIONS, live_edges
 from experiments.figures import RC, SKY_BLUE, STYLES, check_paths, write_figure
-from experiments.statistics import Floats
+from experiments.recorded_runs import Floats
 
 
 class Look(NamedTuple):

@@ -19,7 +19,7 @@ from matplotlib.lines import Line2D
 
 from benchmarks.errors import InputError
 from experiments.atomic import write_atomically
-from experiments.statistics import Floats
+from experiments.recorded_runs import Floats
 
 Dashes = tuple[float, ...]
 """Lengths of strokes and gaps in line widths; empty for a solid line."""

@@ -14,9 +14,9 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
+from scipy import special, stats
 
-from experiments.statistics import Floats
+from experiments.recorded_runs import Floats
 
 ALPHA = 0.05
 """Level of every test of a report."""
@@ -96,7 +96,7 @@ def mann_whitney(first: Floats, second: Floats) -> float:
     """p of a two-sided Mann-Whitney U test: exact for few runs, also with ties; a normal approximation for many."""
     pooled = np.concatenate([first, second])
     tied = len(np.unique(pooled)) < len(pooled)
-    if not tied or math.comb(len(pooled), len(first)) > MOST_ORDERS:
+    if not tied or special.comb(len(pooled), len(first)) > MOST_ORDERS:
         return float(stats.mannwhitneyu(first, second, alternative="two-sided").pvalue)
     ranks = stats.rankdata(pooled)
     sums = ranks[np.array(list(combinations(range(len(pooled)), len(first))))].sum(axis=1)  # of every way to split them
@@ -106,7 +106,7 @@ def mann_whitney(first: Floats, second: Floats) -> float:
 
 def least_p(first: int, second: int) -> float:
     """The smallest two-sided p that a Mann-Whitney U test of so many runs can have."""
-    return 2 / math.comb(first + second, first)
+    return float(2 / special.comb(first + second, first))
 
 
 @dataclass(frozen=True)

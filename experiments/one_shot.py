@@ -15,10 +15,10 @@ from benchmarks.oracle import Oracle
 from benchmarks.spaces import space_named
 from benchmarks.table import BenchmarkTable
 from experiments.factory import Images
+from experiments.recorded_runs import Group
 from experiments.records import ONE_SHOT_SCHEMA, RecordError, StudyRecords
 from experiments.shared_statistics import OneShot, one_shots
 from experiments.shared_study import resume_from
-from experiments.statistics import Group
 from experiments.study import Job, seeds_of
 from nas_algos.weight_sharing import method_named
 from nas_algos.weight_sharing.search import Search

@@ -19,7 +19,7 @@ whose `seconds` and `elapsed` are measured. Files appear whole or not at all.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from math import isnan, nan
 from pathlib import Path
@@ -243,16 +243,21 @@ class StudyRecords:
         Args:
             runs: only those of the first so many runs of each algorithm on each data set.
         """
+        return _joined(self.batches(runs), TRIALS_SCHEMA)
+
+    def batches(self, runs: int | None = None) -> Iterator[pa.Table]:
+        """The same, batch by batch."""
         return self._read("trials", TRIALS_SCHEMA, runs)
 
     def overhead(self, runs: int | None = None) -> pa.Table:
         """Host seconds of every run of a complete batch; `runs` as in `trials`."""
         finished = self.finished()
-        return self._read("overhead", OVERHEAD_SCHEMA, runs, lambda file: file.stem in finished)
+        found = self._read("overhead", OVERHEAD_SCHEMA, runs, lambda file: file.stem in finished)
+        return _joined(found, OVERHEAD_SCHEMA)
 
     def epochs(self, runs: int | None = None) -> pa.Table:
         """Every epoch of weight-sharing searches, run after run, in order; empty for others; `runs` as in `trials`."""
-        return self._read("epochs", EPOCHS_SCHEMA, runs)
+        return _joined(self._read("epochs", EPOCHS_SCHEMA, runs), EPOCHS_SCHEMA)
 
     def write_one_shot(self, table: pa.Table) -> None:
         """Keep a comparison (ONE_SHOT_SCHEMA) in place of an earlier one."""
@@ -260,7 +265,7 @@ class StudyRecords:
 
     def one_shot(self, runs: int | None = None) -> pa.Table:
         """The comparison of shared weights with a table; empty if there is none; `runs` as in `trials`."""
-        return self._read(self.one_shot_path.name, ONE_SHOT_SCHEMA, runs)
+        return _joined(self._read(self.one_shot_path.name, ONE_SHOT_SCHEMA, runs), ONE_SHOT_SCHEMA)
 
     @property
     def one_shot_path(self) -> Path:
@@ -272,13 +277,26 @@ class StudyRecords:
 
     def _read(
         self, name: str, schema: pa.Schema, runs: int | None, wanted: Callable[[Path], bool] = lambda _: True
-    ) -> pa.Table:
-        """Of a file, or of all files in a folder that are `wanted`."""
+    ) -> Iterator[pa.Table]:
+        """A file, or all files in a folder that are `wanted`."""
         place = self.path / name
         files = [place] if place.is_file() else filter(wanted, sorted(place.glob("*.parquet")))
         chosen = None if runs is None else pc.field("run") < runs
-        try:
-            tables = [pq.read_table(file, schema=schema, filters=chosen) for file in files]
-        except (pa.ArrowInvalid, OSError) as error:
-            raise RecordError(f"{place} is damaged ({error}): delete the file and run again") from error
-        return pa.concat_tables(tables).unify_dictionaries() if tables else schema.empty_table()
+        for file in files:
+            if runs is not None and _first_run(file) >= runs:
+                continue
+            try:
+                yield pq.read_table(file, schema=schema, filters=chosen)
+            except (pa.ArrowInvalid, OSError) as error:
+                raise RecordError(f"{file} is damaged ({error}): delete it and run again") from error
+
+
+def _first_run(batch: Path) -> int:
+    """Of a batch called NAME-FIRST-LAST; 0 if that is not its name."""
+    first = batch.stem.split("-")[-2:][0]
+    return int(first) if first.isdecimal() else 0
+
+
+def _joined(tables: Iterable[pa.Table], schema: pa.Schema) -> pa.Table:
+    found = list(tables)
+    return pa.concat_tables(found).unify_dictionaries() if found else schema.empty_table()

@@ -126,8 +126,8 @@ def _course(study: RecordedStudy) -> Iterator[str]:
         commits = [study.header.git_commit, *(code["git_commit"] for code in study.header.resumed_with)]
         told = ", ".join(commits)
         yield f"**{study.name} was interrupted and completed by other code or elsewhere**: commits {told}."
-    if study.failed:
-        yield f"{study.failed} of {study.trials} evaluations in {study.name} failed."
+    if study.recorded.failed:
+        yield f"{study.recorded.failed} of {study.recorded.trials} evaluations in {study.name} failed."
 
 
 def _differences(studies: Sequence[RecordedStudy], same: Sequence[str]) -> Iterator[str]:

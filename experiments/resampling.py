@@ -8,11 +8,11 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from experiments.recorded_runs import Floats, Runs
 from experiments.statistics import (
     INTERPOLATIONS,
-    Floats,
+    MOST_VALUES,
     Interpolation,
-    Runs,
     Trajectories,
     incumbents,
     incumbents_at_every_trial,
@@ -110,3 +110,8 @@ def resample(runs: Runs, times: Floats, interpolation: Interpolation) -> Floats:
     if interpolation == "nats":
         return resample_nats(incumbents_at_every_trial(runs), times)
     raise ValueError(f"an interpolation is one of {', '.join(INTERPOLATIONS)}, got {interpolation!r}")
+
+
+def blocks(times: Floats, runs: int) -> list[Floats]:
+    """Times in parts, each of at most MOST_VALUES values of all runs; a single part unless runs are very many."""
+    return np.array_split(times, min(len(times), -(-runs * len(times) // MOST_VALUES)))

@@ -39,8 +39,9 @@ from experiments.figures import (
     save,
     styles,
 )
+from experiments.recorded_runs import Floats
 from experiments.shared_statistics import OneShot, SharedRuns, relative_entropy, traits
-from experiments.statistics import Aggregate, Band, Floats, aggregate
+from experiments.statistics import Aggregate, Band, aggregate
 
 EARLY = 0.05
 """Part of the epochs after which the axis of test accuracy shows a curve whole: first architectures are poor."""

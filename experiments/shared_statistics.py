@@ -20,8 +20,9 @@ from scipy.stats import kendalltau, spearmanr
 
 from benchmarks.spaces import Space, space_named
 from benchmarks.spaces.tss import OPERATIONS
+from experiments.recorded_runs import Floats, Group, Runs
 from experiments.records import RecordError
-from experiments.statistics import Aggregate, Floats, Group, Runs, aggregate, regret
+from experiments.statistics import Aggregate, aggregate, regret
 from nas_algos.weight_sharing import PHASES
 
 

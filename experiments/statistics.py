@@ -1,22 +1,19 @@
 """From records to numbers: incumbent trajectories, their values over simulated time, aggregates over runs.
 
-Pure functions; no files, no figures. Runs differ in length, so the points of many runs lie behind one another in flat
-arrays, and `first`, of shape (runs + 1,), cuts them: run r owns the positions first[r], ..., first[r + 1] - 1.
+Pure functions; no files, no figures. Points of many runs lie behind one another, as in `recorded_runs.Runs`.
 """
 
 from __future__ import annotations
 
-from collections import Counter
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
 from typing import Literal, get_args
 
 import numpy as np
-import pyarrow as pa
 from numpy.typing import NDArray
 
-from experiments.records import RecordError
+from experiments.recorded_runs import Floats, Runs
 
-Floats = NDArray[np.float64]
 Interpolation = Literal["step", "nats"]
 INTERPOLATIONS: tuple[Interpolation, ...] = get_args(Interpolation)
 Band = Literal["iqr", "sem", "std", "ci"]
@@ -27,41 +24,8 @@ CONFIDENCE = 0.95
 """Of bootstrap intervals."""
 RESAMPLES, BOOTSTRAP_SEED = 1000, 0
 """Of the bootstrap in a report: equal records give equal intervals."""
-Group = tuple[str, str]
-"""(algorithm, data set)."""
-
-
-@dataclass(frozen=True)
-class Runs:
-    """All trials of one algorithm on one data set, run after run, each in the order of telling.
-
-    `number` and `first` have shapes (runs,) and (runs + 1,); the rest, columns of TRIALS_SCHEMA, shape (trials,).
-    """
-
-    number: NDArray[np.int32]
-    first: NDArray[np.int64]
-    elapsed: Floats
-    incumbent: NDArray[np.bool_]
-    architecture: NDArray[np.int32]
-    score: Floats
-    """Percent validation accuracy that the searcher was told; NaN of a failed evaluation."""
-    validation: Floats
-    """Percent at the reporting fidelity; NaN where the benchmark has none."""
-    test: Floats
-    """Percent at the reporting fidelity."""
-
-    def __len__(self) -> int:
-        return len(self.number)
-
-
-_COLUMNS = {
-    "elapsed": "elapsed",
-    "incumbent": "incumbent",
-    "architecture": "architecture",
-    "score": "validation",
-    "validation": "report_validation",
-    "test": "report_test",
-}  # field of Runs -> column of TRIALS_SCHEMA
+MOST_VALUES = 2**25
+"""In one array, of very many runs: 0.25 GiB, of which a few are in memory at a time."""
 
 
 @dataclass(frozen=True)
@@ -105,6 +69,11 @@ class Aggregate:
     high: Floats
     """Where it ends."""
 
+    @classmethod
+    def concatenated(cls, parts: Sequence[Aggregate]) -> Aggregate:
+        """Of parts of the remaining axis."""
+        return cls(*(np.concatenate([getattr(part, field.name) for part in parts]) for field in fields(cls)))
+
     def band(self, kind: Band) -> tuple[Floats, Floats]:
         """(lower, upper) edge of the band around the mean."""
         if kind == "iqr":
@@ -129,72 +98,6 @@ class Final:
     """Trials per run, mean."""
     search_seconds: float
     """Host seconds that the search itself took per run, mean; NaN if not recorded."""
-
-
-def split(trials: pa.Table) -> dict[Group, Runs]:
-    """The trials (TRIALS_SCHEMA) of each algorithm on each data set that has any.
-
-    Runs may lie in any order and in pieces; the order of the trials within a run is kept.
-
-    Raises:
-        RecordError: a run's clock goes backwards, as when it is recorded twice.
-    """
-    if not trials.num_rows:
-        return {}
-    algorithm, algorithms = _codes(trials["algorithm"])
-    dataset, datasets = _codes(trials["dataset"])
-    number = trials["run"].to_numpy()
-    runs_each = int(number.max()) + 1
-    key = (algorithm * len(datasets) + dataset) * runs_each + number
-    order = slice(None) if (np.diff(key) >= 0).all() else np.argsort(key, kind="stable")
-    key = key[order]
-    columns = {field: trials[column].to_numpy()[order] for field, column in _COLUMNS.items()}
-    starts = np.flatnonzero(np.diff(key, prepend=-1))  # first row of every run of every group
-    group_of_run, number_of_run = np.divmod(key[starts], runs_each)
-    names = [(a, d) for a in algorithms for d in datasets]
-    backwards = np.flatnonzero((np.diff(columns["elapsed"]) < 0) & (np.diff(key) == 0))
-    if len(backwards):
-        group, run = divmod(int(key[backwards[0]]), runs_each)
-        raise RecordError(
-            f"elapsed seconds decrease within run {run} of {' on '.join(names[group])}: the run is recorded twice or "
-            "damaged. Delete the file that holds it under trials/ and complete the study with nas-run"
-        )
-    bounds = np.append(starts, len(key))
-    groups = {}
-    for group in np.unique(group_of_run):
-        of_group = np.flatnonzero(group_of_run == group)
-        first = bounds[of_group[0] : of_group[-1] + 2]
-        rows = {field: values[first[0] : first[-1]] for field, values in columns.items()}
-        groups[names[group]] = Runs(number_of_run[of_group].astype(np.int32), first - first[0], **rows)
-    return groups
-
-
-def _codes(column: pa.ChunkedArray) -> tuple[NDArray[np.int64], list[str]]:
-    """(code of every row, names by code) of a dictionary column."""
-    array = column.combine_chunks()  # which unifies the dictionaries of its parts
-    return array.indices.to_numpy().astype(np.int64), array.dictionary.to_pylist()
-
-
-def fidelities(trials: pa.Table) -> dict[Group, Counter[tuple[str, int]]]:
-    """How many trials each group has at each (schedule, epoch)."""
-    keys = ["algorithm", "dataset", "schedule", "epoch"]
-    counts: dict[Group, Counter[tuple[str, int]]] = {}
-    for row in trials.unify_dictionaries().group_by(keys).aggregate([([], "count_all")]).to_pylist():
-        found = counts.setdefault((row["algorithm"], row["dataset"]), Counter())
-        found[row["schedule"], row["epoch"]] += row["count_all"]
-    return counts
-
-
-def finished_runs(overhead: pa.Table) -> dict[Group, int]:
-    """How many runs of each group are recorded, also those without a trial (OVERHEAD_SCHEMA has a row for each)."""
-    counts = overhead.unify_dictionaries().group_by(["algorithm", "dataset"]).aggregate([([], "count_all")])
-    return {(row["algorithm"], row["dataset"]): row["count_all"] for row in counts.to_pylist()}
-
-
-def mean_search_seconds(overhead: pa.Table) -> dict[Group, float]:
-    """Host seconds of the search per run, mean over the runs in an overhead table (OVERHEAD_SCHEMA)."""
-    means = overhead.unify_dictionaries().group_by(["algorithm", "dataset"]).aggregate([("search_seconds", "mean")])
-    return {(row["algorithm"], row["dataset"]): row["search_seconds_mean"] for row in means.to_pylist()}
 
 
 def incumbents(runs: Runs) -> Trajectories:
@@ -253,12 +156,14 @@ def bootstrap_interval(
     """
     runs = len(values)
     present = ~np.isnan(values)
-    drawn = rng.multinomial(runs, np.full(runs, 1 / runs), size=resamples).astype(float)  # times that a run is drawn
-    totals, counts = (
-        (drawn @ of_runs.reshape(runs, -1)).reshape(resamples, *values.shape[1:])
-        for of_runs in (np.where(present, values, 0), present.astype(float))
-    )
-    means = np.sort(_ratio(totals, counts.astype(np.int64)), axis=0)
+    flat = np.where(present, values, 0).reshape(runs, -1), present.astype(float).reshape(runs, -1)
+    block = max(1, MOST_VALUES // runs)
+    means = np.empty((resamples, *values.shape[1:]))
+    for some in (means[first : first + block] for first in range(0, resamples, block)):
+        drawn = rng.multinomial(runs, np.full(runs, 1 / runs), size=len(some)).astype(float)  # times of each run
+        totals, counts = ((drawn @ of_runs).reshape(some.shape) for of_runs in flat)
+        some[...] = _ratio(totals, counts.astype(np.int64))
+    means.sort(axis=0)
     count = (~np.isnan(means)).sum(axis=0)
     edges = (_quantile(means, count, q) for q in ((1 - confidence) / 2, (1 + confidence) / 2))
     low, high = (np.where(present.sum(axis=0) >= 2, edge, np.nan) for edge in edges)
@@ -313,4 +218,4 @@ def final(runs: Runs, search_seconds: float = np.nan) -> Final:
     """
     ends = answers(runs)
     score, validation, test = (aggregate(values, interval=True) for values in (ends.score, ends.validation, ends.test))
-    return Final(len(runs), score, validation, test, len(runs.elapsed) / len(runs), search_seconds)
+    return Final(len(runs), score, validation, test, float(runs.evaluations.mean()), search_seconds)

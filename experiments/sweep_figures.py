@@ -12,7 +12,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
 from experiments.figures import RARE, figure_for
-from experiments.statistics import Floats
+from experiments.recorded_runs import Floats
 from experiments.sweep_records import Row
 from experiments.tuning import Choice, Domain, Tuned
 

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from experiments.confirmation import Confirmed
-from experiments.statistics import Floats
+from experiments.recorded_runs import Floats
 from experiments.sweep_records import Row
 
 SHOWN = 5

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from experiments.anytime import mean_over_time, median_needed, reach, reached_by
+from experiments.recorded_runs import Runs
 from experiments.resampling import resample_step
-from experiments.statistics import Runs, incumbents
+from experiments.statistics import incumbents
 
 nan = math.nan
 Told = tuple[float, bool, float]
@@ -20,8 +21,9 @@ def runs_of(*runs: list[Told]) -> Runs:
     flat = [trial for run in runs for trial in run]
     elapsed, incumbent, test = (np.array([trial[i] for trial in flat]) for i in range(3))
     first, unknown = np.cumsum([0, *map(len, runs)]), np.full(len(flat), nan)
+    told = np.array([n for run in runs for n in range(1, len(run) + 1)], np.int32)
     number, architecture = np.arange(len(runs), dtype=np.int32), np.zeros(len(flat), np.int32)
-    return Runs(number, first, elapsed, incumbent.astype(bool), architecture, unknown, unknown, test)
+    return Runs(number, first, told, elapsed, incumbent.astype(bool), architecture, unknown, unknown, test)
 
 
 RUNS = runs_of(

@@ -13,7 +13,8 @@ from matplotlib.lines import Line2D
 
 from experiments.curve_figures import Curve, Panel, View, curve_of, draw, views, write_figures
 from experiments.figures import LEAST_WIDTH, MULTI_TRIAL, SKY_BLUE, STYLES, WEIGHT_SHARING, report_style, save, styles
-from experiments.statistics import Band, Floats, Runs, aggregate, regret
+from experiments.recorded_runs import Floats, Runs
+from experiments.statistics import Band, aggregate, regret
 
 TEST, REGRET, LOG_TIME = View("test", False, ""), View("regret", False, ""), View("test", True, "")
 OPTIMUM = 95.0
@@ -167,10 +168,10 @@ def test_a_search_that_finds_the_optimum_is_drawn_on_the_logarithmic_axis() -> N
 
 
 def test_a_curve_samples_runs_over_the_budget() -> None:
-    numbers = np.array([1.0, 2.0])
+    numbers, whole = np.array([1.0, 2.0]), np.array([1, 2], np.int32)
     runs = Runs(
-        np.array([0], np.int32), np.array([0, 2]), numbers, np.array([True, False]), np.array([4, 5], np.int32),
-        numbers, numbers, np.array([90.0, 99.0]),
+        np.array([0], np.int32), np.array([0, 2]), whole, numbers, np.array([True, False]), whole, numbers,
+        numbers, np.array([90.0, 99.0]),
     )  # fmt: skip
     shown = curve_of("bohb", runs, 3.0, OPTIMUM, "step")
     assert (shown.times[0], shown.times[-1]) == (0, 3)

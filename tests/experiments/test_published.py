@@ -15,8 +15,8 @@ from experiments.checklist import AUTHORS, Item, checklist, write_checklist
 from experiments.comparison import RecordedStudy, entries_of
 from experiments.published import DATASETS, OPTIMA, SOURCES, rows_of
 from experiments.published_report import is_published, write_published
+from experiments.recorded_runs import RecordedTrials, Runs
 from experiments.records import Optimum, StudyHeader
-from experiments.statistics import Runs
 
 
 def a_study(
@@ -29,12 +29,12 @@ def a_study(
         "seed_policy": "sampled", "report_fidelity": {dataset: {"schedule": "200", "epoch": 200}},
     }  # fmt: skip
     header = StudyHeader({**held, **settings}, {dataset: Optimum(6111, optimum, 91.6, 87.0)}, {"numpy": "2"}, "abc")
-    test, numbers = np.array([93.0, 94.0]), np.arange(2, dtype=np.int32)
-    runs = Runs(numbers, np.arange(3), test, np.array([True, True]), numbers, test, test - 2, test)
+    test, numbers, one = np.array([93.0, 94.0]), np.arange(2, dtype=np.int32), np.ones(2, np.int32)
+    runs = Runs(numbers, np.arange(3), one, test, one.astype(bool), numbers, test, test - 2, test)
     groups = {(name, dataset): runs for name in algorithms}
     fidelities = {group: Counter({("12", 12): 2}) for group in groups}
     twice, seconds = dict.fromkeys(groups, 2), dict.fromkeys(groups, 0.1)
-    return RecordedStudy("study", header, groups, fidelities, twice, seconds, {}, {}, 2, 0, 2)
+    return RecordedStudy("study", header, RecordedTrials(groups, fidelities, 0), twice, seconds, {}, {}, 2)
 
 
 def section(study: RecordedStudy, directory: Path) -> str:

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from experiments.importing import import_benchmark
-from experiments.statistics import final, split
+from experiments.recorded_runs import split
+from experiments.statistics import final
 from experiments.study import Study
 from experiments.study_runner import run_study
 from nas_algos.multi_trial import ALGORITHMS

@@ -24,7 +24,7 @@ from matplotlib.image import imread
 from experiments import figures
 from experiments.cli.report import main
 from experiments.comparison import ReportError, difference, entries_of, read_studies
-from experiments.records import OVERHEAD_SCHEMA, TRIALS_SCHEMA, Optimum, StudyHeader, StudyRecords
+from experiments.records import OVERHEAD_SCHEMA, TRIALS_SCHEMA, Optimum, RecordError, StudyHeader, StudyRecords
 from experiments.report import Report, page, write_report
 from experiments.report_tables import final_table
 
@@ -215,7 +215,15 @@ class TestTheFirstRunsOnly:
         shorter = a_study(tmp_path / "first", a_header(runs=2), runs=2)
         (part,), (whole,) = read_studies([study], 2), read_studies([shorter])
         assert final_table(part.header, entries_of([part])) == final_table(whole.header, entries_of([whole]))
-        assert (part.finished, part.trials, part.planned) == (whole.finished, whole.trials, 3)
+        assert (part.finished, part.recorded.trials, part.planned) == (whole.finished, whole.recorded.trials, 3)
+
+    def test_are_all_that_is_opened(self, tmp_path: Path) -> None:
+        path = a_study(tmp_path / "study")
+        for folder in ("trials", "overhead"):
+            (path / folder / "bohb-seen-0000002-0000002.parquet").write_bytes(b"of runs that nobody asked for")
+        assert read_studies([path], 2)
+        with pytest.raises(RecordError, match=r"bohb-seen-0000002-0000002\.parquet is damaged"):
+            read_studies([path])
 
     def test_are_said_to_be_a_part(self, study: Path, tmp_path: Path) -> None:
         assert main([str(study), "--runs", "2", "--out", str(tmp_path / "r")]) == 0
@@ -391,7 +399,7 @@ class TestCommand:
             ([tmp_path / "nothing"], "holds no study.json"),
             ([empty], "holds no finished run yet"),
             ([damaged], "study.json is damaged"),
-            ([broken], "trials is damaged"),
+            ([broken], "bohb-seen.parquet is damaged"),
             ([study, study], "is given 2 times"),
             ([study, "--out", file], "is a file, and a report is a directory"),
         ]

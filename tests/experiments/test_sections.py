@@ -27,11 +27,11 @@ from experiments.figures import STYLES
 from experiments.found_figures import draw_cells, draw_counts
 from experiments.found_report import found_on, write_found
 from experiments.inference import Ranks, compare_all, nemenyi_quantile
+from experiments.recorded_runs import RecordedTrials, fidelities, split
 from experiments.records import TRIALS_SCHEMA, Optimum, StudyHeader
 from experiments.report_tables import Table, write_table
 from experiments.speed_figures import draw_reached
 from experiments.speed_report import anytime_table, target_table, write_overhead, write_speed
-from experiments.statistics import fidelities, split
 
 DATASETS = ("one", "two")
 BUDGET, OPTIMUM = 100.0, 95.0
@@ -66,7 +66,8 @@ def a_study(finals: Mapping[str, Sequence[float]] = FINAL, datasets: Sequence[st
     optima = {dataset: Optimum(950, OPTIMUM, math.nan) for dataset in datasets}
     groups, header = split(trials), StudyHeader(settings, optima, {"python": "3"}, "abc")
     finished, overhead = dict.fromkeys(groups, 4), dict.fromkeys(groups, 0.06)
-    return RecordedStudy("study", header, groups, fidelities(trials), finished, overhead, {}, {}, len(rows), 0, 4)
+    recorded = RecordedTrials(groups, fidelities(trials), 0)
+    return RecordedStudy("study", header, recorded, finished, overhead, {}, {}, 4)
 
 
 @pytest.fixture(scope="module")
@@ -238,7 +239,7 @@ class TestSpeed:
         assert {path.name for path in tmp_path.iterdir()} == {"anytime.md", "anytime.csv", "anytime.tex"}
 
     def test_lines_go_on_to_the_end_of_the_search(self, study: RecordedStudy) -> None:
-        runs = study.groups["regularized_ea", "one"]
+        runs = study.recorded.groups["regularized_ea", "one"]
         found = {"one": {"regularized_ea": reach(runs, 94.5, BUDGET)}}
         (axes,) = draw_reached(found, {"one": BUDGET}, LEGEND, "s").axes
         (line,) = axes.lines

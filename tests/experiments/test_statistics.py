@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
 from typing import Any
 
 import numpy as np
@@ -11,24 +10,20 @@ import pyarrow as pa
 import pytest
 from scipy import stats
 
-from experiments.records import OVERHEAD_SCHEMA, TRIALS_SCHEMA, RecordError
-from experiments.resampling import curve_times, nats_tickets, resample, resample_nats, resample_step
+from experiments.recorded_runs import Floats, Runs, split
+from experiments.records import TRIALS_SCHEMA
+from experiments.resampling import blocks, curve_times, nats_tickets, resample, resample_nats, resample_step
 from experiments.statistics import (
     Aggregate,
-    Floats,
     Interpolation,
-    Runs,
     Trajectories,
     aggregate,
     answers,
     bootstrap_interval,
-    fidelities,
     final,
     incumbents,
     incumbents_at_every_trial,
-    mean_search_seconds,
     regret,
-    split,
 )
 
 
@@ -52,63 +47,6 @@ def points(*runs: list[tuple[float, float]]) -> Trajectories:
     elapsed, test = (np.array([point[i] for point in flat], float) for i in (0, 1))
     first = np.cumsum([0, *map(len, runs)])
     return Trajectories(first, elapsed, np.zeros(len(flat), np.int32), np.full(len(flat), np.nan), test)
-
-
-class TestSplit:
-    TABLE = trials_table(
-        [
-            ("ea", "c10", 1, 7, 3.0, True, 11.0, 71.0),
-            ("rs", "c10", 0, 5, 1.0, True, 12.0, 72.0),
-            ("ea", "c10", 0, 3, 2.0, True, 13.0, 73.0),
-            ("ea", "c100", 0, 2, 9.0, False, 14.0, 74.0),
-            ("ea", "c10", 1, 8, 5.0, False, 15.0, 75.0),
-            ("ea", "c10", 0, 4, 2.0, True, 16.0, 76.0),
-        ]
-    )
-
-    def test_groups_runs_in_any_order_and_keeps_the_order_of_telling(self) -> None:
-        groups = split(self.TABLE)
-        assert set(groups) == {("ea", "c10"), ("ea", "c100"), ("rs", "c10")}
-        ea = groups["ea", "c10"]
-        assert len(ea) == 2
-        assert ea.number.tolist() == [0, 1]
-        assert ea.first.tolist() == [0, 2, 4]
-        assert ea.elapsed.tolist() == [2.0, 2.0, 3.0, 5.0]
-        assert ea.architecture.tolist() == [3, 4, 7, 8]
-        assert ea.incumbent.tolist() == [True, True, True, False]
-        assert ea.validation.tolist() == [13.0, 16.0, 11.0, 15.0]
-        assert ea.test.tolist() == [73.0, 76.0, 71.0, 75.0]
-        assert groups["ea", "c100"].incumbent.tolist() == [False]
-        assert groups["rs", "c10"].first.tolist() == [0, 1]
-
-    def test_reads_tables_whose_parts_have_different_dictionaries(self) -> None:
-        parts = [self.TABLE.slice(i, 1) for i in range(self.TABLE.num_rows)]
-        parts = [pa.Table.from_pylist(part.to_pylist(), schema=TRIALS_SCHEMA) for part in parts]
-        assert split(pa.concat_tables(parts))["ea", "c10"].architecture.tolist() == [3, 4, 7, 8]
-        assert fidelities(pa.concat_tables(parts))["ea", "c10"] == Counter({("12", 12): 4})
-
-    def test_of_no_trials_is_empty(self) -> None:
-        assert split(TRIALS_SCHEMA.empty_table()) == {}
-        assert fidelities(TRIALS_SCHEMA.empty_table()) == {}
-
-    def test_refuses_a_run_that_is_recorded_twice(self) -> None:
-        rows = [("rs", "c10", 4, 0, elapsed, True, 1.0, 1.0) for elapsed in (1.0, 2.0, 1.0, 2.0)]
-        with pytest.raises(RecordError, match="run 4 of rs on c10"):
-            split(trials_table(rows))
-
-
-def test_fidelities_counts_the_trials_of_each() -> None:
-    table = trials_table([("hyperband", "c10", 0, 0, float(i), True, 1.0, 1.0) for i in range(4)])
-    epochs = pa.chunked_array([[1, 1, 4, 12]], pa.int32())
-    table = table.set_column(table.column_names.index("epoch"), TRIALS_SCHEMA.field("epoch"), epochs)
-    assert fidelities(table) == {("hyperband", "c10"): {("12", 1): 2, ("12", 4): 1, ("12", 12): 1}}
-
-
-def test_mean_search_seconds_is_over_runs() -> None:
-    rows = [("a", "c10", 0, 1.0), ("a", "c10", 1, 4.0), ("a", "c100", 0, 7.0)]
-    named = [dict(zip(OVERHEAD_SCHEMA.names, row, strict=True)) for row in rows]
-    parts = [pa.Table.from_pylist([row], schema=OVERHEAD_SCHEMA) for row in named]
-    assert mean_search_seconds(pa.concat_tables(parts)) == {("a", "c10"): 2.5, ("a", "c100"): 7.0}
 
 
 class TestTrajectories:
@@ -230,6 +168,21 @@ class TestResample:
         assert (np.diff(times) > 0).all()
         assert times[0] == 0
         assert times[-1] == pytest.approx(last)
+
+
+def test_very_many_runs_are_taken_in_parts_to_the_same_result(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(0)
+    runs = runs_of(*([(t, True, rng.uniform(0, 99)) for t in sorted(rng.uniform(1, 90, 4))] for _ in range(7)))
+    times = curve_times(100.0, "step")
+    whole = aggregate(resample(runs, times, "step"), interval=True)
+    monkeypatch.setattr("experiments.resampling.MOST_VALUES", 7 * 30)
+    monkeypatch.setattr("experiments.statistics.MOST_VALUES", 7 * 30)
+    parts = blocks(times, len(runs))
+    assert max(len(part) for part in parts) <= 30
+    assert np.concatenate(parts).tolist() == times.tolist()
+    found = Aggregate.concatenated([aggregate(resample(runs, part, "step"), interval=True) for part in parts])
+    for name in ("count", "mean", "std", "sem", "lower", "median", "upper", "low", "high"):
+        np.testing.assert_allclose(getattr(found, name), getattr(whole, name), rtol=1e-12, err_msg=name)
 
 
 class TestAggregate:

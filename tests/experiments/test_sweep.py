@@ -17,9 +17,10 @@ from benchmarks.table import BenchmarkTable
 from experiments.batches import Evaluation, TableBatches, batches_of, folder_of, read_evaluation, run_values, rungs_to
 from experiments.config_files import ConfigFile
 from experiments.confirmation import Confirmed, confirm, fresh_seeds, p_values
+from experiments.recorded_runs import Runs, split
 from experiments.records import RecordError
 from experiments.sensitivity_report import write_sensitivity
-from experiments.statistics import Runs, final, split
+from experiments.statistics import final
 from experiments.study import Job, Study, execute
 from experiments.sweep_records import Row, SweepHeader, SweepRecords
 from experiments.sweep_report import ranked
@@ -126,6 +127,7 @@ def test_objectives_of_runs_by_hand() -> None:
     runs = Runs(
         number=np.array([0, 1], np.int32),
         first=np.array([0, 4, 5]),
+        told=np.array([1, 2, 3, 4, 1], np.int32),
         elapsed=np.array([10.0, 30.0, 60.0, 120.0, 50.0]),
         incumbent=np.array([True, False, True, True, False]),
         architecture=np.zeros(5, np.int32),

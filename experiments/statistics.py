@@ -154,19 +154,22 @@ def bootstrap_interval(
 
     Efron and Tibshirani, "An Introduction to the Bootstrap", 1993, chapter 13.
     """
-    runs = len(values)
+    runs, known = len(values), (~np.isnan(values)).sum(axis=0)
+    of_value = np.ones(runs, np.int64)
+    if values.ndim == 1:  # runs of equal value are drawn together: on a table they are many
+        values, of_value = np.unique(values, return_counts=True)
     present = ~np.isnan(values)
-    flat = np.where(present, values, 0).reshape(runs, -1), present.astype(float).reshape(runs, -1)
-    block = max(1, MOST_VALUES // runs)
+    flat = [of_runs.reshape(len(values), -1) for of_runs in (np.where(present, values, 0), present.astype(float))]
     means = np.empty((resamples, *values.shape[1:]))
+    block = max(1, MOST_VALUES // len(values))
     for some in (means[first : first + block] for first in range(0, resamples, block)):
-        drawn = rng.multinomial(runs, np.full(runs, 1 / runs), size=len(some)).astype(float)  # times of each run
+        drawn = rng.multinomial(runs, of_value / runs, size=len(some)).astype(float)  # how often each
         totals, counts = ((drawn @ of_runs).reshape(some.shape) for of_runs in flat)
         some[...] = _ratio(totals, counts.astype(np.int64))
     means.sort(axis=0)
     count = (~np.isnan(means)).sum(axis=0)
     edges = (_quantile(means, count, q) for q in ((1 - confidence) / 2, (1 + confidence) / 2))
-    low, high = (np.where(present.sum(axis=0) >= 2, edge, np.nan) for edge in edges)
+    low, high = (np.where(known >= 2, edge, np.nan) for edge in edges)
     return low, high
 
 

@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 
 def write_atomically(path: Path, content: bytes | pa.Buffer) -> None:
     """Replace or create `path`; until the last byte is on the disk, readers see what was there before."""
-    temporary = path.with_name(f".{path.name}.partial")
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.partial")
     with temporary.open("wb") as stream:
         stream.write(content)
         stream.flush()
@@ -19,8 +19,13 @@ def write_atomically(path: Path, content: bytes | pa.Buffer) -> None:
     os.replace(temporary, path)
 
 
-def write_parquet(path: Path, table: pa.Table) -> None:
-    """`table` as a compressed Parquet file, atomically."""
+def parquet(table: pa.Table) -> pa.Buffer:
+    """A compressed Parquet file."""
     sink = pa.BufferOutputStream()
     pq.write_table(table, sink, compression="zstd")
-    write_atomically(path, sink.getvalue())
+    return sink.getvalue()
+
+
+def write_parquet(path: Path, table: pa.Table) -> None:
+    """`table` as a Parquet file, atomically."""
+    write_atomically(path, parquet(table))

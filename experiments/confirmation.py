@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Set
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,15 +22,13 @@ from experiments.recorded_runs import Floats, split
 from experiments.records import StudyRecords
 from experiments.statistics import incumbents
 from experiments.study import Study
-from experiments.study_runner import run_study
 from nas_algos.searcher import Config
 
 if TYPE_CHECKING:
-    from experiments.factory import Resources
     from experiments.shared_study import SharedStudy
 
-Progress = Callable[[str, int, int], None]
 LABELS = ("best", "default")
+EARLIER = "earlier_confirmations"
 
 
 @dataclass(frozen=True)
@@ -53,37 +51,37 @@ def fresh_seeds(seed: int) -> tuple[int, ...]:
 
 
 def confirm(
-    study: Study | SharedStudy,
-    best: Config,
-    runs: int,
-    directory: Path,
-    resources: Resources | None,
-    progress: Progress,
+    study: Study | SharedStudy, best: Config, runs: int, directory: Path, run: Callable[[Any, Path], StudyRecords]
 ) -> dict[str, Confirmed]:
     """By label: the configuration `best` of the one algorithm of a study, and the one that the study has.
 
-    Whatever kills this, the same call completes it.
+    Whatever kills this, the same call completes it. The directory then holds these two studies; those of other
+    configurations, from before a sweep went on, are moved to EARLIER beside it.
 
     Args:
-        resources: of weight sharing; searches on a table are made in this process.
+        run: executes what a study's directory lacks, as `run_study` does.
     """
     ((algorithm, default),) = study.algorithms.items()
+    paths = {
+        label: directory / f"{label}-{_digest(config, runs)}"
+        for label, config in zip(LABELS, (best, default), strict=True)
+    }
+    _set_apart(directory, {path.name for path in paths.values()})
     confirmed = {}
     for label, config, seed in zip(LABELS, (best, default), fresh_seeds(study.seed), strict=True):
-        path = directory / f"{label}-{_digest(config, runs)}"
         algorithms: Any = {algorithm: config}
-        fresh: Study | SharedStudy = replace(study, algorithms=algorithms, runs=runs, seed=seed)
-        confirmed[label] = _confirmed(_run(fresh, path, resources, progress), fresh)
+        fresh = replace(study, algorithms=algorithms, runs=runs, seed=seed)
+        confirmed[label] = _confirmed(run(fresh, paths[label]), fresh)
     return confirmed
 
 
-def _run(study: Study | SharedStudy, path: Path, resources: Resources | None, progress: Progress) -> StudyRecords:
-    if isinstance(study, Study):
-        return run_study(study, path, 0, None, progress)
-    from experiments.shared_study import run_shared_study
-
-    assert resources is not None
-    return run_shared_study(study, path, resources, progress)
+def _set_apart(directory: Path, current: Set[str]) -> None:
+    """Exchange studies with EARLIER, so that the directory has none but `current` ones."""
+    earlier = directory.with_name(EARLIER)
+    for folder in (directory, earlier):
+        folder.mkdir(parents=True, exist_ok=True)
+    for path in (*directory.iterdir(), *earlier.iterdir()):
+        path.rename((directory if path.name in current else earlier) / path.name)
 
 
 def _digest(config: Config, runs: int) -> str:

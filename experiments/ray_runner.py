@@ -21,9 +21,11 @@ import ray
 
 from benchmarks.errors import InputError
 from benchmarks.table import sha256
+from experiments.atomic import parquet
 from experiments.study import Job, Study, execute
 
-Batch = tuple[Job, pa.Table, pa.Table]
+Batch = tuple[Job, pa.Buffer, pa.Buffer]
+"""A job and its (trials, overhead) as Parquet files."""
 Key = TypeVar("Key", bound=Hashable)
 Result = TypeVar("Result")
 
@@ -70,10 +72,11 @@ def result_of(done: Any, what: str) -> Any:
         ) from error
 
 
-def _execute(given: tuple[Study, Shipped | None], job: Job) -> tuple[pa.Table, pa.Table]:
-    """`execute` on a node that may lack the table."""
+def _execute(given: tuple[Study, Shipped | None], job: Job) -> tuple[pa.Buffer, pa.Buffer]:
+    """`execute` on a node that may lack the table; its tables as files, which leaves the driver little to do."""
     study, table = given
-    return execute(replace(study, table=table.here()) if table else study, job)
+    trials, overhead = execute(replace(study, table=table.here()) if table else study, job)
+    return parquet(trials), parquet(overhead)
 
 
 @dataclass(frozen=True)

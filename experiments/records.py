@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from math import isnan, nan
 from pathlib import Path
@@ -32,7 +33,8 @@ import pyarrow.parquet as pq
 
 from benchmarks.errors import InputError
 from benchmarks.oracle import Oracle
-from experiments.atomic import write_atomically, write_parquet
+from experiments.atomic import parquet, write_atomically, write_parquet
+from experiments.locks import alone
 
 FORMAT = 1
 EVALUATIONS, CHECKPOINTS = "evaluations", "checkpoints"
@@ -201,10 +203,16 @@ class StudyRecords:
         else:
             self.path.mkdir(parents=True, exist_ok=True)
             write_atomically(self.header_path, header.to_json().encode())
-        for folder in (self.path, self.path / "trials", self.path / "overhead"):
-            folder.mkdir(exist_ok=True)
-            for leftover in folder.glob(".*.partial"):  # of a killed process
-                leftover.unlink()
+
+    @contextmanager
+    def writing(self) -> Iterator[None]:
+        """The study's directory for this process; InputError if another one has it."""
+        with alone(self.path):
+            for folder in (self.path, self.path / "trials", self.path / "overhead"):
+                folder.mkdir(exist_ok=True)
+                for leftover in folder.glob(".*.partial"):  # of a killed process
+                    leftover.unlink()
+            yield
 
     def resume(self, header: StudyHeader) -> None:
         """Note in study.json if other code than before goes on with the study."""
@@ -230,12 +238,16 @@ class StudyRecords:
         return {file.stem for file in (self.path / "trials").glob("*.parquet")}
 
     def write_batch(self, name: str, trials: pa.Table, overhead: pa.Table, epochs: pa.Table | None = None) -> None:
-        """Add a batch of whole runs; its `trials` file, written last, marks it as complete."""
+        """Add a batch of whole runs."""
+        self.write_files(name, parquet(trials), parquet(overhead), None if epochs is None else parquet(epochs))
+
+    def write_files(self, name: str, trials: pa.Buffer, overhead: pa.Buffer, epochs: pa.Buffer | None = None) -> None:
+        """The same, as Parquet files; that of `trials`, written last, marks the batch as complete."""
         if epochs is not None:
             (self.path / "epochs").mkdir(exist_ok=True)
-            write_parquet(self.path / "epochs" / f"{name}.parquet", epochs)
-        for folder, table in (("overhead", overhead), ("trials", trials)):
-            write_parquet(self.path / folder / f"{name}.parquet", table)
+            write_atomically(self.path / "epochs" / f"{name}.parquet", epochs)
+        for folder, file in (("overhead", overhead), ("trials", trials)):
+            write_atomically(self.path / folder / f"{name}.parquet", file)
 
     def trials(self, runs: int | None = None) -> pa.Table:
         """Every trial, ordered by algorithm, data set and run as the batches are named, runs in order of telling.

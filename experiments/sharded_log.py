@@ -8,7 +8,6 @@ A kill cuts at most the last line short, which then does not count. A row has a 
 
 from __future__ import annotations
 
-import fcntl
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -21,6 +20,7 @@ import pyarrow.parquet as pq
 
 from benchmarks.errors import InputError
 from experiments.atomic import write_atomically, write_parquet
+from experiments.locks import alone
 
 ROWS_PER_SHARD = 5000
 
@@ -67,11 +67,7 @@ class ShardedLog:
             InputError: another process is writing.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
-        with (self.folder / ".lock").open("w") as lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise InputError(f"another process is writing to {self.folder}: wait for it, or stop it") from None
+        with alone(self.folder):
             writer = _Writer(self)
             try:
                 yield writer

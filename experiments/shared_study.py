@@ -21,7 +21,7 @@ from experiments.factory import Images, Resources
 from experiments.ray_runner import RayTasks, connected
 from experiments.records import EPOCHS_SCHEMA, OVERHEAD_SCHEMA, TRIALS_SCHEMA, Optimum, StudyHeader, StudyRecords
 from experiments.study import Job, cut, seeds_of
-from experiments.study_runner import begin
+from experiments.study_runner import begun
 from experiments.versions import git_commit, processor, versions
 from nas_algos.weight_sharing import PHASES, method_named
 from nas_algos.weight_sharing.method import MethodConfig
@@ -146,14 +146,14 @@ def run_shared_study(study: SharedStudy, directory: Path, resources: Resources, 
         DivergedError: a loss of some runs is no number any more; the others are finished first.
     """
     study.check()
-    records, left = begin(study, directory)
-    records.checkpoints_path.mkdir(exist_ok=True)
     diverged: list[DivergedError] = []
-    for job, result in _executed(study, left, records.checkpoints_path.absolute(), resources, progress):
-        if isinstance(result, DivergedError):
-            diverged.append(result)
-        else:
-            records.write_batch(job.name, *result)
+    with begun(study, directory) as (records, left):
+        records.checkpoints_path.mkdir(exist_ok=True)
+        for job, result in _executed(study, left, records.checkpoints_path.absolute(), resources, progress):
+            if isinstance(result, DivergedError):
+                diverged.append(result)
+            else:
+                records.write_batch(job.name, *result)
     if diverged:
         others = f" ({len(diverged)} of the {len(left)} runs; the others are recorded)" if len(left) > 1 else ""
         raise DivergedError(f"{diverged[0]}{others}") from diverged[0]

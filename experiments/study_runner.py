@@ -5,11 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol
 
 import pyarrow as pa
 
+from experiments.atomic import parquet
 from experiments.records import StudyHeader, StudyRecords
 from experiments.study import Job, Study, execute
 
@@ -42,33 +44,41 @@ def run_study(study: Study, directory: Path, workers: int, ray_address: str | No
     Raises:
         RecordError: the directory holds something else.
         TableError: the table lacks what the study needs.
+        InputError: another process is writing to the directory, or no cluster answers.
     """
     study.check()
-    records, left = begin(study, directory)
-    total = len(study.algorithms) * len(study.budgets) * study.runs
-    done = total - sum(job.stop - job.first for job in left)
-    progress("runs", done, total)
-    for job, trials, overhead in _batches(study, left, workers, ray_address):
-        records.write_batch(job.name, trials, overhead)
-        done += job.stop - job.first
+    with begun(study, directory) as (records, left):
+        total = len(study.algorithms) * len(study.budgets) * study.runs
+        done = total - sum(job.stop - job.first for job in left)
         progress("runs", done, total)
+        for job, trials, overhead in _batches(study, left, workers, ray_address):
+            records.write_files(job.name, trials, overhead)
+            done += job.stop - job.first
+            progress("runs", done, total)
     return records
 
 
-def begin(study: Recorded, directory: Path) -> tuple[StudyRecords, list[Job]]:
-    """The records of a study, begun or resumed, and the jobs that they lack; RecordError as `run_study`."""
+@contextmanager
+def begun(study: Recorded, directory: Path) -> Iterator[tuple[StudyRecords, list[Job]]]:
+    """The records of a study, begun or resumed, for this process alone; and the jobs that they lack.
+
+    Raises:
+        RecordError: the directory holds something else.
+        InputError: another process is writing there.
+    """
     records, header = StudyRecords(directory), study.header()
     records.begin(header)
-    finished = records.finished()
-    left = [job for job in study.jobs() if job.name not in finished]
-    if left:
-        records.resume(header)
-    return records, left
+    with records.writing():
+        finished = records.finished()
+        left = [job for job in study.jobs() if job.name not in finished]
+        if left:
+            records.resume(header)
+        yield records, left
 
 
 def _batches(
     study: Study, jobs: Sequence[Job], workers: int, ray_address: str | None
-) -> Iterator[tuple[Job, pa.Table, pa.Table]]:
+) -> Iterator[tuple[Job, pa.Buffer, pa.Buffer]]:
     if not jobs:
         return
     if workers:
@@ -77,4 +87,4 @@ def _batches(
         yield from run_jobs(study, jobs, workers, ray_address)
     else:
         for job in jobs:
-            yield job, *execute(study, job)
+            yield job, *map(parquet, execute(study, job))

@@ -42,6 +42,7 @@ from ray.tune.search import BasicVariantGenerator
 
 from benchmarks.errors import InputError
 from experiments.batches import FACTOR, Batches, Objective, batches_of, folder_of
+from experiments.locks import alone
 from experiments.ray_runner import RETRIES, connected
 from experiments.study import Study
 from experiments.sweep_records import COLUMNS, TRIALS, Row, SweepHeader, SweepRecords
@@ -187,13 +188,13 @@ def run_sweep(sweep: Sweep, directory: Path, place: Place, progress: Progress) -
     """Evaluate what the sweep's directory does not hold yet.
 
     Raises:
-        RecordError: the directory holds something else, or another process is writing to it.
-        InputError: no cluster answers, or the study cannot be run.
+        RecordError: the directory holds something else.
+        InputError: another process is writing there, no cluster answers, or the study cannot be run.
     """
     records, header = SweepRecords(directory), sweep.header()
     sweep.batches.study.check()
     records.begin(header)
-    with records.alone():
+    with alone(directory):
         tried = records.rows()
         if len(tried) < sweep.trials or any(row.status in ("running", "failed") for row in tried):
             _tune(sweep, records, tried, place, progress)

@@ -13,10 +13,8 @@ A sweep is a directory:
 
 from __future__ import annotations
 
-import fcntl
 import json
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -103,16 +101,6 @@ class SweepRecords:
         else:
             self.path.mkdir(parents=True, exist_ok=True)
             write_atomically(self.header_path, header.to_json().encode())
-
-    @contextmanager
-    def alone(self) -> Iterator[None]:
-        """RecordError if another process has the directory."""
-        with (self.path / ".lock").open("w") as lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise RecordError(f"another process is writing to {self.path}: wait for it, or stop it") from None
-            yield
 
     def header(self) -> SweepHeader:
         """What is tuned; RecordError if this is no sweep, or one of a newer version."""

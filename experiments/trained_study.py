@@ -20,7 +20,7 @@ from experiments.factory import Images, Resources
 from experiments.records import StudyHeader, StudyRecords
 from experiments.run import RunResult, search
 from experiments.study import Job, Plan, overhead_table, trials_table
-from experiments.study_runner import begin
+from experiments.study_runner import begun
 from experiments.training import trainer
 from experiments.training_oracle import TrainingEvents, TrainingOracle, epochs_of, training_seed
 
@@ -96,14 +96,14 @@ def run_trained_study(
     build = BuildDirectory(StudyRecords(directory).evaluations_path)
     if build.header_path.exists():
         check_same(build.benchmark(), study.benchmark, build.path)
-    records, left = begin(study, directory)
-    if not left:
-        return records
-    build.begin(study.benchmark)
-    with evaluations(build) as kept, trainer(study.benchmark, images, resources) as trains:
-        oracle = TrainingOracle(study.space, study.training_seed, study.cost_model, kept, trains)
-        for job in left:
-            records.write_batch(job.name, *_execute(study, job, oracle, progress))
+    with begun(study, directory) as (records, left):
+        if not left:
+            return records
+        build.begin(study.benchmark)
+        with evaluations(build) as kept, trainer(study.benchmark, images, resources) as trains:
+            oracle = TrainingOracle(study.space, study.training_seed, study.cost_model, kept, trains)
+            for job in left:
+                records.write_batch(job.name, *_execute(study, job, oracle, progress))
     return records
 
 

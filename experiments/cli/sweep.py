@@ -5,9 +5,10 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,11 +25,14 @@ from nas_algos.weight_sharing import METHODS
 
 if TYPE_CHECKING:
     from experiments.factory import Resources
+    from experiments.records import StudyRecords
     from experiments.shared_study import SharedStudy
     from experiments.study import Study
-    from experiments.sweep import Scheduler, Sweep
+    from experiments.sweep import Place, Scheduler, Sweep
     from experiments.sweep_records import SweepRecords
     from nas_algos.searcher import Config
+
+    RunStudy = Callable[[Any, Path], StudyRecords]
 
 OBJECTIVES = ("final_validation", "validation_area")
 RUNS = {"table": 90, "shared": 1}
@@ -96,7 +100,7 @@ def _add_how(group: Any) -> None:
 
 
 def _add_where(group: Any) -> None:
-    workers = "batches at a time (default: one per core; on a GPU 1)"
+    workers = "batches at a time (default: one per core; on a GPU 1); on a cluster also confirming ones"
     group.add_argument("--workers", type=int, metavar="N", help=workers)
     group.add_argument("--ray-address", metavar="ADDRESS", help="a running Ray cluster (default: start Ray here)")
     out = "directory of the results (default: a name made from the settings, under ./runs)"
@@ -110,6 +114,7 @@ def _sweep(given: argparse.Namespace) -> int:
             raise InputError(f"--{name.replace('_', '-')} is {least} or more, got {number}")
     sweep, resources = _described(given)
     from experiments.console import progress_bar  # slow to import, and --help does not need it
+    from experiments.locks import alone
     from experiments.sweep import Place, default_directory, run_sweep
 
     workers = resources.workers if resources else given.workers or os.cpu_count() or 1
@@ -117,8 +122,9 @@ def _sweep(given: argparse.Namespace) -> int:
     directory = given.out or default_directory(sweep)
     with progress_bar() as progress:
         records = run_sweep(sweep, directory, place, progress)
-    with records.alone():
-        _show(given, sweep, records, resources)
+    with alone(directory):
+        run = partial(_run_study, resources, place)
+        _show(given, sweep, records, run)
     return 0
 
 
@@ -168,7 +174,7 @@ def _of(given: argparse.Namespace, tuned: Any, study: Study | SharedStudy, last:
     )
 
 
-def _show(given: argparse.Namespace, sweep: Sweep, records: SweepRecords, resources: Resources | None) -> None:
+def _show(given: argparse.Namespace, sweep: Sweep, records: SweepRecords, run: RunStudy) -> None:
     """Print and draw what was found, and confirm it."""
     from experiments.config_files import ConfigFile
     from experiments.figures import report_style, save
@@ -187,26 +193,37 @@ def _show(given: argparse.Namespace, sweep: Sweep, records: SweepRecords, resour
     ConfigFile(sweep.batches.algorithm, asdict(best)).write(records.best_path, comment)
     with report_style():
         files = save(sensitivity(ranking, sweep.tuned, sweep.rungs, sweep.batches.unit), records.path / "sensitivity")
-    _confirm(given, sweep, records, best, resources)
+    _confirm(given, sweep, records, best, run)
     print(f"how each knob matters: {files[0]}; logs: tensorboard --logdir {records.path / 'ray'}")
     print(f"use the best with: nas-run --config {records.best_path} ...")
 
 
-def _confirm(
-    given: argparse.Namespace, sweep: Sweep, records: SweepRecords, best: Config, resources: Resources | None
-) -> None:
+def _confirm(given: argparse.Namespace, sweep: Sweep, records: SweepRecords, best: Config, run: RunStudy) -> None:
     from experiments.confirmation import confirm, p_values
-    from experiments.console import progress_bar
     from experiments.sweep_report import show_confirmation
 
     study = sweep.batches.study
     runs = study.runs if given.confirm_runs is None else given.confirm_runs
     if runs == 0:
         return
-    with progress_bar() as progress:
-        confirmed = confirm(study, best, runs, records.path / "confirmation", resources, progress)
+    confirmed = confirm(study, best, runs, records.path / "confirmation", run)
     show_confirmation(confirmed, p_values(confirmed, sweep.batches.objective))
     print("the objective of the best of many is too high on average: judge it by these runs alone")
+
+
+def _run_study(resources: Resources | None, place: Place, study: Any, directory: Path) -> StudyRecords:
+    """Execute what a confirming study's directory lacks."""
+    from experiments.console import progress_bar
+
+    with progress_bar() as progress:
+        if resources:
+            from experiments.shared_study import run_shared_study
+
+            return run_shared_study(study, directory, resources, progress)
+        from experiments.study_runner import run_study
+
+        workers = place.workers if place.address else 0  # here most are done before a Ray has started
+        return run_study(study, directory, workers, place.address, progress)
 
 
 if __name__ == "__main__":

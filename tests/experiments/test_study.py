@@ -169,6 +169,17 @@ def test_a_finished_study_is_not_run_again(tss_table: BenchmarkTable, tmp_path: 
     assert stamps == {path: path.stat().st_mtime_ns for path in (tmp_path / "s").rglob("*.parquet")}
 
 
+def test_two_commands_do_not_write_to_one_study(tss_table: BenchmarkTable, tmp_path: Path) -> None:
+    study = study_on(tss_table)
+
+    def another(what: str, done: int, total: int) -> None:
+        with pytest.raises(InputError, match=r"another process is writing to .*s: wait for it, or stop it"):
+            run_study(study, tmp_path / "s", 0, None, quiet)
+
+    run_study(study, tmp_path / "s", 0, None, another)
+    assert run_study(study, tmp_path / "s", 0, None, quiet).trials().num_rows
+
+
 def test_a_directory_of_another_study_is_refused(tss_table: BenchmarkTable, tmp_path: Path) -> None:
     run_study(study_on(tss_table), tmp_path / "s", 0, None, quiet)
     with pytest.raises(RecordError, match="another study: its runs is 3, now 5"):

@@ -17,11 +17,14 @@ from benchmarks.table import BenchmarkTable
 from experiments.batches import Evaluation, TableBatches, batches_of, folder_of, read_evaluation, run_values, rungs_to
 from experiments.config_files import ConfigFile
 from experiments.confirmation import Confirmed, confirm, fresh_seeds, p_values
+from experiments.locks import alone
 from experiments.recorded_runs import Runs, split
-from experiments.records import RecordError
+from experiments.records import RecordError, StudyRecords
 from experiments.sensitivity_report import write_sensitivity
 from experiments.statistics import final
 from experiments.study import Job, Study, execute
+from experiments.study_runner import run_study
+from experiments.sweep import Place, Sweep, run_sweep
 from experiments.sweep_records import Row, SweepHeader, SweepRecords
 from experiments.sweep_report import ranked
 from experiments.tuning import Choice, Range, plain, tuned_knobs
@@ -29,6 +32,10 @@ from nas_algos.multi_trial import BOHB, Hyperband, RegularizedEA, Reinforce
 from nas_algos.searcher import Config
 
 EA = RegularizedEA.Config
+
+
+def run_here(study: Study, directory: Path) -> StudyRecords:
+    return run_study(study, directory, 0, None, lambda *_: None)
 
 
 def study_on(table: BenchmarkTable, runs: int = 9, algorithm: str = "regularized_ea") -> Study:
@@ -185,7 +192,7 @@ def test_the_best_is_chosen_among_those_evaluated_furthest() -> None:
 def test_confirmations_have_seeds_of_their_own(tss_table: BenchmarkTable, tmp_path: Path) -> None:
     assert len({1, *fresh_seeds(1), *fresh_seeds(2)}) == 5
     study = study_on(tss_table)
-    confirmed = confirm(study, EA(sample_size=9), 4, tmp_path, None, lambda what, done, total: None)
+    confirmed = confirm(study, EA(sample_size=9), 4, tmp_path / "confirmation", run_here)
     headers = {label: json.loads((found.records / "study.json").read_text()) for label, found in confirmed.items()}
     assert [headers[label]["settings"]["seed"] for label in ("best", "default")] == list(fresh_seeds(1))
     sizes = [headers[label]["settings"]["algorithms"]["regularized_ea"]["sample_size"] for label in ("best", "default")]
@@ -199,7 +206,27 @@ def test_confirmations_have_seeds_of_their_own(tss_table: BenchmarkTable, tmp_pa
 def test_a_confirmation_in_which_no_evaluation_ends_says_so(tss_table: BenchmarkTable, tmp_path: Path) -> None:
     study = replace(study_on(tss_table), crossing="drop", budgets={"made-up": 0.1})
     with pytest.raises(InputError, match=r"no evaluation of the runs in .*best-.* ended within the budget"):
-        confirm(study, EA(sample_size=9), 2, tmp_path, None, lambda what, done, total: None)
+        confirm(study, EA(sample_size=9), 2, tmp_path / "confirmation", run_here)
+
+
+def test_confirmations_of_what_was_best_before_are_set_apart(tss_table: BenchmarkTable, tmp_path: Path) -> None:
+    def names(folder: str) -> set[str]:
+        return {path.name for path in (tmp_path / folder).iterdir()}
+
+    study, directory = study_on(tss_table), tmp_path / "confirmation"
+    first = confirm(study, EA(sample_size=9), 2, directory, run_here)
+    assert names("earlier_confirmations") == set()
+    second = confirm(study, EA(sample_size=8), 2, directory, run_here)
+    assert names("confirmation") == {found.records.name for found in second.values()}
+    assert names("earlier_confirmations") == {first["best"].records.name}
+
+    def kept(_: Study, path: Path) -> StudyRecords:
+        assert len(StudyRecords(path).finished()) == 1
+        return StudyRecords(path)
+
+    again = confirm(study, EA(sample_size=9), 2, directory, kept)
+    assert {found.records.name for found in again.values()} == names("confirmation")
+    assert names("earlier_confirmations") == {second["best"].records.name}
 
 
 def test_significance_needs_runs_and_numbers() -> None:
@@ -260,13 +287,19 @@ def test_configurations_are_kept_in_the_order_in_which_they_began(tmp_path: Path
     ]  # fmt: skip
 
 
-def test_two_processes_do_not_write_to_one_sweep(tmp_path: Path) -> None:
-    records = SweepRecords(tmp_path / "s")
-    records.begin(SweepHeader({"tuned": {}, "rungs": [1]}, {}, "none"))
-    with records.alone(), pytest.raises(RecordError, match="another process is writing"), records.alone():
-        pass
-    with records.alone():
-        pass
+def test_two_processes_do_not_write_to_one_sweep(tss_table: BenchmarkTable, tmp_path: Path) -> None:
+    sweep = Sweep(
+        batches=batches_of(study_on(tss_table), "regularized_ea"),
+        tuned=tuned_knobs(EA, ["sample_size=2:5"]),
+        rungs=(1,),
+        search="random",
+        scheduler="none",
+        trials=1,
+    )
+    (tmp_path / "s").mkdir()
+    SweepRecords(tmp_path / "s").begin(sweep.header())
+    with alone(tmp_path / "s"), pytest.raises(InputError, match="another process is writing to"):
+        run_sweep(sweep, tmp_path / "s", Place(1), lambda *_: None)
 
 
 def test_a_config_file_comes_back_as_it_was(tmp_path: Path) -> None:

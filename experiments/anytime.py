@@ -6,6 +6,7 @@ reached a target is that of its answer, looked up afterwards.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,8 +16,9 @@ from scipy import stats
 from experiments.recorded_runs import Floats, Runs
 from experiments.statistics import incumbents
 
-TARGETS = (1.0, 0.5, 0.1)
-"""Percentage points below the best architecture's test accuracy."""
+LADDER = (10.0, 5.0, 2.0, 1.0, 0.5, 0.1)
+"""Percentage points below the best architecture's test accuracy, of which COUNT in a row are targets."""
+COUNT = 3
 ROUNDING = 1e-9
 """Percentage points by which an accuracy may miss a target that it equals but for rounding."""
 
@@ -56,6 +58,18 @@ def reach(runs: Runs, target: float, end: float) -> Reached:
     evaluations = runs.evaluations.astype(float)
     evaluations[hit] = runs.told[row[where]]
     return Reached(reached, seconds, evaluations)
+
+
+def within_reach(best_share: Callable[[float], float]) -> tuple[float, ...]:
+    """COUNT steps of LADDER. The first is the hardest that is within reach, or one before if too few follow.
+
+    Args:
+        best_share: of a step, the fraction of runs that reached it, of the best algorithm on the worst data set; half
+            is enough.
+    """
+    reached = [i for i, points in enumerate(LADDER) if best_share(points) >= 0.5]
+    first = min(max(reached, default=0), len(LADDER) - COUNT)
+    return LADDER[first : first + COUNT]
 
 
 def reached_by(amount: Floats, reached: NDArray[np.bool_]) -> tuple[Floats, Floats]:

@@ -14,6 +14,7 @@ from typing import Literal, NamedTuple
 from experiments.comparison import Entry, RecordedStudy, is_shared
 from experiments.report_notes import measured
 from experiments.report_tables import Table, write_table
+from experiments.sweep_records import SweepRecords
 
 Answer = Literal["yes", "partly", "no", "to be answered by the authors"]
 AUTHORS: Answer = "to be answered by the authors"
@@ -33,18 +34,23 @@ class Item(NamedTuple):
     because: str
 
 
-def write_checklist(studies: Sequence[RecordedStudy], entries: Sequence[Entry], directory: Path) -> str:
+def write_checklist(
+    studies: Sequence[RecordedStudy], entries: Sequence[Entry], sweeps: Sequence[SweepRecords], directory: Path
+) -> str:
     """Write the checklist into a directory; return the section of report.md."""
-    items = list(checklist(studies, entries))
+    items = list(checklist(studies, entries, sweeps))
     facts = [dict(item._asdict()) for item in items]
     table = write_table(Table(["practice", "followed", "what tells so"], items, facts), directory / "checklist")
     return "\n\n".join(["## Reproducibility checklist", table, RULE])
 
 
-def checklist(studies: Sequence[RecordedStudy], entries: Sequence[Entry]) -> Iterator[Item]:
+def checklist(
+    studies: Sequence[RecordedStudy], entries: Sequence[Entry], sweeps: Sequence[SweepRecords] = ()
+) -> Iterator[Item]:
     """The items: releasing code, comparing, reporting."""
     yield from _code(studies)
     yield from _comparison(studies, entries)
+    yield _tuning(studies, entries, sweeps)
     yield from _reporting(studies)
 
 
@@ -117,13 +123,27 @@ def _confounders(studies: Sequence[RecordedStudy]) -> Item:
     return Item(practice, "yes", "one set of versions; time is simulated, whatever the hardware")
 
 
-def _reporting(studies: Sequence[RecordedStudy]) -> Iterator[Item]:
+def _tuning(studies: Sequence[RecordedStudy], entries: Sequence[Entry], sweeps: Sequence[SweepRecords]) -> Item:
+    practice = "It is reported how hyper-parameters were tuned, and at what cost"
     presets = ", ".join(dict.fromkeys(str(study.header.settings.get("preset") or "no preset") for study in studies))
-    yield Item(
-        "It is reported how hyper-parameters were tuned, and at what cost",
-        AUTHORS,
-        f"options are under What was run ({presets})",
-    )
+    options = f"options are under What was run ({presets})"
+    if not sweeps:
+        return Item(practice, AUTHORS, options)
+    told, tuned = [], set()
+    for sweep in sweeps:
+        settings, rows = sweep.header().settings, sweep.rows()
+        seconds = sum(row.evaluation.seconds for row in rows if row.evaluation)
+        told.append(
+            f"{settings['algorithm']}: {len(rows)} configurations by {settings['search']}, "
+            f"{seconds / 3600:,.2g} hours of searching"
+        )
+        tuned.add(settings["algorithm"])
+    others = [entry.label for entry in entries if entry.algorithm not in tuned]
+    rest = f"; of {', '.join(others)} it is for the authors to say: {options}" if others else ""
+    return Item(practice, "partly" if others else "yes", "; ".join(told) + rest)
+
+
+def _reporting(studies: Sequence[RecordedStudy]) -> Iterator[Item]:
     shared = any(is_shared(study.header) for study in studies)
     yield Item(
         "The time of the whole method, not of its search alone, is reported",

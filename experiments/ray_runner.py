@@ -23,6 +23,7 @@ from benchmarks.errors import InputError
 from benchmarks.table import sha256
 from experiments.atomic import parquet
 from experiments.study import Job, Study, execute
+from experiments.versions import versions
 
 Batch = tuple[Job, pa.Buffer, pa.Buffer]
 """A job and its (trials, overhead) as Parquet files."""
@@ -44,7 +45,7 @@ def run_jobs(study: Study, jobs: Sequence[Job], workers: int, address: str | Non
             that has not the table at its path gets it through Ray, once.
     """
     with connected(workers, address):
-        task = ray.remote(num_cpus=1, max_retries=RETRIES)(_execute)
+        task = task_of(_execute)
         table = Shipped.of(study.table) if address else None
         shared = ray.put((study, table))
         waiting = list(reversed(jobs))
@@ -57,6 +58,29 @@ def run_jobs(study: Study, jobs: Sequence[Job], workers: int, address: str | Non
             (done,), _ = ray.wait(list(running), num_returns=1)
             yield running[done], *result_of(done, running[done].name)
             del running[done]
+
+
+def task_of(function: Callable[..., Any], cpus: int = 1, gpus: float = 0.0) -> Any:
+    """A function as a Ray task, which is called again elsewhere when its process or node is lost.
+
+    The task raises InputError on a node with other versions than those of this one, which the records name.
+    """
+    expected = versions("torch")
+
+    def checked(*arguments: Any) -> Any:
+        if different := {name: had for name, had in _versions_here().items() if had != expected[name]}:
+            raise InputError(
+                f"the node {socket.gethostname()} has {different}, and this one "
+                f"{ {name: expected[name] for name in different} }: install the same versions on all nodes"
+            )
+        return function(*arguments)
+
+    return ray.remote(num_cpus=cpus, num_gpus=gpus, max_retries=RETRIES)(checked)
+
+
+@lru_cache(maxsize=1)
+def _versions_here() -> Mapping[str, str]:
+    return versions("torch")
 
 
 def result_of(done: Any, what: str) -> Any:
@@ -123,7 +147,7 @@ class RayTasks(Generic[Key, Result]):
     """
 
     def __init__(self, function: Callable[..., Result], shared: tuple[Any, ...], gpus: float, cpus: int = 1) -> None:
-        self._task = ray.remote(num_cpus=cpus, num_gpus=gpus, max_retries=RETRIES)(_call)
+        self._task = task_of(_call, cpus, gpus)
         self._function = function
         self._shared = [ray.put(value) for value in shared]
         self._board: Any = ray.remote(num_cpus=0, max_restarts=-1, max_task_retries=RETRIES)(_Board).remote()

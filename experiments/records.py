@@ -203,13 +203,14 @@ class StudyRecords:
         else:
             self.path.mkdir(parents=True, exist_ok=True)
             write_atomically(self.header_path, header.to_json().encode())
+        for folder in ("trials", "overhead"):
+            (self.path / folder).mkdir(exist_ok=True)
 
     @contextmanager
     def writing(self) -> Iterator[None]:
         """The study's directory for this process; InputError if another one has it."""
         with alone(self.path):
             for folder in (self.path, self.path / "trials", self.path / "overhead"):
-                folder.mkdir(exist_ok=True)
                 for leftover in folder.glob(".*.partial"):  # of a killed process
                     leftover.unlink()
             yield

@@ -22,13 +22,14 @@ from experiments.html_page import html_page
 from experiments.published_report import write_published
 from experiments.records import StudyHeader
 from experiments.report_notes import clock, notes
-from experiments.report_provenance import provenance
+from experiments.report_provenance import what_was_run
 from experiments.report_tables import final_table, joined, latex, long_table, markdown, write_csv
 from experiments.report_text import BAND_RULES, bullets, figure
 from experiments.sensitivity_report import write_sensitivity
 from experiments.shared_report import write_shared
-from experiments.speed_report import write_overhead, write_speed
+from experiments.speed_report import AskedTarget, write_overhead, write_speed
 from experiments.statistics import Band, Interpolation
+from experiments.sweep_records import SweepRecords
 
 if TYPE_CHECKING:
     from experiments.curve_figures import Curve, Panel
@@ -88,6 +89,7 @@ def write_report(
     interpolation: Interpolation = "step",
     runs: int | None = None,
     sweeps: Sequence[Path] = (),
+    targets: Sequence[AskedTarget] = (),
 ) -> Report:
     """Read studies and write their common report into the directory `out`.
 
@@ -100,6 +102,7 @@ def write_report(
         runs: read only the first so many of each algorithm on each data set. What is read of a run is 0.35 KB; by the
             interpolation 'nats' all its trials, of 0.05 KB each.
         sweeps: directories of nas-sweep, whose sensitivity to each option is shown.
+        targets: test accuracies that searches are to reach, instead of some near the best one.
 
     Raises:
         RecordError: a directory holds no readable study, or no readable sweep.
@@ -110,12 +113,12 @@ def write_report(
     headers, rows = final_table(header, entries)
     with _published(out) as directory:
         figures = _draw(header, entries, directory, band, interpolation)
-        sections = _write_sections(studies, entries, band, sweeps, directory)
+        sections = _write_sections(studies, entries, band, sweeps, targets, directory)
         (directory / "table.md").write_text(markdown(headers, rows) + "\n", "utf-8")
         (directory / "table.tex").write_text(latex(headers, rows) + "\n", "utf-8")
         write_csv(directory / "table.csv", header, entries)
         how = bullets(_curve_rules(header, entries, band, interpolation)) if figures else NO_CURVES
-        text = page(studies, entries, figures, how, sections)
+        text = page(studies, entries, figures, how, sections, what_was_run(studies, entries, directory))
         (directory / "report.md").write_text(text, "utf-8")
         (directory / "report.html").write_text(html_page(text, directory), "utf-8")
         names = sorted(path.name for path in directory.iterdir())
@@ -123,19 +126,24 @@ def write_report(
 
 
 def _write_sections(
-    studies: Sequence[RecordedStudy], entries: Sequence[Entry], band: Band, sweeps: Sequence[Path], directory: Path
+    studies: Sequence[RecordedStudy],
+    entries: Sequence[Entry],
+    band: Band,
+    sweeps: Sequence[Path],
+    targets: Sequence[AskedTarget],
+    directory: Path,
 ) -> list[str]:
     """Write what the sections after the curves show, and return them; some may be empty."""
     header, legend = common_header(studies), _legend(entries)
     return [
         write_published(header, entries, directory),
         write_comparison(entries, legend, directory),
-        write_speed(header, entries, legend, clock(header), directory),
+        write_speed(header, entries, legend, targets, directory),
         write_found(header, entries, legend, directory),
         write_shared(entries, legend, band, directory),
         write_sensitivity(sweeps, directory),
         write_overhead(header, entries, directory),
-        write_checklist(studies, entries, directory),
+        write_checklist(studies, entries, [SweepRecords(path) for path in sweeps], directory),
     ]
 
 
@@ -207,13 +215,15 @@ def page(
     figures: Mapping[str, str],
     how: str,
     sections: Sequence[str] = (),
+    run: str = "",
 ) -> str:
     """report.md.
 
     Args:
         figures: file name without extension -> caption.
         how: a list of how they are drawn.
-        sections: more of them, as Markdown; the last one comes after what was run.
+        sections: more of them, as Markdown; the last one comes after `run`.
+        run: the section `what_was_run`.
     """
     header, read_first = common_header(studies), bullets(notes(studies, entries))
     parts = [
@@ -225,8 +235,7 @@ def page(
         *(figure(name, caption) for name, caption in figures.items()),
         how,
         *sections[:-1],
-        "## What was run",
-        *(provenance(study, [entry for entry in entries if entry.study is study]) for study in studies),
+        run,
         *sections[-1:],
     ]
     return "\n\n".join(part for part in parts if part) + "\n"

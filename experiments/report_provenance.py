@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from math import nan
+from pathlib import Path
 from typing import Any
 
 from experiments.comparison import Entry, RecordedStudy, is_shared
 from experiments.records import Optimum
 from experiments.report_notes import clock
-from experiments.report_tables import DASH, joined, markdown, number
+from experiments.report_tables import DASH, Fact, Table, joined, number, write_table
 from experiments.report_text import bullets, told, told_fidelities
 
 GENERAL = (
@@ -16,60 +18,66 @@ GENERAL = (
     "crossing", "incumbent", "cache", "simulated_workers",
 )  # fmt: skip
 """Settings that the page lists one by one, where there are any."""
-Rows = tuple[list[str], list[list[str]]]
-"""Headers and rows."""
 
 
-def provenance(study: RecordedStudy, entries: Sequence[Entry]) -> str:
-    """Everything that decided the numbers of one study, as tables.
+def what_was_run(studies: Sequence[RecordedStudy], entries: Sequence[Entry], directory: Path) -> str:
+    """Everything that decided the numbers; the tables are written into a directory, the section is returned."""
+    parts = [
+        _study(study, [entry for entry in entries if entry.study is study], f"study{i}", directory)
+        for i, study in enumerate(studies, start=1)
+    ]
+    return "\n\n".join(["## What was run", *parts])
+
+
+def _study(study: RecordedStudy, entries: Sequence[Entry], name: str, directory: Path) -> str:
+    """One study.
 
     Args:
         entries: of this study.
+        name: with which the names of the files begin.
     """
     settings = study.header.settings
     facts = {key.replace("_", " "): settings[key] for key in GENERAL if key in settings}
     facts |= {"versions": study.header.versions, "commit": study.header.git_commit}
-    words = bullets(f"{name}: {told(fact)}" for name, fact in facts.items())
-    tables = _shared(study, entries) if is_shared(study.header) else _searched(study, entries)
-    return "\n\n".join([f"### {study.name}", words, *(markdown(names, rows) for names, rows in tables)])
+    words = bullets(f"{key}: {told(fact)}" for key, fact in facts.items())
+    tables = {"datasets": _datasets(study), "algorithms": _algorithms(study, entries)}
+    shown = [write_table(table, directory / f"{name}_{kind}") for kind, table in tables.items()]
+    files = ", ".join(f"[{name}_{kind}.{form}]({name}_{kind}.{form})" for kind in tables for form in ("csv", "tex"))
+    return "\n\n".join([f"### {study.name}", words, *shown, f"In other forms: {files}."])
 
 
-def _searched(study: RecordedStudy, entries: Sequence[Entry]) -> list[Rows]:
-    """The data sets and algorithms of a multi-trial study."""
+def _datasets(study: RecordedStudy) -> Table:
     settings, optima = study.header.settings, study.header.optima
-    datasets = [
-        [name, f"{budget:g}", _told_fidelity(settings["fidelity"][name]),
-         _told_fidelity(settings["report_fidelity"][name]), *_best(optima.get(name))]
-        for name, budget in settings["budgets"].items()
-    ]  # fmt: skip
-    algorithms = [
-        [
-            entry.label,
-            told(settings["algorithms"][entry.algorithm]),
-            joined(told_fidelities(used) for used in entry.fidelities.values()),
-        ]
-        for entry in entries
-    ]
-    budget = f"budget ({clock(study.header)} s)"
-    return [
-        (["data set", budget, "searched at", "reported at", "best index", "its test (%)"], datasets),
-        (["algorithm", "options", "trials at"], algorithms),
-    ]
+    shared, facts, rows = is_shared(study.header), [], []
+    for name in settings["datasets"]:
+        reported, best = settings["report_fidelity"].get(name), optima.get(name)
+        row = [name, _told_fidelity(reported) if reported else DASH, *_best(best)]
+        fact: dict[str, Fact] = {
+            "dataset": name,
+            **{f"reported_{key}": value for key, value in (reported or {}).items()},
+            "best_index": best.architecture if best else "",
+            "best_test": best.test if best else nan,
+        }
+        if not shared:
+            budget, searched = settings["budgets"][name], settings["fidelity"][name]
+            row[1:1] = [f"{budget:g}", _told_fidelity(searched)]
+            fact |= {"budget_seconds": budget, **{f"searched_{key}": value for key, value in searched.items()}}
+        rows.append(row)
+        facts.append(fact)
+    more = [] if shared else [f"budget ({clock(study.header)} s)", "searched at"]
+    return Table(["data set", *more, "reported at", "best index", "its test (%)"], rows, facts)
 
 
-def _shared(study: RecordedStudy, entries: Sequence[Entry]) -> list[Rows]:
-    """The data sets and methods of a weight-sharing study."""
-    settings, optima = study.header.settings, study.header.optima
-    reported = settings["report_fidelity"]
-    datasets = [
-        [name, _told_fidelity(reported[name]) if name in reported else DASH, *_best(optima.get(name))]
-        for name in settings["datasets"]
-    ]
-    methods = [[entry.label, told(settings["algorithms"][entry.algorithm])] for entry in entries]
-    return [
-        (["data set", "reported at", "best index", "its test (%)"], datasets),
-        (["method", "options"], methods),
-    ]
+def _algorithms(study: RecordedStudy, entries: Sequence[Entry]) -> Table:
+    """The facts are by option."""
+    rows, facts = [], []
+    for entry in entries:
+        options = study.header.settings["algorithms"][entry.algorithm]
+        used = [] if entry.shared else [joined(told_fidelities(used) for used in entry.fidelities.values())]
+        rows.append([entry.label, told(options), *used])
+        facts += [{"algorithm": entry.label, "option": name, "value": told(value)} for name, value in options.items()]
+    more = [] if is_shared(study.header) else ["trials at"]
+    return Table(["algorithm", "options", *more], rows, facts)
 
 
 def _best(optimum: Optimum | None) -> tuple[str, str]:

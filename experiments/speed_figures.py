@@ -9,51 +9,51 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from experiments.anytime import TARGETS, Reached, reach, reached_by
+from experiments.anytime import Reached, reach, reached_by
 from experiments.comparison import Entry
 from experiments.figures import COLUMNS, add_legend, figure_for, line_style, marks, report_style, save, styles
-from experiments.records import StudyHeader
-
-SHOWN = TARGETS[1]
-"""Percentage points below the best test accuracy."""
+from experiments.report_notes import clock
 
 
 def write_reached(
-    header: StudyHeader, entries: Sequence[Entry], legend: Mapping[str, str], clock: str, directory: Path
+    targets: Mapping[str, float], entries: Sequence[Entry], legend: Mapping[str, str], directory: Path
 ) -> None:
     """A panel per data set.
 
     Args:
-        clock: which seconds the axis counts.
+        targets: data set -> percent test accuracy.
     """
+    there = {dataset: [entry for entry in entries if dataset in entry.runs] for dataset in targets}
     found = {
-        dataset: {
-            entry.label: reach(entry.runs[dataset], header.optima[dataset].test - SHOWN, entry.end(dataset))
-            for entry in entries
-            if dataset in entry.runs
-        }
-        for dataset in header.settings["datasets"]
+        dataset: {entry.label: reach(entry.runs[dataset], targets[dataset], entry.end(dataset)) for entry in of_dataset}
+        for dataset, of_dataset in there.items()
+        if of_dataset
     }
-    ends = {dataset: max(entry.end(dataset) for entry in entries if dataset in entry.runs) for dataset in found}
+    ends = {dataset: max(entry.end(dataset) for entry in there[dataset]) for dataset in found}
     with report_style():
-        figure = draw_reached(found, ends, legend, f"{clock} seconds")
+        figure = draw_reached(found, targets, ends, legend, f"{clock(entries[0].study.header)} seconds")
         save(figure, directory / "reached")
 
 
 def draw_reached(
-    found: Mapping[str, Mapping[str, Reached]], ends: Mapping[str, float], legend: Mapping[str, str], time: str
+    found: Mapping[str, Mapping[str, Reached]],
+    targets: Mapping[str, float],
+    ends: Mapping[str, float],
+    legend: Mapping[str, str],
+    time: str,
 ) -> Figure:
     """A panel per data set; the steps of each line go on to the end of the search.
 
     Args:
         found: data set -> label -> when runs reached the target.
+        targets: data set -> percent test accuracy.
         ends: data set -> seconds.
         time: what the axis counts.
     """
     look = styles(legend)
     figure, grid = figure_for(len(found))
     for i, (axes, (dataset, lines)) in enumerate(zip(grid, found.items(), strict=True)):
-        axes.set_title(dataset)
+        axes.set_title(f"{dataset}: {targets[dataset]:.2f} %")
         for n, (label, reached) in enumerate(lines.items()):
             times, fraction = reached_by(reached.seconds, reached.reached)
             times, fraction = np.concatenate([[0], times, [ends[dataset]]]), np.append(0, fraction)
@@ -64,7 +64,7 @@ def draw_reached(
                 **line_style(look[label]),
             )  # fmt: skip
         axes.set(xlim=(0, ends[dataset]), ylim=(-0.03, 1.03), xlabel=time)
-        axes.set_ylabel("runs within the target" if i % COLUMNS == 0 else "")
+        axes.set_ylabel("runs that reached the target" if i % COLUMNS == 0 else "")
         axes.xaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 3, 4, 5, 10]))
         axes.xaxis.set_major_formatter(FuncFormatter(lambda seconds, _: f"{seconds:,.10g}"))
     add_legend(figure, legend, [label for lines in found.values() for label in lines])

@@ -5,25 +5,34 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
-from experiments.anytime import TARGETS, mean_over_time, median_needed, reach
-from experiments.comparison import Entry
+from experiments.anytime import mean_over_time, median_needed, reach, within_reach
+from experiments.comparison import Entry, ReportError
 from experiments.records import StudyHeader
 from experiments.report_tables import DASH, Fact, Table, number, plus_minus, seconds, write_table
 from experiments.report_text import figure, sources
 from experiments.statistics import CONFIDENCE, RESAMPLES, Aggregate, aggregate, regret
 
+AskedTarget = tuple[str | None, float]
+"""(data set, or None for all, percent test accuracy)."""
 TARGET_RULE = (
-    "Share of the runs whose answer came within so many percentage points of the best architecture's test accuracy, "
-    "and the {clock} seconds (s) and evaluations (n) until half of the runs had: a dash where fewer did. A run that "
-    "did not is right-censored at its end (Kaplan-Meier); one whose answer got worse afterwards has reached it all the "
-    "same. Runs end by time, so those of costly architectures are watched for fewer evaluations, which makes medians "
-    "of evaluations approximate. Searches choose by validation accuracy and cannot know when they get there. {sources}"
+    "Share of the runs whose answer reached a target test accuracy, and the seconds of the search (s) and evaluations "
+    "(n) until half of the runs had: a dash where fewer did. {within}A run that did not is right-censored at its end "
+    "(Kaplan-Meier); one whose answer got worse afterwards has reached it all the same. Runs end by time, so those of "
+    "costly architectures are watched for fewer evaluations, which makes medians of evaluations approximate. Searches "
+    "choose by validation accuracy and cannot know when they get there. {sources}"
 )
-NO_TARGETS = "Times to reach a target are left out: the best test accuracy is unknown."
+WITHIN = (
+    "Targets are so many percentage points below the best architecture; the first is the hardest of 10, 5, 2 and 1 "
+    "that half of some algorithm's runs reach on every data set. Others: `nas-report --target`. "
+)
+NO_TARGETS = (
+    "Times to reach a target are left out: the best test accuracy is unknown, and `nas-report --target` was not given."
+)
 REACHED_RULE = (
-    "The figure is the same estimate over time for {target:g} points; a line that ends below 1 belongs to an algorithm "
-    "some of whose runs never got so far."
+    "The figure is the same estimate over time, of the first target of each data set; a line that ends below 1 belongs "
+    "to an algorithm some of whose runs never got so far."
 )
 ANYTIME_RULE = (
     "Over time: test accuracy of the incumbent, averaged over the whole budget of each run (the area under its step "
@@ -37,58 +46,117 @@ OVERHEAD_RULE = (
 )
 
 
-def write_speed(header: StudyHeader, entries: Sequence[Entry], legend: Mapping[str, str], clock: str, out: Path) -> str:
+class Target(NamedTuple):
+    """What a search is to reach."""
+
+    name: str
+    test: Mapping[str, float]
+    """Data set -> percent test accuracy; only of those that it is meant for."""
+
+
+def write_speed(
+    header: StudyHeader,
+    entries: Sequence[Entry],
+    legend: Mapping[str, str],
+    asked: Sequence[AskedTarget],
+    out: Path,
+) -> str:
     """Write the tables and the figure about time into a directory.
 
     Args:
         legend: label of an entry -> its text in the legends.
-        clock: 'simulated' or 'measured'.
+        asked: targets instead of the usual ones.
 
     Returns: the section of report.md; empty if there are only weight-sharing methods, which do not evaluate.
+
+    Raises:
+        ReportError: a target is for a data set that there is not.
     """
+    targets = asked_targets(header, asked)
     timed = [entry for entry in entries if not entry.shared and any(map(entry.has_test, entry.runs))]
     if not timed:
         return ""
-    parts = ["## How fast", *(_targets(header, timed, legend, clock, out) if header.optima else [NO_TARGETS])]
+    if not targets and header.optima:
+        targets = usual_targets(header, timed)
+    parts = ["## How fast", *(_targets(header, timed, legend, targets, out) if targets else [NO_TARGETS])]
     parts += [write_table(anytime_table(header, timed), out / "anytime")]
     parts += [ANYTIME_RULE.format(confidence=CONFIDENCE, resamples=RESAMPLES, sources=sources("anytime"))]
     return "\n\n".join(parts)
 
 
-def _targets(
-    header: StudyHeader, entries: Sequence[Entry], legend: Mapping[str, str], clock: str, out: Path
-) -> list[str]:
-    from experiments.speed_figures import SHOWN, write_reached  # matplotlib is slow to import
+def asked_targets(header: StudyHeader, asked: Sequence[AskedTarget]) -> list[Target]:
+    """Test accuracies that the user gave."""
+    datasets = header.settings["datasets"]
+    unknown = [dataset for dataset, _ in asked if dataset and dataset not in datasets]
+    if unknown:
+        raise ReportError(f"a target is for {unknown[0]!r}, but the studies are of {', '.join(datasets)}")
+    return [Target(f"{test:g} %", dict.fromkeys([dataset] if dataset else datasets, test)) for dataset, test in asked]
 
-    write_reached(header, entries, legend, clock, out)
+
+def usual_targets(header: StudyHeader, entries: Sequence[Entry]) -> list[Target]:
+    """So many points below the best architecture, in steps that can be told apart by."""
+    best = {dataset: header.optima[dataset].test for dataset in header.settings["datasets"]}
+
+    def share(points: float) -> float:
+        return min(
+            max(
+                reach(entry.runs[dataset], test - points, entry.end(dataset)).fraction
+                for entry in entries
+                if dataset in entry.runs
+            )
+            for dataset, test in best.items()
+            if any(dataset in entry.runs for entry in entries)
+        )
+
     return [
-        write_table(target_table(header, entries), out / "targets"),
-        TARGET_RULE.format(clock=clock, sources=sources("targets")),
-        figure("reached", f"Fraction of runs that have come within {SHOWN:g} points of the best test accuracy"),
-        REACHED_RULE.format(target=SHOWN),
+        Target(f"within {points:g}", {dataset: test - points for dataset, test in best.items()})
+        for points in within_reach(share)
     ]
 
 
-def target_table(header: StudyHeader, entries: Sequence[Entry]) -> Table:
+def _targets(
+    header: StudyHeader, entries: Sequence[Entry], legend: Mapping[str, str], targets: Sequence[Target], out: Path
+) -> list[str]:
+    from experiments.speed_figures import write_reached  # matplotlib is slow to import
+
+    first: dict[str, Target] = {}
+    for target in targets:
+        first |= {dataset: target for dataset in target.test if dataset not in first}
+    write_reached({dataset: target.test[dataset] for dataset, target in first.items()}, entries, legend, out)
+    rule = WITHIN if targets[0].name.startswith("within") else ""
+    return [
+        write_table(target_table(header, entries, targets), out / "targets"),
+        TARGET_RULE.format(within=rule, sources=sources("targets")),
+        figure("reached", f"Fraction of runs that have reached {targets[0].name}, by data set"),
+        REACHED_RULE,
+    ]
+
+
+def target_table(header: StudyHeader, entries: Sequence[Entry], targets: Sequence[Target]) -> Table:
     """A row per data set and algorithm, three columns per target."""
     headers = ["data set", "algorithm"]
-    for target in TARGETS:
-        headers += [f"within {target:g}", "s", "n"]
+    for target in targets:
+        headers += [target.name, "s", "n"]
     rows, facts = [], []
     for dataset in header.settings["datasets"]:
         for entry in (entry for entry in entries if dataset in entry.runs):
-            found = [_target_facts(header, entry, dataset, target) for target in TARGETS]
-            cells = [cell for fact in found for cell in _target_cells(fact)]
-            rows.append([dataset, entry.text, *cells])
-            facts += found
+            row = [dataset, entry.text]
+            for target in targets:
+                if dataset in target.test:
+                    facts.append(_target_facts(header, entry, dataset, target))
+                    row += _target_cells(facts[-1])
+                else:
+                    row += [DASH] * 3
+            rows.append(row)
     return Table(headers, rows, facts)
 
 
-def _target_facts(header: StudyHeader, entry: Entry, dataset: str, target: float) -> dict[str, Fact]:
-    accuracy = header.optima[dataset].test - target
+def _target_facts(header: StudyHeader, entry: Entry, dataset: str, target: Target) -> dict[str, Fact]:
+    accuracy, best = target.test[dataset], header.optima.get(dataset)
     found = reach(entry.runs[dataset], accuracy, entry.end(dataset))
     return {
-        "dataset": dataset, "algorithm": entry.text, "points_below_best": target, "test_accuracy": accuracy,
+        "dataset": dataset, "algorithm": entry.text, "target": target.name, "test_accuracy": accuracy,
+        "points_below_best": best.test - accuracy if best else math.nan,
         "runs": len(found.reached), "runs_reached": int(found.reached.sum()), "fraction_reached": found.fraction,
         "median_seconds": median_needed(found.seconds, found.reached),
         "median_evaluations": median_needed(found.evaluations, found.reached),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
+from math import nan
 from pathlib import Path
 
 from benchmarks.errors import InputError
@@ -33,11 +34,27 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--band", choices=BANDS, default="iqr", help=band)
     interpolation = "between trials: the last incumbent, or the published NATS-Bench curves' rule (default: step)"
     parser.add_argument("--interpolation", choices=INTERPOLATIONS, default="step", help=interpolation)
-    runs = "only the first N runs of each algorithm on each data set (default: all; a million need 35 GB of memory)"
+    runs = "only the first N runs of each algorithm on each data set (default: all)"
     parser.add_argument("--runs", type=int, metavar="N", help=runs)
     sweeps = "--out directories of nas-sweep, whose sensitivity to each option is shown, too"
     parser.add_argument("--sweep", nargs="+", action="extend", type=Path, default=[], metavar="DIR", help=sweeps)
+    target = (
+        "test accuracies in percent, of all data sets or of one, until which time and evaluations are told (default: "
+        "three near the best one)"
+    )
+    parser.add_argument("--target", nargs="+", action="extend", default=[], metavar="[DATASET=]ACC", help=target)
     return parser
+
+
+def _target(text: str) -> tuple[str | None, float]:
+    dataset, _, number = text.rpartition("=")
+    try:
+        accuracy = float(number)
+    except ValueError:
+        accuracy = nan
+    if not 0 <= accuracy <= 100:
+        raise InputError(f"--target takes percent such as 94, or DATASET=94, got {text!r}")
+    return dataset or None, accuracy
 
 
 def _report(given: argparse.Namespace) -> int:
@@ -48,7 +65,13 @@ def _report(given: argparse.Namespace) -> int:
         raise InputError(f"--runs is at least 1, got {given.runs}")
     out = given.out or given.studies[0] / "report"
     report = write_report(
-        given.studies, out, band=given.band, interpolation=given.interpolation, runs=given.runs, sweeps=given.sweep
+        given.studies,
+        out,
+        band=given.band,
+        interpolation=given.interpolation,
+        runs=given.runs,
+        sweeps=given.sweep,
+        targets=[_target(text) for text in given.target],
     )
     show_results(report.headers, report.rows)
     for file in report.files:

@@ -14,6 +14,7 @@ from experiments.build import BuildDirectory
 from experiments.cli import bench, run, sweep
 from experiments.records import StudyRecords
 from experiments.sweep_records import SweepRecords
+from experiments.versions import versions
 
 TINY = ["--space", "tss", "--width", "2", "--depth", "1"]
 SHARED = [*TINY, "--batch-size", "200"]
@@ -61,6 +62,17 @@ def test_a_sweep_of_weight_sharing(there: list[str]) -> None:
     assert any(3 in found for found in objectives)
     for study in (records.path / "confirmation").iterdir():
         assert StudyRecords(study).epochs()["epoch"].to_pylist() == [1, 2, 3]
+
+
+def test_a_node_with_other_versions_is_refused(
+    there: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    real = versions("torch")
+    monkeypatch.setattr("experiments.ray_runner.versions", lambda *_: {**real, "numpy": "1.0"})
+    assert run.main(["--algo", "random_search", "--space", "tss", "--runs", "2", "--out", "s", *there]) == 2
+    said = capsys.readouterr().err
+    assert f"has {{'numpy': '{real['numpy']}'}}, and this one {{'numpy': '1.0'}}: install the same versions" in said
+    assert "Traceback" not in said
 
 
 def test_weight_sharing(there: list[str]) -> None:

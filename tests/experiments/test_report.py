@@ -12,6 +12,7 @@ from contextlib import redirect_stdout
 from io import StringIO
 from itertools import product
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -26,11 +27,13 @@ from experiments.cli.report import main
 from experiments.comparison import ReportError, difference, entries_of, read_studies
 from experiments.records import OVERHEAD_SCHEMA, TRIALS_SCHEMA, Optimum, RecordError, StudyHeader, StudyRecords
 from experiments.report import Report, page, write_report
+from experiments.report_provenance import what_was_run
 from experiments.report_tables import final_table
 
 NAMES = ("test_accuracy", "log_regret", "test_accuracy_log_time", "log_regret_log_time", "comparison_matrix",
          "rank_over_time", "reached", "found", "found_cells")  # fmt: skip
-TABLES = ("table", "comparison", "targets", "anytime", "diversity", "found", "overhead", "checklist")
+TABLES = ("table", "comparison", "targets", "anytime", "diversity", "found", "overhead", "checklist",
+          "study1_datasets", "study1_algorithms")  # fmt: skip
 FIGURE_FILES = {f"{name}.{suffix}" for name, suffix in product(NAMES, ("png", "svg", "pdf"))}
 TABLE_FILES = {f"{name}.{suffix}" for name, suffix in product(TABLES, ("md", "csv", "tex"))}
 FILES = FIGURE_FILES | TABLE_FILES | {"report.md", "report.html"}
@@ -109,7 +112,9 @@ def report(study: Path, printed: StringIO) -> Path:
 def page_of(*paths: Path) -> str:
     """The page of a report, without its figures."""
     studies = read_studies(paths)
-    return page(studies, entries_of(studies), {}, "")
+    entries = entries_of(studies)
+    with TemporaryDirectory() as tables:
+        return page(studies, entries, {}, "", run=what_was_run(studies, entries, Path(tables)))
 
 
 class TestFiles:
@@ -363,12 +368,25 @@ class TestCommand:
             return Report([], [], [])
 
         monkeypatch.setattr("experiments.report.write_report", record)
-        options = ["--band", "std", "--interpolation", "nats", "--runs", "5", "--sweep", "one", "two"]
+        options = [
+            "--band",
+            "std",
+            "--interpolation",
+            "nats",
+            "--runs",
+            "5",
+            "--sweep",
+            "one",
+            "two",
+            "--target",
+            "94",
+            "a=9",
+        ]
         assert main([str(study), "other", "--out", str(tmp_path), *options]) == 0
         sweeps = [Path("one"), Path("two")]
         assert passed == [
             ([study, Path("other")], tmp_path),
-            {"band": "std", "interpolation": "nats", "runs": 5, "sweeps": sweeps},
+            {"band": "std", "interpolation": "nats", "runs": 5, "sweeps": sweeps, "targets": [(None, 94), ("a", 9)]},
         ]
 
     @pytest.mark.parametrize("argument", [["--band", "wide"], ["--interpolation", "cubic"], []])
@@ -402,6 +420,9 @@ class TestCommand:
             ([broken], "bohb-seen.parquet is damaged"),
             ([study, study], "is given 2 times"),
             ([study, "--out", file], "is a file, and a report is a directory"),
+            ([study, "--target", "seen=high"], "--target takes percent such as 94, or DATASET=94, got 'seen=high'"),
+            ([study, "--target", "101"], "got '101'"),
+            ([study, "--target", "unseen=94"], "a target is for 'unseen', but the studies are of seen, blind"),
         ]
         for arguments, message in cases:
             assert main([str(argument) for argument in arguments]) == 2

@@ -13,6 +13,7 @@ from dataclasses import replace
 from io import StringIO
 from itertools import product
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -37,6 +38,7 @@ from experiments.records import (
     StudyRecords,
 )
 from experiments.report import page, panel_of, write_report
+from experiments.report_provenance import what_was_run
 from experiments.report_tables import final_table, long_table, shared_table
 from experiments.shared_figures import (
     accuracy_panels,
@@ -154,7 +156,9 @@ def compared(*paths: Path) -> tuple[list[RecordedStudy], list[Entry]]:
 
 def page_of(*paths: Path) -> str:
     """The page of a report, without its figures."""
-    return page(*compared(*paths), {}, "")
+    studies, entries = compared(*paths)
+    with TemporaryDirectory() as tables:
+        return page(studies, entries, {}, "", run=what_was_run(studies, entries, Path(tables)))
 
 
 def cells(markdown: str) -> list[list[str]]:
@@ -528,8 +532,8 @@ class TestReport:
     FIGURES = ("test_accuracy", "log_regret", "test_accuracy_log_time", "log_regret_log_time", "comparison_matrix",
                "reached", "found", "found_cells", "shared_accuracy", "shared_architecture", "shared_training",
                "cell_gdas", "cell_darts_v1")  # fmt: skip
-    TABLES = ("table", "table_shared", "found", "diversity", "checklist")
-    MORE = ("comparison", "targets", "anytime", "overhead")
+    TABLES = ("table", "table_shared", "found", "diversity", "checklist", "study1_datasets", "study1_algorithms")
+    MORE = ("comparison", "targets", "anytime", "overhead", "study2_datasets", "study2_algorithms")
     """Tables of what multi-trial searches do."""
 
     def files(self, figures: tuple[str, ...], more: tuple[str, ...] = ()) -> set[str]:

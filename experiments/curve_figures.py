@@ -130,7 +130,7 @@ def write_figures(panels: Sequence[Panel], legend: Mapping[str, str], band: Band
 
 
 def draw(panels: Sequence[Panel], legend: Mapping[str, str], band: Band, view: View) -> Figure:
-    """One panel per data set, three in a row, and a common legend below."""
+    """One panel per data set, two in a row, and a common legend below."""
     figure, grid = figure_for(len(panels))
     look = styles(legend)
     for i, (axes, panel) in enumerate(zip(grid, panels, strict=True)):

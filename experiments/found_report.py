@@ -24,6 +24,10 @@ RULE = (
     "a paper: [found.tex](found.tex)."
 )
 ISOMORPHIC = "cells that compute the same function under different indices count apart; "
+OWN_CHANNELS = (
+    "Numbers of channels are those by which the space names its architectures. The networks of this table may have "
+    "others in their place: see `network` of the table under [What was run](#what-was-run)."
+)
 ALL_DIFFERENT = "No two runs ended with the same architecture: there is no most frequent one to draw."
 DIVERSITY_RULE = (
     "How many different architectures the runs of each algorithm ended with, and the one that most did (of several, "
@@ -100,6 +104,8 @@ def write_found(header: StudyHeader, entries: Sequence[Entry], legend: Mapping[s
         write_cells(space, {dataset: (one.architecture, _caption(space, dataset, one, found[dataset]))
                             for dataset, one in best.items()}, directory)  # fmt: skip
         parts.append(figure("found_cells", "The most frequent final answer on each data set"))
+        if name == "sss" and "trained from scratch" in str(header.settings.get("table")):
+            parts.append(OWN_CHANNELS)
     return "\n\n".join(parts)
 
 

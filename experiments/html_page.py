@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from base64 import b64encode
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from itertools import pairwise
 from pathlib import Path
@@ -18,8 +18,8 @@ from markdown_it.token import Token
 
 LOCAL = re.compile(r"#[\w-]+|[\w-]+(\.[\w-]+)+")
 """A section of the page, or a file beside it."""
-LARGEST_SVG = 500_000
-"""Characters above which a figure's PNG is embedded in its place: pages of seven figures stay below 5 MB."""
+ROOM = 3_500_000
+"""Bytes of all figures; encoded, a third more, they keep the page below 5 MB."""
 SVG_SIZE = re.compile(r'<svg\b[^>]*? width="([\d.]+)pt" height="([\d.]+)pt"')
 """Width and height in points, as matplotlib writes them."""
 SVG_PATH = re.compile(r' d="[^"]*"')
@@ -75,8 +75,9 @@ def html_page(markdown: str, directory: Path) -> str:
     parser = _Parser()
     tokens = parser.parse(markdown)
     sections = _name_sections(tokens)
+    drawings = _drawings(directory, (child for token in tokens for child in token.children or ()))
     for token in tokens:
-        token.children = [_embedded(child, directory) for child in token.children or ()]
+        token.children = [_embedded(child, directory, drawings) for child in token.children or ()]
     _join_captions(tokens)
     for token in tokens:
         token.children = _boxed(token.children or ())
@@ -129,21 +130,35 @@ def _join_captions(tokens: list[Token]) -> None:
             tokens.insert(i + 5, Token("figure_close", "figure", -1, block=True))
 
 
-def _embedded(token: Token, directory: Path) -> Token:
-    """An image with the figure in the place of its name, drawn to 0.01 points; other tokens as they are."""
+def _drawings(directory: Path, tokens: Iterable[Token]) -> dict[Path, str]:
+    """The SVG of each figure, to 0.01 points; without the largest, in whose place come pixels, if ROOM is short."""
+    sources = [(directory / str(token.attrs["src"])).with_suffix(".svg") for token in tokens if token.type == "image"]
+    drawings = {
+        path: SVG_PATH.sub(lambda lines: MORE_DECIMALS.sub(r"\1", lines[0]), path.read_text("utf-8"))
+        for path in sources
+        if path.is_file()
+    }
+    size = sum(map(len, drawings.values()))
+    for path in sorted(drawings, key=lambda path: -len(drawings[path])):
+        if size > ROOM:
+            size += path.with_suffix(".png").stat().st_size - len(drawings.pop(path))
+    return drawings
+
+
+def _embedded(token: Token, directory: Path, drawings: Mapping[Path, str]) -> Token:
+    """An image with the figure in the place of its name; other tokens as they are."""
     if token.type != "image":
         return token
     vector = (directory / str(token.attrs["src"])).with_suffix(".svg")
     if not vector.is_file():
         return Token("text", "", 0, content=token.content)
-    drawing = SVG_PATH.sub(lambda path: MORE_DECIMALS.sub(r"\1", path[0]), vector.read_text("utf-8"))
-    size = SVG_SIZE.search(drawing)
+    size = SVG_SIZE.search(drawings.get(vector) or vector.read_text("utf-8"))
     assert size, f"{vector} has no size in points"
     width, height = (round(float(points) * PIXELS_PER_POINT) for points in size.groups())
-    if len(drawing) > LARGEST_SVG:
-        data, kind = vector.with_suffix(".png").read_bytes(), "png"
+    if vector in drawings:
+        data, kind = drawings[vector].encode(), "svg+xml"
     else:
-        data, kind = drawing.encode(), "svg+xml"
+        data, kind = vector.with_suffix(".png").read_bytes(), "png"
     source = f"data:image/{kind};base64,{b64encode(data).decode()}"
     token.attrs |= {"src": source, "width": width, "height": height, "style": f"--natural: {width}px"}
     return token

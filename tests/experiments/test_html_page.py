@@ -95,15 +95,25 @@ class TestText:
     def test_is_smaller_than_5_mb(self, html: str) -> None:
         assert len(html.encode()) < 5_000_000
 
-    def test_embeds_a_figure_that_is_too_long_as_pixels(
+    def test_embeds_figures_as_pixels_where_room_is_short(
         self, directory: Path, monkeypatch: pytest.MonkeyPatch, html: str
     ) -> None:
-        monkeypatch.setattr("experiments.html_page.LARGEST_SVG", 1000)
+        monkeypatch.setattr("experiments.html_page.ROOM", 1000)
         pixels = html_page(a_page(), directory)
         assert pixels.count("data:image/png;base64,") == 3
         assert "image/svg" not in pixels
         sizes = r'width="(\d+)" height="(\d+)"'
         assert re.findall(sizes, pixels) == re.findall(sizes, html)
+
+    def test_embeds_the_largest_figure_as_pixels_and_no_more_than_it_must(
+        self, directory: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, html: str
+    ) -> None:
+        path = shutil.copytree(directory, tmp_path / "report")
+        longest = path / f"{list(FIGURES)[1]}.svg"
+        longest.write_text(f"{longest.read_text()}<!-- {'the longest of all ' * 10_000} -->")
+        drawn = sum(len(found) * 3 // 4 for found in re.findall(r"svg\+xml;base64,([^\"]+)", html))
+        monkeypatch.setattr("experiments.html_page.ROOM", drawn + 100_000)
+        assert re.findall(r'"data:image/(\w+)', html_page(a_page(), path)) == ["svg", "png", "svg"]
 
     def test_refers_to_nothing_but_itself_and_files_beside_it(self, html: str) -> None:
         assert {source[:5] for source in re.findall(r'src="([^"]*)', html)} == {"data:"}

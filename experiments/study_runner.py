@@ -34,7 +34,13 @@ def default_directory(study: Recorded) -> Path:
     return Path("runs") / "-".join([settings["space"], *settings["algorithms"], digest]).replace(":", ".")
 
 
-def run_study(study: Study, directory: Path, workers: int, ray_address: str | None, progress: Progress) -> StudyRecords:
+def run_study(
+    study: Study,
+    directory: Path,
+    workers: int = 0,
+    ray_address: str | None = None,
+    progress: Progress = lambda *_: None,
+) -> StudyRecords:
     """Execute what the study's directory does not hold yet.
 
     Args:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import importlib
+import os
 import re
 import shlex
+import subprocess
 import sys
 from pathlib import Path
 
@@ -17,7 +19,7 @@ from experiments.importing import import_benchmark
 from experiments.records import StudyRecords
 
 README = (Path(__file__).parents[1] / "README.md").read_text()
-LOOP, SEARCHER, SPACE = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+LOOP, SEARCHER, STUDY, TUNE, SPACE = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
 MAINS = {"nas-run": run.main, "nas-bench": bench.main, "nas-report": report.main, "nas-sweep": sweep.main}
 SHARED = Path(__file__).parents[2] / "shared" / "data"
 COMMANDS = [
@@ -60,6 +62,19 @@ def test_one_s_own_searcher_and_space_work_together(tmp_path: Path, monkeypatch:
         SPACES.pop("kernels", None)
         sys.modules.pop("mine", None)
         importlib.invalidate_caches()
+
+
+@pytest.mark.parametrize("example", [STUDY, TUNE], ids=["study", "tune"])
+def test_a_study_and_a_sweep_run_as_scripts(example: str, tmp_path: Path) -> None:
+    """With few trials, in a process of its own, with nothing installed but the package."""
+    home = {name: str(tmp_path / name) for name in ("NAS_BENCH_HOME", "TORCH_HOME", "HOME")}
+    (tmp_path / "script.py").write_text(example.replace("num_samples=20", "num_samples=2"))
+    script = subprocess.run(
+        [sys.executable, "script.py"], cwd=tmp_path, env={**os.environ, **home}, capture_output=True, text=True
+    )
+    assert script.returncode == 0, script.stderr
+    last = script.stdout.splitlines()[-1]
+    assert re.fullmatch(r"0\.\d+ of the runs have come to 94 %|\{'population_size': \d+, 'sample_size': \d+\}", last)
 
 
 def run_command(command: str) -> None:

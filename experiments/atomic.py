@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 
 def write_atomically(path: Path, content: bytes | pa.Buffer) -> None:
     """Replace or create `path`; until the last byte is on the disk, readers see what was there before."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    temporary = path.with_name(f".{path.name}.partial")
     with temporary.open("wb") as stream:
         stream.write(content)
         stream.flush()

@@ -13,7 +13,7 @@ from typing import Literal, NamedTuple
 
 from experiments.comparison import Entry, RecordedStudy, is_shared
 from experiments.report_notes import measured
-from experiments.report_tables import Table, write_table
+from experiments.report_tables import Table, seconds, write_table
 from experiments.sweep_records import SweepRecords
 
 Answer = Literal["yes", "partly", "no", "to be answered by the authors"]
@@ -132,10 +132,11 @@ def _tuning(studies: Sequence[RecordedStudy], entries: Sequence[Entry], sweeps: 
     told, tuned = [], set()
     for sweep in sweeps:
         settings, rows = sweep.header().settings, sweep.rows()
-        seconds = sum(row.evaluation.seconds for row in rows if row.evaluation)
+        once = {repr(row.options): row.evaluation for row in rows}  # a configuration may be suggested again
+        spent = sum(evaluation.seconds for evaluation in once.values() if evaluation)
         told.append(
-            f"{settings['algorithm']}: {len(rows)} configurations by {settings['search']}, "
-            f"{seconds / 3600:,.2g} hours of searching"
+            f"{settings['algorithm']}: {len(once)} configurations by {settings['search']}, {seconds(spent / 3600)} "
+            "hours of searching"
         )
         tuned.add(settings["algorithm"])
     others = [entry.label for entry in entries if entry.algorithm not in tuned]

@@ -14,7 +14,7 @@ import ray
 from benchmarks.errors import InputError
 from benchmarks.spaces import space_named
 from experiments.build import SPLITS, Benchmark, BuildDirectory, Trainings, classes
-from experiments.ray_runner import connected, result_of, task_of
+from experiments.ray_runner import TORCH, connected, result_of, task_of
 from experiments.sharded_log import Row
 from experiments.versions import git_commit, processor, versions
 from supernets.candidate_network import NetworkConfig, NetworkScale, candidate_config
@@ -189,7 +189,7 @@ def _each(
         yield from (function(*shared, item) for item in items)
         return
     with connected(resources.workers, resources.address, gpus=resources.gpus * resources.workers):
-        task = task_of(function, gpus=resources.gpus)
+        task = task_of(function, TORCH, gpus=resources.gpus)
         arguments = [ray.put(value) for value in shared]
         waiting = iter(items)
         at_once = resources.workers if resources.address else 2 * resources.workers  # as in ray_runner.run_jobs

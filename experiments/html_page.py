@@ -19,7 +19,7 @@ from markdown_it.token import Token
 LOCAL = re.compile(r"#[\w-]+|[\w-]+(\.[\w-]+)+")
 """A section of the page, or a file beside it."""
 ROOM = 3_500_000
-"""Bytes of all figures; encoded, a third more, they keep the page below 5 MB."""
+"""Bytes of all figures, if pixels can help: encoded, a third more, they keep the page below 5 MB."""
 SVG_SIZE = re.compile(r'<svg\b[^>]*? width="([\d.]+)pt" height="([\d.]+)pt"')
 """Width and height in points, as matplotlib writes them."""
 SVG_PATH = re.compile(r' d="[^"]*"')
@@ -131,7 +131,7 @@ def _join_captions(tokens: list[Token]) -> None:
 
 
 def _drawings(directory: Path, tokens: Iterable[Token]) -> dict[Path, str]:
-    """The SVG of each figure, to 0.01 points; without the largest, in whose place come pixels, if ROOM is short."""
+    """The SVG of each figure, to 0.01 points; without those that pixels save most of, if ROOM is short."""
     sources = [(directory / str(token.attrs["src"])).with_suffix(".svg") for token in tokens if token.type == "image"]
     drawings = {
         path: SVG_PATH.sub(lambda lines: MORE_DECIMALS.sub(r"\1", lines[0]), path.read_text("utf-8"))
@@ -139,9 +139,13 @@ def _drawings(directory: Path, tokens: Iterable[Token]) -> dict[Path, str]:
         if path.is_file()
     }
     size = sum(map(len, drawings.values()))
-    for path in sorted(drawings, key=lambda path: -len(drawings[path])):
-        if size > ROOM:
-            size += path.with_suffix(".png").stat().st_size - len(drawings.pop(path))
+    if size <= ROOM:
+        return drawings
+    saved = {path: len(drawing) - path.with_suffix(".png").stat().st_size for path, drawing in drawings.items()}
+    for path in sorted(drawings, key=lambda path: -saved[path]):
+        if size > ROOM and saved[path] > 0:
+            size -= saved[path]
+            del drawings[path]
     return drawings
 
 

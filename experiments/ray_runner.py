@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import lru_cache, wraps
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
@@ -32,6 +32,8 @@ Result = TypeVar("Result")
 
 RETRIES = 3
 """Of a task whose node or process was lost."""
+TORCH = ("torch",)
+"""What trains, in `task_of`."""
 MOMENT = 0.1
 """Seconds between two looks at what is under way."""
 
@@ -60,27 +62,38 @@ def run_jobs(study: Study, jobs: Sequence[Job], workers: int, address: str | Non
             del running[done]
 
 
-def task_of(function: Callable[..., Any], cpus: int = 1, gpus: float = 0.0) -> Any:
+def task_of(function: Callable[..., Any], libraries: Sequence[str] = (), cpus: int = 1, gpus: float = 0.0) -> Any:
     """A function as a Ray task, which is called again elsewhere when its process or node is lost.
 
-    The task raises InputError on a node with other versions than those of this one, which the records name.
+    Args:
+        libraries: that can change its results, beside those of `versions`. The task raises InputError on a node that
+            has others than this one, which the records name.
     """
-    expected = versions("torch")
+    expected = versions(*libraries)
 
+    @wraps(function)  # by whose name Ray shows the task
     def checked(*arguments: Any) -> Any:
-        if different := {name: had for name, had in _versions_here().items() if had != expected[name]}:
-            raise InputError(
-                f"the node {socket.gethostname()} has {different}, and this one "
-                f"{ {name: expected[name] for name in different} }: install the same versions on all nodes"
-            )
+        check_versions(expected, libraries)
         return function(*arguments)
 
     return ray.remote(num_cpus=cpus, num_gpus=gpus, max_retries=RETRIES)(checked)
 
 
-@lru_cache(maxsize=1)
-def _versions_here() -> Mapping[str, str]:
-    return versions("torch")
+def check_versions(expected: Mapping[str, str], libraries: Sequence[str]) -> None:
+    """InputError if `versions` of this node are not the expected ones."""
+    here = _versions(tuple(libraries))
+    if different := [name for name in expected if here[name] != expected[name]]:
+        has, should = ({name: found[name] for name in different} for found in (here, expected))
+        raise InputError(
+            f"the node {socket.gethostname()} has {has}, and the one that records has {should}: install the same "
+            "versions on all nodes"
+        )
+
+
+@lru_cache
+def _versions(libraries: tuple[str, ...]) -> Mapping[str, str]:
+    """Looked up once per process."""
+    return versions(*libraries)
 
 
 def result_of(done: Any, what: str) -> Any:
@@ -147,7 +160,7 @@ class RayTasks(Generic[Key, Result]):
     """
 
     def __init__(self, function: Callable[..., Result], shared: tuple[Any, ...], gpus: float, cpus: int = 1) -> None:
-        self._task = task_of(_call, cpus, gpus)
+        self._task = task_of(_call, TORCH, cpus, gpus)
         self._function = function
         self._shared = [ray.put(value) for value in shared]
         self._board: Any = ray.remote(num_cpus=0, max_restarts=-1, max_task_retries=RETRIES)(_Board).remote()

@@ -105,7 +105,7 @@ def split(trials: pa.Table) -> dict[Group, Runs]:
 def condensed(runs: Runs) -> Runs:
     """Without the trials that neither change a run's answer nor end it.
 
-    Whatever is made of runs stays the same, but for `incumbents_at_every_trial`.
+    Whatever is made of runs stays the same, but for `incumbents_at_every_trial` and `shared_runs`.
     """
     kept = runs.incumbent.copy()
     kept[runs.first[1:] - 1] = True

@@ -34,7 +34,7 @@ import pyarrow.parquet as pq
 from benchmarks.errors import InputError
 from benchmarks.oracle import Oracle
 from experiments.atomic import parquet, write_atomically, write_parquet
-from experiments.locks import alone
+from experiments.locks import LOCK, alone
 
 FORMAT = 1
 EVALUATIONS, CHECKPOINTS = "evaluations", "checkpoints"
@@ -183,8 +183,34 @@ class StudyRecords:
     def header_path(self) -> Path:
         return self.path / "study.json"
 
+    @contextmanager
+    def writing(self, header: StudyHeader) -> Iterator[None]:
+        """The study in this directory, started or gone on with, for this process alone.
+
+        Raises:
+            RecordError: the directory holds something else.
+            InputError: another process is writing there.
+        """
+        self.check(header)  # nothing is written into somebody else's directory
+        self.path.mkdir(parents=True, exist_ok=True)
+        with alone(self.path):
+            self.begin(header)
+            for folder in (self.path, self.path / "trials", self.path / "overhead"):
+                for leftover in folder.glob(".*.partial"):  # of a killed process
+                    leftover.unlink()
+            yield
+
     def begin(self, header: StudyHeader) -> None:
-        """Start the study here, or go on with the same one; RecordError if the directory holds another one."""
+        """Start the study here, or go on with the same one; RecordError if the directory holds something else."""
+        self.check(header)
+        self.path.mkdir(parents=True, exist_ok=True)
+        if not self.header_path.exists():
+            write_atomically(self.header_path, header.to_json().encode())
+        for folder in ("trials", "overhead"):
+            (self.path / folder).mkdir(exist_ok=True)
+
+    def check(self, header: StudyHeader) -> None:
+        """RecordError if the directory holds something else than this study."""
         if self.header_path.exists():
             held = self.header().settings
             settings = json.loads(header.to_json())["settings"]
@@ -196,24 +222,10 @@ class StudyRecords:
                     "for. Choose another --out, or repeat the study's own command to complete it"
                 )
         elif self.path.exists() and any(
-            not name.name.endswith(".partial") and name.name not in (EVALUATIONS, CHECKPOINTS)
+            name.suffix != ".partial" and name.name not in (EVALUATIONS, CHECKPOINTS, LOCK)
             for name in self.path.iterdir()
         ):
             raise RecordError(f"{self.path} is not empty and holds no study.json: choose another --out")
-        else:
-            self.path.mkdir(parents=True, exist_ok=True)
-            write_atomically(self.header_path, header.to_json().encode())
-        for folder in ("trials", "overhead"):
-            (self.path / folder).mkdir(exist_ok=True)
-
-    @contextmanager
-    def writing(self) -> Iterator[None]:
-        """The study's directory for this process; InputError if another one has it."""
-        with alone(self.path):
-            for folder in (self.path, self.path / "trials", self.path / "overhead"):
-                for leftover in folder.glob(".*.partial"):  # of a killed process
-                    leftover.unlink()
-            yield
 
     def resume(self, header: StudyHeader) -> None:
         """Note in study.json if other code than before goes on with the study."""

@@ -69,13 +69,13 @@ def _datasets(study: RecordedStudy) -> Table:
 
 
 def _algorithms(study: RecordedStudy, entries: Sequence[Entry]) -> Table:
-    """The facts are by option."""
     rows, facts = [], []
     for entry in entries:
         options = study.header.settings["algorithms"][entry.algorithm]
-        used = [] if entry.shared else [joined(told_fidelities(used) for used in entry.fidelities.values())]
-        rows.append([entry.label, told(options), *used])
-        facts += [{"algorithm": entry.label, "option": name, "value": told(value)} for name, value in options.items()]
+        at = joined(told_fidelities(used) for used in entry.fidelities.values())
+        used = {} if entry.shared else {"trials_at": at}
+        rows.append([entry.label, told(options), *used.values()])
+        facts.append({"algorithm": entry.label, **used, **{name: told(value) for name, value in options.items()}})
     more = [] if is_shared(study.header) else ["trials at"]
     return Table(["algorithm", "options", *more], rows, facts)
 

@@ -114,4 +114,4 @@ def resample(runs: Runs, times: Floats, interpolation: Interpolation) -> Floats:
 
 def blocks(times: Floats, runs: int) -> list[Floats]:
     """Times in parts, each of at most MOST_VALUES values of all runs; a single part unless runs are very many."""
-    return np.array_split(times, min(len(times), -(-runs * len(times) // MOST_VALUES)))
+    return np.array_split(times, -(-len(times) // max(1, MOST_VALUES // runs)))

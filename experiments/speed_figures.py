@@ -21,15 +21,14 @@ def write_reached(
     """A panel per data set.
 
     Args:
-        targets: data set -> percent test accuracy.
+        targets: data set, of which there are runs -> percent test accuracy.
     """
     there = {dataset: [entry for entry in entries if dataset in entry.runs] for dataset in targets}
     found = {
-        dataset: {entry.label: reach(entry.runs[dataset], targets[dataset], entry.end(dataset)) for entry in of_dataset}
-        for dataset, of_dataset in there.items()
-        if of_dataset
+        dataset: {entry.label: reach(entry.runs[dataset], targets[dataset], entry.end(dataset)) for entry in some}
+        for dataset, some in there.items()
     }
-    ends = {dataset: max(entry.end(dataset) for entry in there[dataset]) for dataset in found}
+    ends = {dataset: max(entry.end(dataset) for entry in some) for dataset, some in there.items()}
     with report_style():
         figure = draw_reached(found, targets, ends, legend, f"{clock(entries[0].study.header)} seconds")
         save(figure, directory / "reached")

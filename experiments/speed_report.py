@@ -25,11 +25,12 @@ TARGET_RULE = (
 )
 WITHIN = (
     "Targets are so many percentage points below the best architecture; the first is the hardest of 10, 5, 2 and 1 "
-    "that half of some algorithm's runs reach on every data set. Others: `nas-report --target`. "
+    "that half of some algorithm's runs reach on every data set (10 if there is none). Others: `nas-report --target`. "
 )
 NO_TARGETS = (
     "Times to reach a target are left out: the best test accuracy is unknown, and `nas-report --target` was not given."
 )
+NO_RUNS = "Times to reach a target are left out: it is for data sets of which no run is recorded yet."
 REACHED_RULE = (
     "The figure is the same estimate over time, of the first target of each data set; a line that ends below 1 belongs "
     "to an algorithm some of whose runs never got so far."
@@ -97,19 +98,17 @@ def usual_targets(header: StudyHeader, entries: Sequence[Entry]) -> list[Target]
     """So many points below the best architecture, in steps that can be told apart by."""
     best = {dataset: header.optima[dataset].test for dataset in header.settings["datasets"]}
 
+    known = {dataset: [entry for entry in entries if entry.has_test(dataset)] for dataset in best}
+
     def share(points: float) -> float:
         return min(
-            max(
-                reach(entry.runs[dataset], test - points, entry.end(dataset)).fraction
-                for entry in entries
-                if dataset in entry.runs
-            )
-            for dataset, test in best.items()
-            if any(dataset in entry.runs for entry in entries)
+            max(reach(entry.runs[name], best[name] - points, entry.end(name)).fraction for entry in of_dataset)
+            for name, of_dataset in known.items()
+            if of_dataset
         )
 
     return [
-        Target(f"within {points:g}", {dataset: test - points for dataset, test in best.items()})
+        Target(f"within {points:g}", {dataset: best[dataset] - points for dataset in best if known[dataset]})
         for points in within_reach(share)
     ]
 
@@ -122,12 +121,15 @@ def _targets(
     first: dict[str, Target] = {}
     for target in targets:
         first |= {dataset: target for dataset in target.test if dataset not in first}
-    write_reached({dataset: target.test[dataset] for dataset, target in first.items()}, entries, legend, out)
+    there = {name: target.test[name] for name, target in first.items() if any(name in one.runs for one in entries)}
+    if not there:
+        return [NO_RUNS]
+    write_reached(there, entries, legend, out)
     rule = WITHIN if targets[0].name.startswith("within") else ""
     return [
         write_table(target_table(header, entries, targets), out / "targets"),
         TARGET_RULE.format(within=rule, sources=sources("targets")),
-        figure("reached", f"Fraction of runs that have reached {targets[0].name}, by data set"),
+        figure("reached", "Fraction of runs that have reached the test accuracy above each panel"),
         REACHED_RULE,
     ]
 

@@ -73,8 +73,7 @@ def begun(study: Recorded, directory: Path) -> Iterator[tuple[StudyRecords, list
         InputError: another process is writing there.
     """
     records, header = StudyRecords(directory), study.header()
-    records.begin(header)
-    with records.writing():
+    with records.writing(header):
         finished = records.finished()
         left = [job for job in study.jobs() if job.name not in finished]
         if left:

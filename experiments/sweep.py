@@ -42,8 +42,7 @@ from ray.tune.search import BasicVariantGenerator
 
 from benchmarks.errors import InputError
 from experiments.batches import FACTOR, Batches, Objective, batches_of, folder_of
-from experiments.locks import alone
-from experiments.ray_runner import RETRIES, connected
+from experiments.ray_runner import RETRIES, TORCH, check_versions, connected
 from experiments.study import Study
 from experiments.sweep_records import COLUMNS, TRIALS, Row, SweepHeader, SweepRecords
 from experiments.tuning import Choice, Domain, Tuned, plain, tuned_knobs
@@ -155,8 +154,11 @@ def tune_searcher(
         store: keeps everything that is evaluated; what it holds is reported at once. All nodes see it under its path.
     """
     batches = batches_of(study, algorithm, objective)
+    libraries = () if isinstance(study, Study) else TORCH
+    expected = versions(*libraries)
 
     def trainable(suggested: dict[str, Any]) -> None:
+        check_versions(expected, libraries)
         options = plain(type(batches.base), suggested)
         with TemporaryDirectory() as temporary:
             state, checkpoint = Path(temporary), tune.get_checkpoint()
@@ -193,8 +195,7 @@ def run_sweep(sweep: Sweep, directory: Path, place: Place, progress: Progress) -
     """
     records, header = SweepRecords(directory), sweep.header()
     sweep.batches.study.check()
-    records.begin(header)
-    with alone(directory):
+    with records.writing(header):
         tried = records.rows()
         if len(tried) < sweep.trials or any(row.status in ("running", "failed") for row in tried):
             _tune(sweep, records, tried, place, progress)

@@ -8,13 +8,15 @@ A sweep is a directory:
     sensitivity.png, ...       the objective over each knob
     evaluations/*/             what was evaluated of each configuration: nothing in it is ever evaluated again
     confirmation/              studies of the best and the default configuration with other seeds (experiments.records)
+    earlier_confirmations/     those of what was the best before the sweep went on
     ray/                       what Ray Tune writes: results and TensorBoard logs of each session
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -24,6 +26,7 @@ import pyarrow.parquet as pq
 
 from experiments.atomic import write_atomically, write_parquet
 from experiments.batches import Evaluation, folder_of, read_evaluation
+from experiments.locks import LOCK, alone
 from experiments.records import RecordError
 
 FORMAT = 1
@@ -82,8 +85,31 @@ class SweepRecords:
     def best_path(self) -> Path:
         return self.path / "best.toml"
 
+    @contextmanager
+    def writing(self, header: SweepHeader) -> Iterator[None]:
+        """The sweep in this directory, started or gone on with, for this process alone.
+
+        Raises:
+            RecordError: the directory holds something else.
+            InputError: another process is writing there.
+        """
+        self.check(header)  # nothing is written into somebody else's directory
+        self.path.mkdir(parents=True, exist_ok=True)
+        with alone(self.path):
+            self.begin(header)
+            yield
+
     def begin(self, header: SweepHeader) -> None:
         """Start the sweep here, or go on with the same one; RecordError if the directory holds something else."""
+        self.check(header)
+        self.path.mkdir(parents=True, exist_ok=True)
+        held = self.header() if self.header_path.exists() else header
+        if json.loads(json.dumps(header.made_by)) not in (held.made_by, *held.resumed_with):
+            held = replace(held, resumed_with=[*held.resumed_with, header.made_by])
+        write_atomically(self.header_path, held.to_json().encode())
+
+    def check(self, header: SweepHeader) -> None:
+        """RecordError if the directory holds something else than this sweep."""
         if self.header_path.exists():
             held, settings = self.header(), json.loads(header.to_json())["settings"]
             different = [key for key in settings if held.settings.get(key) != settings[key]]
@@ -93,14 +119,10 @@ class SweepRecords:
                     f"{self.path} holds another sweep: its {key} is {held.settings.get(key)!r}, now {settings[key]!r} "
                     "was asked for. Choose another --out, or repeat the sweep's own command to complete it"
                 )
-            if json.loads(json.dumps(header.made_by)) not in (held.made_by, *held.resumed_with):
-                held = replace(held, resumed_with=[*held.resumed_with, header.made_by])
-                write_atomically(self.header_path, held.to_json().encode())
-        elif self.path.exists() and any(not name.name.endswith(".partial") for name in self.path.iterdir()):
+        elif self.path.exists() and any(
+            name.suffix != ".partial" and name.name != LOCK for name in self.path.iterdir()
+        ):
             raise RecordError(f"{self.path} is not empty and holds no sweep.json: choose another --out")
-        else:
-            self.path.mkdir(parents=True, exist_ok=True)
-            write_atomically(self.header_path, header.to_json().encode())
 
     def header(self) -> SweepHeader:
         """What is tuned; RecordError if this is no sweep, or one of a newer version."""

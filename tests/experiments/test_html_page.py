@@ -105,6 +105,15 @@ class TestText:
         sizes = r'width="(\d+)" height="(\d+)"'
         assert re.findall(sizes, pixels) == re.findall(sizes, html)
 
+    def test_embeds_no_pixels_that_take_more(
+        self, directory: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        path = shutil.copytree(directory, tmp_path / "report")
+        heavy = path / f"{next(iter(FIGURES))}.png"
+        heavy.write_bytes(heavy.read_bytes() + bytes(1_000_000))
+        monkeypatch.setattr("experiments.html_page.ROOM", 1000)
+        assert re.findall(r'"data:image/(\w+)', html_page(a_page(), path)) == ["svg", "png", "png"]
+
     def test_embeds_the_largest_figure_as_pixels_and_no_more_than_it_must(
         self, directory: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, html: str
     ) -> None:

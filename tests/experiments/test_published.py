@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections import Counter
 from dataclasses import replace
@@ -11,12 +12,14 @@ from typing import Any
 import numpy as np
 import pytest
 
+from experiments.batches import Evaluation, folder_of
 from experiments.checklist import AUTHORS, Item, checklist, write_checklist
 from experiments.comparison import RecordedStudy, entries_of
 from experiments.published import DATASETS, OPTIMA, SOURCES, rows_of
 from experiments.published_report import is_published, write_published
 from experiments.recorded_runs import RecordedTrials, Runs
 from experiments.records import Optimum, StudyHeader
+from experiments.sweep_records import SweepHeader, SweepRecords
 
 
 def a_study(
@@ -156,3 +159,21 @@ class TestChecklist:
         assert text.startswith("## Reproducibility checklist\n")
         assert text.count("to be answered by the authors") == 6
         assert len((tmp_path / "checklist.csv").read_text().splitlines()) == 17
+
+
+def test_the_checklist_tells_what_tuning_cost(tmp_path: Path) -> None:
+    """A configuration that is suggested twice is evaluated once."""
+    tuned = {"sample_size": {"kind": "range", "low": 2, "high": 5}}
+    sweep = SweepRecords(tmp_path / "sweep")
+    sweep.begin(SweepHeader({"algorithm": "reinforce", "tuned": tuned, "rungs": [9], "search": "random"}, {}, "abc"))
+    for size in (2, 3):
+        folder = folder_of(sweep.store, {"sample_size": size})
+        folder.mkdir(parents=True)
+        known = Evaluation({"sample_size": size}, {9: 90.0}, 3600.0 * size)
+        (folder / "evaluation.json").write_text(json.dumps(vars(known)))
+    sweep.write([sweep.row({"sample_size": size}, "complete") for size in (2, 3, 2)])
+    study = a_study(("reinforce", "bohb"))
+    items = {item.practice: item for item in checklist([study], entries_of([study]), [sweep])}
+    item = items["It is reported how hyper-parameters were tuned, and at what cost"]
+    assert item.answer == "partly"
+    assert item.because.startswith("reinforce: 2 configurations by random, 5.00 hours of searching; of bohb ")

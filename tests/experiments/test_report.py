@@ -254,6 +254,11 @@ class TestPage:
         linked = set(re.findall(r"\]\(([^)]*)\)", text))
         assert linked == {name for name in FILES if not name.endswith((".md", ".html"))}
 
+    def test_tells_the_options_of_every_algorithm(self, report: Path) -> None:
+        lines = (report / "study1_algorithms.csv").read_text().splitlines()
+        at = "epoch 12 of schedule 12"
+        assert lines == ["algorithm,trials_at,eta", f"random_search,{at},", f"bohb,{at},3"]
+
     def test_calls_out_a_multi_fidelity_algorithm_at_one_fidelity(self, report: Path) -> None:
         text = (report / "report.md").read_text()
         assert "**bohb searched at one fidelity** on seen, blind: all its recorded trials are at epoch 12 of" in text

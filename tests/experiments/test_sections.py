@@ -239,6 +239,19 @@ class TestSpeed:
         hopeless = a_study({"random_search": [50, 50, 50, 50]}, datasets=["one"])
         assert usual_targets(hopeless.header, entries_of([hopeless])) == targets
 
+    def test_a_data_set_whose_test_accuracies_are_unknown_has_no_usual_target(self, study: RecordedStudy) -> None:
+        runs = {key: replace(of, test=np.full(len(of.test), math.nan)) for key, of in study.recorded.groups.items()}
+        groups = {key: runs[key] if key[1] == "two" else of for key, of in study.recorded.groups.items()}
+        half = replace(study, recorded=replace(study.recorded, groups=groups))
+        targets = usual_targets(half.header, entries_of([half]))
+        assert [target.test for target in targets] == [{"one": 94.0}, {"one": 94.5}, {"one": 94.9}]
+
+    def test_a_target_of_a_data_set_without_runs_is_left_out(self, tmp_path: Path) -> None:
+        study = a_study(datasets=["one"])
+        header = replace(study.header, settings={**study.header.settings, "datasets": ["one", "two"]})
+        text = write_speed(header, entries_of([study]), LEGEND, [("two", 94.0)], tmp_path)
+        assert "it is for data sets of which no run is recorded yet" in text
+
     def test_targets_may_be_given(self, study: RecordedStudy, entries: list[Entry], tmp_path: Path) -> None:
         targets = asked_targets(study.header, [(None, 94.0), ("two", 92.5)])
         table = target_table(study.header, entries, targets)

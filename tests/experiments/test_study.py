@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import signal
@@ -178,6 +179,33 @@ def test_two_commands_do_not_write_to_one_study(tss_table: BenchmarkTable, tmp_p
 
     run_study(study, tmp_path / "s", 0, None, another)
     assert run_study(study, tmp_path / "s", 0, None, quiet).trials().num_rows
+
+
+def test_of_two_studies_that_begin_at_once_one_has_the_directory(
+    tss_table: BenchmarkTable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The other begins, and ends, after this one has looked whether the directory is free."""
+    one, other, checked = study_on(tss_table), replace(study_on(tss_table), seed=2), StudyRecords.check
+
+    def check(records: StudyRecords, header: StudyHeader) -> None:
+        checked(records, header)
+        monkeypatch.setattr(StudyRecords, "check", checked)
+        run_study(other, tmp_path / "s", 0, None, quiet)
+
+    monkeypatch.setattr(StudyRecords, "check", check)
+    with pytest.raises(RecordError, match="holds another study: its seed is 2, now 1 was asked for"):
+        run_study(one, tmp_path / "s", 0, None, quiet)
+    assert StudyRecords(tmp_path / "s").header().settings["seed"] == 2
+
+
+def test_a_file_system_without_locks_does_for_one_command(
+    tss_table: BenchmarkTable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def flock(*_: object) -> None:
+        raise OSError(errno.ENOSYS, "Function not implemented")
+
+    monkeypatch.setattr("experiments.locks.fcntl.flock", flock)
+    assert run_study(study_on(tss_table), tmp_path / "s", 0, None, quiet).trials().num_rows
 
 
 def test_a_directory_of_another_study_is_refused(tss_table: BenchmarkTable, tmp_path: Path) -> None:

@@ -42,25 +42,21 @@ def slurm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("slurm")
 def test_the_slurm_script_runs_a_command_on_all_nodes(tmp_path: Path) -> None:
-    """Its nodes live as long as the command, whose exit status is the job's."""
-    nodes = "import ray, sys; ray.init(sys.argv[2], log_to_driver=False); print(len(ray.nodes()), *sys.argv[1:])"
-    wait = "import time; time.sleep(5); " + nodes + "; sys.exit(7)"
+    """They live as long as the command, whose exit status is the job's."""
+    (tmp_path / "nodes.py").write_text(
+        "import ray, sys; ray.init(sys.argv[2], log_to_driver=False); print(len(ray.nodes()), *sys.argv[1:])"
+    )
+    search = f"nas-run --algo random_search --space tss --runs 26 --out {tmp_path}/s"
+    command = f'{search} "$@" && {sys.executable} {tmp_path}/nodes.py "$@" && exit 7'
     job = subprocess.run(
-        ["bash", CLUSTERS / "slurm.sh", sys.executable, "-c", wait], capture_output=True, text=True, timeout=120
+        [CLUSTERS / "slurm.sh", "bash", "-c", command, "command"], capture_output=True, text=True, timeout=120
     )
     address = f"127.0.0.1:{20000 + os.getpid() % 10000}"
-    assert f"2 --ray-address {address} --workers 2" in job.stdout, job.stderr
+    assert job.stdout.splitlines()[-1] == f"2 --ray-address {address} --workers 2", job.stderr
     assert job.returncode == 7
+    assert len(StudyRecords(tmp_path / "s").finished()) == 2
     running = subprocess.run(["pgrep", "--full", address], capture_output=True, text=True)
     assert running.stdout == ""
-
-
-@pytest.mark.usefixtures("slurm")
-def test_the_slurm_script_runs_a_study(tmp_path: Path) -> None:
-    search = ["nas-run", "--algo", "random_search", "--space", "tss", "--runs", "26", "--out", str(tmp_path / "s")]
-    job = subprocess.run(["bash", CLUSTERS / "slurm.sh", *search], capture_output=True, text=True, timeout=120)
-    assert job.returncode == 0, job.stderr
-    assert len(StudyRecords(tmp_path / "s").finished()) == 2
 
 
 def test_the_configuration_of_ray_up_is_one() -> None:

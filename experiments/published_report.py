@@ -71,7 +71,10 @@ def _pairs(header: StudyHeader, entries: Sequence[Entry]) -> Iterator[tuple[Publ
                 yield row, "", (DASH, DASH)
             for entry in same:
                 end, other = entry.finals[dataset], _other_budget(row, entry)
-                yield row, entry.label, (plus_minus(end.validation) + other, plus_minus(end.test) + other)
+                validation, test = (
+                    plus_minus(value) + (other if value.count else "") for value in (end.validation, end.test)
+                )
+                yield row, entry.label, (validation, test)
 
 
 def is_published(header: StudyHeader, dataset: str) -> bool:

@@ -22,8 +22,8 @@ import numpy as np
 
 from benchmarks.errors import InputError
 from experiments.atomic import write_atomically
+from experiments.directories import RecordError
 from experiments.recorded_runs import Floats, Runs, split
-from experiments.records import RecordError
 from experiments.statistics import incumbents
 from experiments.study import Job, Study, execute
 from nas_algos.searcher import Config

@@ -14,9 +14,10 @@ from benchmarks.errors import InputError
 from benchmarks.oracle import Oracle
 from benchmarks.spaces import space_named
 from benchmarks.table import BenchmarkTable
+from experiments.directories import RecordError
 from experiments.factory import Images
 from experiments.recorded_runs import Group
-from experiments.records import ONE_SHOT_SCHEMA, RecordError, StudyRecords
+from experiments.records import ONE_SHOT_SCHEMA, StudyRecords
 from experiments.shared_statistics import OneShot, one_shots
 from experiments.shared_study import resume_from
 from experiments.study import Job, seeds_of

@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from experiments.records import RecordError
+from experiments.directories import RecordError
 
 Floats = NDArray[np.float64]
 Group = tuple[str, str]

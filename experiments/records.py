@@ -20,8 +20,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from math import isnan, nan
 from pathlib import Path
 from typing import Any
@@ -31,10 +30,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from benchmarks.errors import InputError
 from benchmarks.oracle import Oracle
 from experiments.atomic import parquet, write_atomically, write_parquet
-from experiments.locks import LOCK, alone
+from experiments.directories import Header, RecordedDirectory, RecordError
 
 FORMAT = 1
 EVALUATIONS, CHECKPOINTS = "evaluations", "checkpoints"
@@ -97,10 +95,6 @@ ONE_SHOT_SCHEMA = pa.schema(
         ("trained", pa.float64()),  # percent: that at the table's reporting fidelity
     ]
 )
-
-
-class RecordError(InputError):
-    """A directory holds no study, another study, or a damaged one."""
 
 
 @dataclass(frozen=True)
@@ -170,69 +164,24 @@ class StudyHeader:
 
 
 @dataclass(frozen=True)
-class StudyRecords:
+class StudyRecords(RecordedDirectory):
     """A study's directory."""
 
-    path: Path
+    kind = "study"
+    may_be_there = (EVALUATIONS, CHECKPOINTS)
 
     @property
     def evaluations_path(self) -> Path:
         return self.path / EVALUATIONS
 
-    @property
-    def header_path(self) -> Path:
-        return self.path / "study.json"
-
-    @contextmanager
-    def writing(self, header: StudyHeader) -> Iterator[None]:
-        """The study in this directory, started or gone on with, for this process alone.
-
-        Raises:
-            RecordError: the directory holds something else.
-            InputError: another process is writing there.
-        """
-        self.check(header)  # nothing is written into somebody else's directory
-        self.path.mkdir(parents=True, exist_ok=True)
-        with alone(self.path):
-            self.begin(header)
-            for folder in (self.path, self.path / "trials", self.path / "overhead"):
-                for leftover in folder.glob(".*.partial"):  # of a killed process
-                    leftover.unlink()
-            yield
-
-    def begin(self, header: StudyHeader) -> None:
-        """Start the study here, or go on with the same one; RecordError if the directory holds something else."""
-        self.check(header)
-        self.path.mkdir(parents=True, exist_ok=True)
-        if not self.header_path.exists():
-            write_atomically(self.header_path, header.to_json().encode())
+    def begin(self, header: Header) -> None:
+        """As of any recorded directory; what a killed process left half written is removed."""
+        super().begin(header)
         for folder in ("trials", "overhead"):
             (self.path / folder).mkdir(exist_ok=True)
-
-    def check(self, header: StudyHeader) -> None:
-        """RecordError if the directory holds something else than this study."""
-        if self.header_path.exists():
-            held = self.header().settings
-            settings = json.loads(header.to_json())["settings"]
-            different = [key for key in settings if held.get(key) != settings[key]]
-            if different:
-                key = different[0]
-                raise RecordError(
-                    f"{self.path} holds another study: its {key} is {held.get(key)!r}, now {settings[key]!r} was asked "
-                    "for. Choose another --out, or repeat the study's own command to complete it"
-                )
-        elif self.path.exists() and any(
-            name.suffix != ".partial" and name.name not in (EVALUATIONS, CHECKPOINTS, LOCK)
-            for name in self.path.iterdir()
-        ):
-            raise RecordError(f"{self.path} is not empty and holds no study.json: choose another --out")
-
-    def resume(self, header: StudyHeader) -> None:
-        """Note in study.json if other code than before goes on with the study."""
-        held = self.header()
-        if header.made_by not in (held.made_by, *held.resumed_with):
-            held = replace(held, resumed_with=[*held.resumed_with, header.made_by])
-            write_atomically(self.header_path, held.to_json().encode())
+        for folder in (".", "trials", "overhead"):
+            for leftover in (self.path / folder).glob(".*.partial"):
+                leftover.unlink()
 
     def header(self) -> StudyHeader:
         """What was run; RecordError if this is no study or was written by a newer version."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from experiments.records import RecordError
+from experiments.directories import RecordError
 from experiments.report_tables import DASH, Fact, Table, number, write_table
 from experiments.report_text import figure, sources
 from experiments.sweep_records import Row, SweepHeader, SweepRecords

@@ -20,7 +20,7 @@ import pyarrow.parquet as pq
 
 from benchmarks.errors import InputError
 from experiments.atomic import write_atomically, write_parquet
-from experiments.locks import alone
+from experiments.directories import alone
 
 ROWS_PER_SHARD = 5000
 

@@ -20,8 +20,8 @@ from scipy.stats import kendalltau, spearmanr
 
 from benchmarks.spaces import Space, space_named
 from benchmarks.spaces.tss import OPERATIONS
+from experiments.directories import RecordError
 from experiments.recorded_runs import Floats, Group, Runs
-from experiments.records import RecordError
 from experiments.statistics import Aggregate, aggregate, regret
 from nas_algos.weight_sharing import PHASES
 

@@ -15,19 +15,17 @@ A sweep is a directory:
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from experiments.atomic import write_atomically, write_parquet
+from experiments.atomic import write_parquet
 from experiments.batches import Evaluation, folder_of, read_evaluation
-from experiments.locks import LOCK, alone
-from experiments.records import RecordError
+from experiments.directories import Header, RecordedDirectory, RecordError
 
 FORMAT = 1
 TRIALS = "trials.parquet"
@@ -68,61 +66,22 @@ class Row:
 
 
 @dataclass(frozen=True)
-class SweepRecords:
+class SweepRecords(RecordedDirectory):
     """A sweep's directory."""
 
-    path: Path
+    kind = "sweep"
 
     @property
     def store(self) -> Path:
         return self.path.absolute() / "evaluations"
 
     @property
-    def header_path(self) -> Path:
-        return self.path / "sweep.json"
-
-    @property
     def best_path(self) -> Path:
         return self.path / "best.toml"
 
-    @contextmanager
-    def writing(self, header: SweepHeader) -> Iterator[None]:
-        """The sweep in this directory, started or gone on with, for this process alone.
-
-        Raises:
-            RecordError: the directory holds something else.
-            InputError: another process is writing there.
-        """
-        self.check(header)  # nothing is written into somebody else's directory
-        self.path.mkdir(parents=True, exist_ok=True)
-        with alone(self.path):
-            self.begin(header)
-            yield
-
-    def begin(self, header: SweepHeader) -> None:
-        """Start the sweep here, or go on with the same one; RecordError if the directory holds something else."""
-        self.check(header)
-        self.path.mkdir(parents=True, exist_ok=True)
-        held = self.header() if self.header_path.exists() else header
-        if json.loads(json.dumps(header.made_by)) not in (held.made_by, *held.resumed_with):
-            held = replace(held, resumed_with=[*held.resumed_with, header.made_by])
-        write_atomically(self.header_path, held.to_json().encode())
-
-    def check(self, header: SweepHeader) -> None:
-        """RecordError if the directory holds something else than this sweep."""
-        if self.header_path.exists():
-            held, settings = self.header(), json.loads(header.to_json())["settings"]
-            different = [key for key in settings if held.settings.get(key) != settings[key]]
-            if different:
-                key = different[0]
-                raise RecordError(
-                    f"{self.path} holds another sweep: its {key} is {held.settings.get(key)!r}, now {settings[key]!r} "
-                    "was asked for. Choose another --out, or repeat the sweep's own command to complete it"
-                )
-        elif self.path.exists() and any(
-            name.suffix != ".partial" and name.name != LOCK for name in self.path.iterdir()
-        ):
-            raise RecordError(f"{self.path} is not empty and holds no sweep.json: choose another --out")
+    def begin(self, header: Header) -> None:
+        super().begin(header)
+        self.resume(header)
 
     def header(self) -> SweepHeader:
         """What is tuned; RecordError if this is no sweep, or one of a newer version."""

@@ -114,7 +114,7 @@ def _sweep(given: argparse.Namespace) -> int:
             raise InputError(f"--{name.replace('_', '-')} is {least} or more, got {number}")
     sweep, resources = _described(given)
     from experiments.console import progress_bar  # slow to import, and --help does not need it
-    from experiments.locks import alone
+    from experiments.directories import alone
     from experiments.sweep import Place, default_directory, run_sweep
 
     workers = resources.workers if resources else given.workers or os.cpu_count() or 1

@@ -12,6 +12,7 @@ import pyarrow as pa
 import pytest
 
 from experiments.anytime import mean_over_time, reach
+from experiments.directories import RecordError
 from experiments.recorded_runs import (
     RecordedTrials,
     Runs,
@@ -21,7 +22,7 @@ from experiments.recorded_runs import (
     mean_search_seconds,
     split,
 )
-from experiments.records import OVERHEAD_SCHEMA, TRIALS_SCHEMA, RecordError
+from experiments.records import OVERHEAD_SCHEMA, TRIALS_SCHEMA
 from experiments.resampling import curve_times, resample
 from experiments.statistics import answers, final
 

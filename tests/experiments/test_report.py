@@ -25,7 +25,8 @@ from matplotlib.image import imread
 from experiments import figures
 from experiments.cli.report import main
 from experiments.comparison import ReportError, difference, entries_of, read_studies
-from experiments.records import OVERHEAD_SCHEMA, TRIALS_SCHEMA, Optimum, RecordError, StudyHeader, StudyRecords
+from experiments.directories import RecordError
+from experiments.records import OVERHEAD_SCHEMA, TRIALS_SCHEMA, Optimum, StudyHeader, StudyRecords
 from experiments.report import Report, page, write_report
 from experiments.report_provenance import what_was_run
 from experiments.report_tables import final_table

@@ -26,6 +26,7 @@ from experiments.cli.report import main
 from experiments.comparison import Entry, RecordedStudy, ReportError, common_header, entries_of, read_studies
 from experiments.console import show_answers, show_results
 from experiments.curve_figures import FIGURES, draw
+from experiments.directories import RecordError
 from experiments.figures import lowest_but_rare
 from experiments.records import (
     EPOCHS_SCHEMA,
@@ -33,7 +34,6 @@ from experiments.records import (
     OVERHEAD_SCHEMA,
     TRIALS_SCHEMA,
     Optimum,
-    RecordError,
     StudyHeader,
     StudyRecords,
 )

@@ -18,7 +18,8 @@ import pytest
 
 from benchmarks.errors import InputError
 from benchmarks.table import BenchmarkTable, RowWriter, TableError
-from experiments.records import RecordError, StudyHeader, StudyRecords
+from experiments.directories import RecordError
+from experiments.records import StudyHeader, StudyRecords
 from experiments.study import RUNS_PER_JOB, Job, Study, execute
 from experiments.study_runner import default_directory, run_study
 from nas_algos.multi_trial import ALGORITHMS, BOHB, RandomSearch, RegularizedEA
@@ -204,7 +205,7 @@ def test_a_file_system_without_locks_does_for_one_command(
     def flock(*_: object) -> None:
         raise OSError(errno.ENOSYS, "Function not implemented")
 
-    monkeypatch.setattr("experiments.locks.fcntl.flock", flock)
+    monkeypatch.setattr("experiments.directories.fcntl.flock", flock)
     assert run_study(study_on(tss_table), tmp_path / "s", 0, None, quiet).trials().num_rows
 
 

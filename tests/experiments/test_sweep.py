@@ -17,9 +17,9 @@ from benchmarks.table import BenchmarkTable
 from experiments.batches import Evaluation, TableBatches, batches_of, folder_of, read_evaluation, run_values, rungs_to
 from experiments.config_files import ConfigFile
 from experiments.confirmation import Confirmed, confirm, fresh_seeds, p_values
-from experiments.locks import alone
+from experiments.directories import RecordError, alone
 from experiments.recorded_runs import Runs, split
-from experiments.records import RecordError, StudyRecords
+from experiments.records import StudyRecords
 from experiments.sensitivity_report import write_sensitivity
 from experiments.statistics import final
 from experiments.study import Job, Study, execute

@@ -32,7 +32,7 @@ class Reached:
 
     reached: NDArray[np.bool_]
     seconds: Floats
-    """On the search's clock until then; of a run that did not reach it, until it ended."""
+    """On the search's clock until then; of a run that did not reach it, until all have ended: it keeps its answer."""
     evaluations: Floats
     """Trials told by then, that one included."""
 
@@ -53,7 +53,7 @@ def reach(runs: Runs, target: float, end: float) -> Reached:
     hit, where = np.unique(run, return_index=True)  # the first of each run
     reached = np.zeros(len(runs), np.bool_)
     reached[hit] = True
-    seconds = np.maximum(runs.elapsed[runs.first[1:] - 1], end)
+    seconds = np.full(len(runs), max(end, runs.elapsed.max()))
     seconds[hit] = runs.elapsed[row[where]]
     evaluations = runs.evaluations.astype(float)
     evaluations[hit] = runs.told[row[where]]

@@ -7,9 +7,9 @@ sixteen items, in other words and shortened.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from experiments.comparison import Entry, RecordedStudy, is_shared
 from experiments.report_notes import measured
@@ -127,21 +127,33 @@ def _tuning(studies: Sequence[RecordedStudy], entries: Sequence[Entry], sweeps: 
     practice = "It is reported how hyper-parameters were tuned, and at what cost"
     presets = ", ".join(dict.fromkeys(str(study.header.settings.get("preset") or "no preset") for study in studies))
     options = f"options are under What was run ({presets})"
-    if not sweeps:
-        return Item(practice, AUTHORS, options)
     told, tuned = [], set()
     for sweep in sweeps:
         settings, rows = sweep.header().settings, sweep.rows()
-        once = {repr(row.options): row.evaluation for row in rows}  # a configuration may be suggested again
-        spent = sum(evaluation.seconds for evaluation in once.values() if evaluation)
+        if not any(_tuned_for(settings, entry) for entry in entries):
+            continue
+        once = {repr(row.options): row.evaluation for row in rows}.values()  # a configuration may be suggested again
+        known = [evaluation for evaluation in once if evaluation and evaluation.objectives]
+        amount = sum(max(evaluation.objectives) for evaluation in known)
+        spent = sum(evaluation.seconds for evaluation in known)
         told.append(
-            f"{settings['algorithm']}: {len(once)} configurations by {settings['search']}, {seconds(spent / 3600)} "
-            "hours of searching"
+            f"{settings['algorithm']}: {len(once)} configurations by {settings['search']}, {amount:,} "
+            f"{settings['unit']} in {seconds(spent)} s of host time"
         )
         tuned.add(settings["algorithm"])
+    if not told:
+        return Item(practice, AUTHORS, options)
     others = [entry.label for entry in entries if entry.algorithm not in tuned]
     rest = f"; of {', '.join(others)} it is for the authors to say: {options}" if others else ""
     return Item(practice, "partly" if others else "yes", "; ".join(told) + rest)
+
+
+def _tuned_for(sweep: Mapping[str, Any], entry: Entry) -> bool:
+    """Whether a sweep, by its settings, tuned an entry's algorithm where the entry searched."""
+    tuned, searched = sweep["study"], entry.study.header.settings
+    same = tuned.get("table", {}).get("name") == searched.get("table", {}).get("name")
+    there = tuned["space"] == searched["space"] and set(tuned["datasets"]) <= set(searched["datasets"])
+    return sweep["algorithm"] == entry.algorithm and there and same
 
 
 def _reporting(studies: Sequence[RecordedStudy]) -> Iterator[Item]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -36,6 +36,8 @@ DARK = 0.33
 """Distance of an A12 from 0.5 beyond which its cell is dark, and the text in it white."""
 FEW, CELL = 6, 0.36
 """Algorithms up to which matrices stand side by side; inches of a row of a larger one."""
+BESIDE = 1.1
+"""Inches that names have beside matrices of usual width."""
 INK = "#222222"
 AXIS, ROW, TOP, NARROW = 3.2, 0.3, 0.85, 0.18
 """Of a diagram, inches: length of the axis, between two labels, above the axis, between two joining lines."""
@@ -61,7 +63,15 @@ def draw_matrix(compared: Sequence[Comparison], legend: Mapping[str, str]) -> Fi
         axes.set_xticks(range(len(labels)), numbers)
         named = [f"{label}  {n}" for label, n in zip(labels, numbers, strict=True)]
         axes.set_yticks(range(len(labels)), named if i % columns == 0 else numbers)
+    width, height = figure.get_size_inches()
+    figure.set_size_inches(width + max(0, _inches(labels) - BESIDE), height)
     return figure
+
+
+def _inches(texts: Iterable[str]) -> float:
+    """Width of the longest in the size of labels."""
+    size = rcParams["font.size"]
+    return float(max(TextPath((0, 0), text, size=size).get_extents().width for text in texts)) / 72
 
 
 def _draw_cells(axes: Axes, pairs: Sequence[Comparison], labels: Sequence[str]) -> None:
@@ -141,7 +151,7 @@ def draw_diagram(ranks: Ranks, legend: Mapping[str, str]) -> Figure:
     groups, look, last = ranks.groups(), styles(legend), len(names)
     rows, deep = (last + 1) // 2, 0.2 + NARROW * len(groups)
     texts = {name: f"{name}  {ranks.average[name]:.2f}" for name in names}
-    beside = max(TextPath((0, 0), text, size=rcParams["font.size"]).get_extents().width / 72 for text in texts.values())
+    beside = _inches(texts.values())
     height, width = TOP + deep + ROW * rows + 0.1, AXIS + 2 * (beside + 0.25)
     figure = Figure((width, height))
     axes = figure.add_axes((0.5 - AXIS / width / 2, 0, AXIS / width, 1))  # names stand outside

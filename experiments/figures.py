@@ -6,6 +6,7 @@ import math
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from io import BytesIO
+from itertools import cycle
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,6 +14,7 @@ import numpy as np
 from matplotlib import rc_context, rcdefaults, rcParams
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
+from matplotlib.colors import to_hex, to_rgb
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.lines import Line2D
@@ -61,6 +63,8 @@ STYLES = MULTI_TRIAL | WEIGHT_SHARING
 SKY_BLUE, YELLOW = "#56B4E9", "#F0E442"
 """For names that are not in STYLES: sky blue, then multi-trial colours that are not used, then the faint yellow."""
 SPARE_MARKERS = ("X", "<", ">", "p", "*", "h", "d")  # one more than the methods of a space use
+TINTS = (0.5, 0.25, 0.65)
+"""Parts of white in the colour of an algorithm's second, third and fourth line."""
 SPARE_DASHES: tuple[Dashes, ...] = ((2, 2), (8, 2), (5, 1, 1, 1), (7, 1, 3, 1))
 
 RC: dict[Any, Any] = {
@@ -80,6 +84,7 @@ RC: dict[Any, Any] = {
     "legend.columnspacing": 1.5,
     "legend.fontsize": 10,
     "legend.handlelength": 3.2,
+    "figure.dpi": 200,  # in which layouts are computed, the same as
     "savefig.dpi": 200,
     "pdf.fonttype": 42,  # TrueType: text stays text, and journals accept it
     "svg.hashsalt": "nas-report",  # equal reports are equal files
@@ -99,15 +104,31 @@ FORMATS: dict[str, dict[str, Any]] = {"png": {}, "svg": {"Date": None}, "pdf": {
 
 
 def styles(labels: Iterable[str]) -> dict[str, Style]:
-    """A style for each label: its own, or the remaining colours in alphabetical order of the labels."""
-    labels = set(labels)
-    chosen = {label: STYLES[label] for label in labels & STYLES.keys()}
-    used = {style.colour for style in chosen.values()}
+    """A style for each label: that of its algorithm, which a study's name in brackets may follow.
+
+    Algorithms without a style get the remaining colours in alphabetical order. Several labels of one algorithm have its
+    colour in tints, other markers and strokes.
+    """
+    families: dict[str, list[str]] = {}
+    for label in sorted(set(labels)):
+        families.setdefault(label.partition(" (")[0], []).append(label)
+    own = {name: STYLES[name] for name in families if name in STYLES}
+    used = {style.colour for style in own.values()}
     colours = [SKY_BLUE, *(style.colour for style in MULTI_TRIAL.values() if style.colour not in used), YELLOW]
-    markers = [marker for marker in SPARE_MARKERS if marker not in {style.marker for style in chosen.values()}]
-    for i, label in enumerate(sorted(labels - STYLES.keys())):
-        chosen[label] = Style(colours[i % len(colours)], markers[i % len(markers)], SPARE_DASHES[i % len(SPARE_DASHES)])
+    markers = [marker for marker in SPARE_MARKERS if marker not in {style.marker for style in own.values()}]
+    spare = zip(cycle(markers), cycle(SPARE_DASHES), strict=False)
+    for name, colour in zip((name for name in families if name not in STYLES), cycle(colours), strict=False):
+        own[name] = Style(colour, *next(spare))
+    chosen = {first: own[name] for name, (first, *_) in families.items()}
+    for name, (_, *others) in families.items():
+        for label, white in zip(others, cycle(TINTS), strict=False):
+            chosen[label] = Style(_tint(own[name].colour, white), *next(spare), own[name].hollow)
     return chosen
+
+
+def _tint(colour: str, white: float) -> str:
+    red, green, blue = (part + (1 - part) * white for part in to_rgb(colour))
+    return to_hex((red, green, blue))
 
 
 @contextmanager

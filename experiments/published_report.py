@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from experiments.comparison import Entry, is_shared
-from experiments.published import MEANS, OPTIMA, SOURCES, Published, rows_of
+from experiments.published import FOUND_ELSEWHERE, MEANS, OPTIMA, SOURCES, Published, rows_of
 from experiments.records import StudyHeader
 from experiments.report_tables import DASH, Fact, Table, number, plus_minus, write_table
 
@@ -67,8 +67,9 @@ def _pairs(header: StudyHeader, entries: Sequence[Entry]) -> Iterator[tuple[Publ
             same = [entry for entry in entries if entry.algorithm == row.algorithm and dataset in entry.finals]
             if row.algorithm == "optimum":
                 yield row, "optimum", (number(optimum.validation), number(optimum.test))
-            elif not same:
+            elif not same or row.source in FOUND_ELSEWHERE:
                 yield row, "", (DASH, DASH)
+                continue
             for entry in same:
                 end, other = entry.finals[dataset], _other_budget(row, entry)
                 validation, test = (

@@ -188,7 +188,9 @@ class StudyRecords(RecordedDirectory):
         try:
             header = StudyHeader.from_json(self.header_path.read_text())
         except FileNotFoundError:
-            raise RecordError(f"{self.path} holds no study.json: give the --out directory of nas-run") from None
+            swept = (self.path / "sweep.json").exists()
+            advice = "it is a sweep, for --sweep" if swept else "give the --out directory of nas-run"
+            raise RecordError(f"{self.path} holds no study.json: {advice}") from None
         except RecordError as error:
             raise RecordError(f"{self.path} has {error}") from None
         except (KeyError, TypeError, ValueError) as error:

@@ -18,10 +18,10 @@ AskedTarget = tuple[str | None, float]
 """(data set, or None for all, percent test accuracy)."""
 TARGET_RULE = (
     "Share of the runs whose answer reached a target test accuracy, and the seconds of the search (s) and evaluations "
-    "(n) until half of the runs had: a dash where fewer did. {within}A run that did not is right-censored at its end "
-    "(Kaplan-Meier); one whose answer got worse afterwards has reached it all the same. Runs end by time, so those of "
-    "costly architectures are watched for fewer evaluations, which makes medians of evaluations approximate. Searches "
-    "choose by validation accuracy and cannot know when they get there. {sources}"
+    "(n) until half of the runs had: a dash where fewer did. {within}One whose answer got worse afterwards has reached "
+    "it all the same. Runs end by time and keep their answers; in evaluations, of which runs of costly architectures "
+    "make fewer, one that did not reach the target is right-censored at its last (Kaplan-Meier), which makes those "
+    "medians approximate. Searches choose by validation accuracy and cannot know when they get there. {sources}"
 )
 WITHIN = (
     "Targets are so many percentage points below the best architecture; the first is the hardest of 10, 5, 2 and 1 "
@@ -86,12 +86,14 @@ def write_speed(
 
 
 def asked_targets(header: StudyHeader, asked: Sequence[AskedTarget]) -> list[Target]:
-    """Test accuracies that the user gave."""
+    """Test accuracies that the user gave; those for a data set are instead of those for all."""
     datasets = header.settings["datasets"]
     unknown = [dataset for dataset, _ in asked if dataset and dataset not in datasets]
     if unknown:
         raise ReportError(f"a target is for {unknown[0]!r}, but the studies are of {', '.join(datasets)}")
-    return [Target(f"{test:g} %", dict.fromkeys([dataset] if dataset else datasets, test)) for dataset, test in asked]
+    others = [dataset for dataset in datasets if dataset not in {named for named, _ in asked}]
+    targets = [Target(f"{test:g} %", dict.fromkeys([dataset] if dataset else others, test)) for dataset, test in asked]
+    return [target for target in targets if target.test]
 
 
 def usual_targets(header: StudyHeader, entries: Sequence[Entry]) -> list[Target]:
@@ -156,12 +158,13 @@ def target_table(header: StudyHeader, entries: Sequence[Entry], targets: Sequenc
 def _target_facts(header: StudyHeader, entry: Entry, dataset: str, target: Target) -> dict[str, Fact]:
     accuracy, best = target.test[dataset], header.optima.get(dataset)
     found = reach(entry.runs[dataset], accuracy, entry.end(dataset))
+    known = found.fraction >= 0.5  # of evaluations, which differ between runs, an estimate may pass it before
     return {
         "dataset": dataset, "algorithm": entry.text, "target": target.name, "test_accuracy": accuracy,
         "points_below_best": best.test - accuracy if best else math.nan,
         "runs": len(found.reached), "runs_reached": int(found.reached.sum()), "fraction_reached": found.fraction,
-        "median_seconds": median_needed(found.seconds, found.reached),
-        "median_evaluations": median_needed(found.evaluations, found.reached),
+        "median_seconds": median_needed(found.seconds, found.reached) if known else math.nan,
+        "median_evaluations": median_needed(found.evaluations, found.reached) if known else math.nan,
     }  # fmt: skip
 
 

@@ -11,6 +11,8 @@ from rich.table import Table
 
 from experiments.confirmation import Confirmed
 from experiments.recorded_runs import Floats
+from experiments.report_tables import plus_minus
+from experiments.statistics import aggregate
 from experiments.sweep_records import Row
 
 SHOWN = 5
@@ -65,4 +67,4 @@ def show_confirmation(confirmed: Mapping[str, Confirmed], p: Mapping[str, float]
 
 
 def _mean(values: Floats) -> str:
-    return f"{values.mean():.2f} ± {values.std():.2f}" if len(values) and np.isfinite(values).all() else ""
+    return plus_minus(aggregate(values)) if len(values) and np.isfinite(values).all() else ""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import Field, fields
@@ -29,6 +30,9 @@ def guarded(name: str, body: Callable[[], int]) -> int:
     """
     try:
         return body()
+    except BrokenPipeError:  # of `| head`, which has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python would complain at the end
+        return 1
     except (InputError, OSError) as error:
         print(f"{name}: error: {error}", file=sys.stderr)
         return 2

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from benchmarks.errors import InputError
 from benchmarks.spaces import SPACES
+from benchmarks.spaces.base import unknown_name
 from experiments.cli.options import add_config_options, build_config, first_pass, guarded, new_parser
 from experiments.cli.run import ORDINARY, add_evaluation_options, config_of, import_from_here, key_of, study_on_table
 from experiments.cli.shared import add_shared_options, shared_study
@@ -133,6 +134,8 @@ def _described(given: argparse.Namespace) -> tuple[Sweep, Resources | None]:
     preset = preset_named(given.preset) if given.preset else ORDINARY
     given.dataset = [given.dataset] if given.dataset else None
     key = key_of(given.algo)
+    if key not in (*ALGORITHMS, *METHODS) and ":" not in key:
+        raise InputError(unknown_name("algorithm", given.algo, [*ALGORITHMS, *METHODS]))
     config, shared = config_of(key), key in METHODS
     tuned = tuned_knobs(config, given.tune, FIDELITY if shared else {})
     for name in tuned:

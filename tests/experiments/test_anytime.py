@@ -38,12 +38,19 @@ class TestReach:
     def test_is_the_first_answer_that_is_good_enough(self) -> None:
         found = reach(RUNS, 90.0, 100.0)
         assert found.reached.tolist() == [True, False, True, False]
-        assert found.seconds.tolist() == [30, 100, 105, 100]
+        assert found.seconds.tolist() == [30, 105, 105, 105]
         assert found.evaluations.tolist() == [3, 2, 2, 1]
         assert found.fraction == 0.5
 
-    def test_a_search_that_crosses_the_budget_is_watched_until_then(self) -> None:
-        assert reach(RUNS, 96.0, 90.0).seconds.tolist() == [90, 95, 105, 90]
+    def test_runs_that_do_not_are_watched_until_all_have_ended(self) -> None:
+        assert reach(RUNS, 96.0, 90.0).seconds.tolist() == [105] * 4
+        assert reach(RUNS, 96.0, 200.0).seconds.tolist() == [200] * 4
+
+    def test_no_median_of_seconds_where_fewer_than_half_have(self) -> None:
+        """The last of many is late, when all others have ended."""
+        late = runs_of(*[[(100, True, 80)]] * 5, [(5, True, 95)], [(110, True, 95)])
+        found = reach(late, 90.0, 100.0)
+        assert math.isnan(median_needed(found.seconds, found.reached))
 
     def test_forgives_rounding(self) -> None:
         assert reach(RUNS, 95.0 + 1e-12, 100.0).reached.tolist() == [True, False, False, False]

@@ -73,6 +73,7 @@ def refused(argv: list[str], capsys: pytest.CaptureFixture[str], command: Any = 
         (["--tune", *KNOBS, "--search", "grid"], "invalid choice: 'grid'"),
         (["--tune", *KNOBS, "--eta", "4"], "unrecognized arguments: --eta 4"),
         ([], "the following arguments are required: --tune"),
+        (["--algo", "gdass", "--tune", *KNOBS], "unknown algorithm 'gdass'.*did you mean 'gdas'"),
     ],
 )
 def test_bad_input_is_refused_with_a_reason(

@@ -11,8 +11,10 @@ from matplotlib import rcParams
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
+from experiments.comparison_figures import draw_matrix
 from experiments.curve_figures import Curve, Panel, View, curve_of, draw, views, write_figures
 from experiments.figures import LEAST_WIDTH, MULTI_TRIAL, SKY_BLUE, STYLES, WEIGHT_SHARING, report_style, save, styles
+from experiments.inference import Comparison
 from experiments.recorded_runs import Floats, Runs
 from experiments.statistics import Band, aggregate, regret
 
@@ -67,6 +69,29 @@ def test_every_line_differs_in_colour_marker_and_dashes(labels: list[str]) -> No
     looks = styles(labels).values()
     for i in range(3):
         assert len({look[i] for look in looks}) == len(labels)
+
+
+def test_studies_of_one_algorithm_share_its_colour_in_tints() -> None:
+    labels = ["bohb", "regularized_ea (one)", "regularized_ea (other)", "mine (one)", "mine (other)"]
+    looks = styles(labels)
+    assert looks["regularized_ea (one)"] == STYLES["regularized_ea"]
+    assert looks["regularized_ea (other)"].colour == "#80b9d8"
+    for i in range(3):
+        assert len({look[i] for look in looks.values()}) == len(labels)
+    assert looks["mine (one)"].colour == styles(["bohb", "mine", "regularized_ea"])["mine"].colour
+
+
+@pytest.mark.parametrize("name", ["bohb", "x" * 70])
+def test_names_beside_a_matrix_leave_room_for_its_cells(name: str) -> None:
+    labels = [name, f"{name} (other)"]
+    with report_style():
+        figure = draw_matrix(
+            [Comparison("cifar10", *labels, 1.0, 0.7, 0.1, 0.1)], dict(zip(labels, labels, strict=True))
+        )
+        figure.draw_without_rendering()
+        assert figure.axes[0].get_window_extent().width > 2.0 * figure.dpi
+        for text in figure.axes[0].get_yticklabels():
+            assert text.get_window_extent().x0 >= 0
 
 
 def test_the_mean_is_drawn_once_every_run_has_an_answer() -> None:

@@ -165,15 +165,19 @@ def test_the_checklist_tells_what_tuning_cost(tmp_path: Path) -> None:
     """A configuration that is suggested twice is evaluated once."""
     tuned = {"sample_size": {"kind": "range", "low": 2, "high": 5}}
     sweep = SweepRecords(tmp_path / "sweep")
-    sweep.begin(SweepHeader({"algorithm": "reinforce", "tuned": tuned, "rungs": [9], "search": "random"}, {}, "abc"))
+    study = a_study(("reinforce", "bohb"))
+    settings = {"algorithm": "reinforce", "tuned": tuned, "rungs": [9], "search": "random", "unit": "runs"}
+    sweep.begin(SweepHeader({**settings, "study": study.header.settings}, {}, "abc"))
     for size in (2, 3):
         folder = folder_of(sweep.store, {"sample_size": size})
         folder.mkdir(parents=True)
         known = Evaluation({"sample_size": size}, {9: 90.0}, 3600.0 * size)
         (folder / "evaluation.json").write_text(json.dumps(vars(known)))
     sweep.write([sweep.row({"sample_size": size}, "complete") for size in (2, 3, 2)])
-    study = a_study(("reinforce", "bohb"))
-    items = {item.practice: item for item in checklist([study], entries_of([study]), [sweep])}
-    item = items["It is reported how hyper-parameters were tuned, and at what cost"]
+    practice = "It is reported how hyper-parameters were tuned, and at what cost"
+    (item,) = [item for item in checklist([study], entries_of([study]), [sweep]) if item.practice == practice]
     assert item.answer == "partly"
-    assert item.because.startswith("reinforce: 2 configurations by random, 5.00 hours of searching; of bohb ")
+    assert item.because.startswith("reinforce: 2 configurations by random, 18 runs in 18,000 s of host time; of bohb ")
+    elsewhere = a_study(("reinforce", "bohb"), table={"name": "another table"})
+    (item,) = [item for item in checklist([elsewhere], entries_of([elsewhere]), [sweep]) if item.practice == practice]
+    assert item.answer == AUTHORS

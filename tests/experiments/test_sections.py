@@ -257,7 +257,7 @@ class TestSpeed:
         table = target_table(study.header, entries, targets)
         assert table.headers[2:] == ["94 %", "s", "n", "92.5 %", "s", "n"]
         assert table.rows[1] == ["one", "regularized_ea", "75%", "50.0", "3", "–", "–", "–"]
-        assert table.rows[5] == ["two", "reinforce", "0%", "–", "–", "75%", "50.0", "3"]
+        assert table.rows[5] == ["two", "reinforce", "–", "–", "–", "75%", "50.0", "3"]
         with pytest.raises(ReportError, match="a target is for 'three', but the studies are of one, two"):
             asked_targets(study.header, [("three", 94.0)])
 

@@ -203,6 +203,7 @@ def _show(given: argparse.Namespace, sweep: Sweep, records: SweepRecords, run: R
 
 def _confirm(given: argparse.Namespace, sweep: Sweep, records: SweepRecords, best: Config, run: RunStudy) -> None:
     from experiments.confirmation import confirm, p_values
+    from experiments.inference import ALPHA
     from experiments.sweep_report import show_confirmation
 
     study = sweep.batches.study
@@ -210,8 +211,11 @@ def _confirm(given: argparse.Namespace, sweep: Sweep, records: SweepRecords, bes
     if runs == 0:
         return
     confirmed = confirm(study, best, runs, records.path / "confirmation", run)
-    show_confirmation(confirmed, p_values(confirmed, sweep.batches.objective))
+    p = p_values(confirmed, sweep.batches.objective)
+    show_confirmation(confirmed, p)
     print("the objective of the best of many is too high on average: judge it by these runs alone")
+    if not next(iter(p.values())) < ALPHA:  # NaN of too few runs
+        print("by them it is not certain that the best differs from the default at all")
 
 
 def _run_study(resources: Resources | None, place: Place, study: Any, directory: Path) -> StudyRecords:

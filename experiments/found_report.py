@@ -104,7 +104,7 @@ def write_found(header: StudyHeader, entries: Sequence[Entry], legend: Mapping[s
         write_cells(space, {dataset: (one.architecture, _caption(space, dataset, one, found[dataset]))
                             for dataset, one in best.items()}, directory)  # fmt: skip
         parts.append(figure("found_cells", "The most frequent final answer on each data set"))
-        if name == "sss" and "trained from scratch" in str(header.settings.get("table")):
+        if name == "sss" and "network" in header.settings.get("table", {}).get("provenance", {}):
             parts.append(OWN_CHANNELS)
     return "\n\n".join(parts)
 

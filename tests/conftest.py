@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from numpy.typing import NDArray
 
 from benchmarks.spaces import SPACES
 from benchmarks.table import BenchmarkTable, Column, RowWriter, TableInfo, Task, preallocate
+from experiments.records import TRIALS_SCHEMA
 
 SHARED = Path(__file__).parents[2] / "shared" / "data"
 
@@ -68,3 +71,10 @@ def write_made_up_table(folder: Path, space_name: str, dataset: str = "made-up")
     with RowWriter(path) as writer:
         writer.write(0, {column.name: array for column, array in values.items()})
     return BenchmarkTable.open(path)
+
+
+def trials_table(rows: list[tuple[Any, ...]]) -> pa.Table:
+    """Trials out of (algorithm, dataset, run, architecture, elapsed, incumbent, validation, test)."""
+    names = ["algorithm", "dataset", "run", "architecture", "elapsed", "incumbent", "report_validation", "report_test"]
+    rest = {"trial": 1, "schedule": "12", "epoch": 12, "validation": 50.0, "seconds": 1.0}
+    return pa.Table.from_pylist([{**rest, **dict(zip(names, row, strict=True))} for row in rows], schema=TRIALS_SCHEMA)

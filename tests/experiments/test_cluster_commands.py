@@ -77,6 +77,17 @@ def test_a_node_with_other_versions_is_refused(
     assert "Traceback" not in said
 
 
+def test_a_sweep_refuses_a_node_with_other_versions(
+    there: list[str], tss_table: BenchmarkTable, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("experiments.sweep.versions", lambda *names: {**versions(*names), "numpy": "1.0"})
+    what = ["--algo", "regularized_ea", "--space", "tss", "--table", str(tss_table.path), "--budget", "500"]
+    assert sweep.main([*what, "--tune", "sample_size=2:20", "--trials", "1", "--runs", "1", "--out", "s", *there]) == 2
+    assert "no configuration could be evaluated: see error.txt under s/ray" in capsys.readouterr().err
+    (error,) = Path("s/ray").rglob("error.txt")
+    assert "install the same versions on all nodes" in error.read_text()
+
+
 def test_weight_sharing(there: list[str]) -> None:
     assert run.main(["--algo", "gdas", *SHARED, "--epochs", "2", "--runs", "2", "--out", "s", *there]) == 0
     assert StudyRecords(Path("s")).epochs()["epoch"].to_pylist() == [1, 2, 1, 2]

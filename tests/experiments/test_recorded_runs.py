@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections import Counter
 from dataclasses import asdict
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -25,13 +24,7 @@ from experiments.recorded_runs import (
 from experiments.records import OVERHEAD_SCHEMA, TRIALS_SCHEMA
 from experiments.resampling import curve_times, resample
 from experiments.statistics import answers, final
-
-
-def trials_table(rows: list[tuple[Any, ...]]) -> pa.Table:
-    """Trials out of (algorithm, dataset, run, architecture, elapsed, incumbent, validation, test)."""
-    names = ["algorithm", "dataset", "run", "architecture", "elapsed", "incumbent", "report_validation", "report_test"]
-    rest = {"trial": 1, "schedule": "12", "epoch": 12, "validation": 50.0, "seconds": 1.0}
-    return pa.Table.from_pylist([{**rest, **dict(zip(names, row, strict=True))} for row in rows], schema=TRIALS_SCHEMA)
+from tests.conftest import trials_table
 
 
 class TestSplit:
@@ -159,3 +152,6 @@ class TestBatchByBatch:
         parts: list[Runs] = [split(batch)["ea", "c10"] for batch in self.BATCHES]
         with pytest.raises(RecordError, match="run 20 is recorded twice"):
             concatenated([*parts, condensed(parts[2])])
+        (one,) = split(random_searches(7, range(5, 6))).values()
+        with pytest.raises(RecordError, match="run 5 is recorded twice"):
+            concatenated([one, one])

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numpy as np
-import pyarrow as pa
 import pytest
 from scipy import stats
 
 from experiments.recorded_runs import Floats, Runs, split
-from experiments.records import TRIALS_SCHEMA
 from experiments.resampling import blocks, curve_times, nats_tickets, resample, resample_nats, resample_step
 from experiments.statistics import (
     Aggregate,
@@ -25,13 +22,7 @@ from experiments.statistics import (
     incumbents_at_every_trial,
     regret,
 )
-
-
-def trials_table(rows: list[tuple[Any, ...]]) -> pa.Table:
-    """Trials out of (algorithm, dataset, run, architecture, elapsed, incumbent, validation, test)."""
-    names = ["algorithm", "dataset", "run", "architecture", "elapsed", "incumbent", "report_validation", "report_test"]
-    rest = {"trial": 1, "schedule": "12", "epoch": 12, "validation": 50.0, "seconds": 1.0}
-    return pa.Table.from_pylist([{**rest, **dict(zip(names, row, strict=True))} for row in rows], schema=TRIALS_SCHEMA)
+from tests.conftest import trials_table
 
 
 def runs_of(*runs: list[tuple[float, bool, float]]) -> Runs:
@@ -247,6 +238,15 @@ class TestBootstrapInterval:
         ).confidence_interval
         found = bootstrap_interval(values, np.random.default_rng(2), resamples=20_000)
         np.testing.assert_allclose(found, expected, atol=0.02)
+
+    def test_of_many_equal_values_agrees_with_scipy(self) -> None:
+        """Which are drawn together: 30 runs have 90 percent, 9 have 94, one has none."""
+        values = np.array([90.0] * 30 + [94.0] * 9 + [math.nan])
+        expected = stats.bootstrap(
+            (values,), np.nanmean, n_resamples=20_000, method="percentile", rng=np.random.default_rng(1)
+        ).confidence_interval
+        found = bootstrap_interval(values, np.random.default_rng(2), resamples=20_000)
+        np.testing.assert_allclose(found, expected, atol=0.05)
 
     def test_covers_the_mean_of_most_samples(self) -> None:
         samples = np.random.default_rng(0).normal(0, 1, (50, 400))

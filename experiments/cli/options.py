@@ -29,7 +29,9 @@ def guarded(name: str, body: Callable[[], int]) -> int:
     Ctrl-C gives exit code 130. Anything else is a defect of ours and keeps its traceback.
     """
     try:
-        return body()
+        code = body()
+        sys.stdout.flush()
+        return code
     except BrokenPipeError:  # of `| head`, which has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python would complain at the end
         return 1

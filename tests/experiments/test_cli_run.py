@@ -458,3 +458,23 @@ def test_a_table_of_a_few_architectures_cannot_be_searched(
     argv = ["--algo", "bohb", "--space", "tss", "--table", str(release), "--out", str(tmp_path / "s")]
     assert "no score of 15622 of 15625 architectures on cifar10" in refused(argv, capsys)
     assert not (tmp_path / "s").exists()
+
+
+@pytest.mark.parametrize("more", [1, 100_000])
+def test_a_reader_that_has_seen_enough_is_no_error(more: int) -> None:
+    """Such as `head`: it closes the pipe after the first line, and what follows is written then."""
+    script = (
+        "import sys; from experiments.cli.options import guarded\n"
+        f"def body(): print('first', flush=True); sys.stdin.read(); print('x' * {more}); return 0\n"
+        "sys.exit(guarded('nas-run', body))\n"
+    )
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with subprocess.Popen([sys.executable, "-c", script], text=True, **pipes) as command:
+        assert command.stdin
+        assert command.stdout
+        assert command.stderr
+        assert command.stdout.readline() == "first\n"
+        command.stdout.close()
+        command.stdin.close()
+        assert command.stderr.read() == ""
+    assert command.returncode == 1

@@ -60,6 +60,11 @@ class TestPublished:
         assert "Protocols differ" not in text
         assert {path.suffix for path in tmp_path.iterdir()} == {".md", ".csv", ".tex"}
 
+    def test_nothing_stands_beside_what_was_found_on_another_data_set(self, tmp_path: Path) -> None:
+        text = section(a_study(dataset="cifar100", optimum=73.5133), tmp_path)
+        (row,) = [line for line in text.splitlines() if "REINFORCE" in line]
+        assert [cell.strip() for cell in row.strip("|").split("|")][4:7] == ["71.71 ± 1.09", "–", "–"]
+
     def test_another_budget_is_told(self, tmp_path: Path) -> None:
         text = section(a_study(budgets={"cifar10": 20_000.0}), tmp_path)
         (row,) = [line for line in text.splitlines() if "REINFORCE" in line]

@@ -358,17 +358,6 @@ def test_difference_names_a_setting_inside_others() -> None:
 
 
 class TestCommand:
-    def test_may_be_read_by_head(self, study: Path, tmp_path: Path) -> None:
-        command = [sys.executable, "-c", "from experiments.cli.report import main; raise SystemExit(main())"]
-        process = subprocess.Popen(
-            [*command, study, "--out", tmp_path / "r"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-        )
-        assert process.stdout
-        process.stdout.close()
-        _, said = process.communicate()
-        assert (process.returncode, said) == (1, "")
-        assert (tmp_path / "r" / "report.html").exists()
-
     def test_prints_the_table_and_the_files(self, report: Path, printed: StringIO) -> None:
         text = printed.getvalue()
         assert "93.83 ± 0.62" in text

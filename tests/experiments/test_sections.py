@@ -19,7 +19,7 @@ from matplotlib.patches import Rectangle
 
 from benchmarks.spaces import SPACES
 from experiments import figures
-from experiments.anytime import reach
+from experiments.anytime import median_needed, reach
 from experiments.comparison import Entry, RecordedStudy, ReportError, entries_of
 from experiments.comparison_figures import SHARES, draw_diagram, draw_matrix, draw_ranks
 from experiments.comparison_report import told_p, write_comparison
@@ -27,7 +27,7 @@ from experiments.figures import STYLES
 from experiments.found_figures import draw_cells, draw_counts
 from experiments.found_report import found_on, write_found
 from experiments.inference import Ranks, compare_all, nemenyi_quantile
-from experiments.recorded_runs import RecordedTrials, fidelities, split
+from experiments.recorded_runs import RecordedTrials, Runs, fidelities, split
 from experiments.records import TRIALS_SCHEMA, Optimum, StudyHeader
 from experiments.report_tables import Table, write_table
 from experiments.speed_figures import draw_reached
@@ -238,6 +238,18 @@ class TestSpeed:
         assert [target.test["one"] for target in targets] == [85, 90, 93]
         hopeless = a_study({"random_search": [50, 50, 50, 50]}, datasets=["one"])
         assert usual_targets(hopeless.header, entries_of([hopeless])) == targets
+
+    def test_medians_are_told_only_if_half_of_the_runs_reached_the_target(self, study: RecordedStudy) -> None:
+        """Two runs end after 1 evaluation, one of four reaches the target at its third: of those left that is half."""
+        first, whole = np.array([0, 1, 2, 5, 8]), study.recorded.groups["regularized_ea", "one"]
+        test, told = np.array([80.0, 80, 80, 80, 95, 80, 80, 80]), np.array([1, 1, 1, 2, 3, 1, 2, 3], np.int32)
+        elapsed, ones = np.array([90.0, 90, 20, 30, 50, 20, 30, 50]), np.ones(8, bool)
+        runs = Runs(whole.number, first, told, elapsed, ones, np.zeros(8, np.int32), test, test, test)
+        found = reach(runs, 94.0, BUDGET)
+        assert median_needed(found.evaluations, found.reached) == 3, "the estimate"
+        entry = replace(entries_of([study])[1], runs={"one": runs})
+        table = target_table(study.header, [entry], asked_targets(study.header, [(None, 94.0)]))
+        assert table.rows[0][2:] == ["25%", "–", "–"]
 
     def test_a_data_set_whose_test_accuracies_are_unknown_has_no_usual_target(self, study: RecordedStudy) -> None:
         runs = {key: replace(of, test=np.full(len(of.test), math.nan)) for key, of in study.recorded.groups.items()}

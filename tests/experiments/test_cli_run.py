@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -469,7 +470,8 @@ def test_a_reader_that_has_seen_enough_is_no_error(more: int) -> None:
         "sys.exit(guarded('nas-run', body))\n"
     )
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    with subprocess.Popen([sys.executable, "-c", script], text=True, **pipes) as command:
+    buffered = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    with subprocess.Popen([sys.executable, "-c", script], text=True, env=buffered, **pipes) as command:
         assert command.stdin
         assert command.stdout
         assert command.stderr

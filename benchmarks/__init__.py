@@ -1,7 +1,8 @@
 """What can be searched and what was measured: spaces, benchmark tables, oracles. numpy and pyarrow only."""
 
 from benchmarks.errors import InputError
-from benchmarks.oracle import Fidelity, FinalReport, Oracle, Outcome, SeedPolicy
+from benchmarks.oracle import Oracle, SeedPolicy
+from benchmarks.outcomes import Fidelity, FinalReport, Outcome
 from benchmarks.spaces import SPACES, Arch, ProductSpace, SizeSpace, Space, TopologySpace, space_named
 from benchmarks.table import BenchmarkTable, Column, TableError, TableInfo, Task
 

@@ -1,5 +1,6 @@
 """How to choose the next architecture: search algorithms behind one ask/tell contract."""
 
+from nas_algos.config import Config, knob
 from nas_algos.multi_trial import (
     ALGORITHMS,
     BOHB,
@@ -10,7 +11,7 @@ from nas_algos.multi_trial import (
     Reinforce,
     algorithm_named,
 )
-from nas_algos.searcher import Config, Searcher, Trial, knob
+from nas_algos.searcher import Searcher, Trial
 from nas_algos.weight_sharing import METHODS, method_named
 
 __all__ = [

@@ -20,9 +20,7 @@ import torch
 from torch import Tensor, nn
 
 from benchmarks.errors import InputError
-from benchmarks.spaces import Arch, SizeSpace, TopologySpace, space_named
-from benchmarks.spaces.base import unknown_name
-from benchmarks.spaces.sss import CHANNELS
+from benchmarks.spaces import Arch, TopologySpace
 from supernets.cell import Cell
 from supernets.ops import ResNetBasicblock
 from supernets.randomness import drawing_from
@@ -133,50 +131,3 @@ class CandidateNetwork(nn.Module):
             x = layer(x)  # H and W halve at each of the two reduction blocks, rounded up
         features = self.lastact(x).mean(dim=(2, 3))  # (B, F)
         return features, self.classifier(features)
-
-
-@dataclass(frozen=True)
-class NetworkScale:
-    """How large the networks of a space are; the defaults are the published ones. Each space reads its own fields."""
-
-    width: int = 16  # tss: C, the channels of the first stage; doubled at each reduction
-    depth: int = 5  # tss: N, the cells per stage
-    channels: tuple[int, ...] = CHANNELS  # sss: what the eight choices of a layer stand for
-
-    def __post_init__(self) -> None:
-        if len(self.channels) != len(CHANNELS):
-            raise InputError(f"each layer of sss chooses among {len(CHANNELS)} channel counts, got {self.channels}")
-        if min(self.width, self.depth, *self.channels) < 1:
-            raise InputError(f"width, depth and channel counts of a network are at least 1, got {self}")
-
-
-PUBLISHED_SCALE = NetworkScale()
-
-
-def candidate_config(
-    space_name: str,
-    arch: Arch | str,
-    num_classes: int = 10,
-    in_channels: int = 3,
-    scale: NetworkScale = PUBLISHED_SCALE,
-) -> NetworkConfig:
-    """The network of an architecture of `tss` or `sss`, given as choices or as the official string.
-
-    Raises:
-        InputError: the space has no such networks, or `arch` is not in it.
-    """
-    if space_name not in ("tss", "sss"):
-        raise InputError(unknown_name("space of candidate networks", space_name, ["tss", "sss"]))
-    if isinstance(arch, str):
-        arch = space_named(space_name).from_string(arch)
-    if space_name == "tss":
-        return NetworkConfig.tiny(arch, scale.width, scale.depth, num_classes, in_channels)
-    SizeSpace().position(arch)  # raises on a bad architecture
-    return NetworkConfig.dynamic_shape(tuple(scale.channels[choice] for choice in arch), num_classes, in_channels)
-
-
-def candidate_network(
-    space_name: str, arch: Arch | str, rng: torch.Generator, num_classes: int = 10, in_channels: int = 3
-) -> CandidateNetwork:
-    """The published network of an architecture, with fresh weights; errors as `candidate_config`."""
-    return CandidateNetwork(candidate_config(space_name, arch, num_classes, in_channels), rng)

@@ -18,8 +18,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from benchmarks.errors import InputError
-from benchmarks.spaces.base import unknown_name
+from benchmarks.errors import InputError, unknown_name
 
 
 @dataclass(frozen=True)

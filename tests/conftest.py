@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from benchmarks.spaces import SPACES
 from benchmarks.table import BenchmarkTable, Column, RowWriter, TableInfo, Task, preallocate
-from experiments.records import TRIALS_SCHEMA
+from experiments.records.study import TRIALS_SCHEMA
 
 SHARED = Path(__file__).parents[2] / "shared" / "data"
 

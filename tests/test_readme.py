@@ -15,8 +15,8 @@ import pytest
 
 from benchmarks import SPACES
 from experiments.cli import bench, report, run, sweep
-from experiments.importing import import_benchmark
-from experiments.records import StudyRecords
+from experiments.records.study import StudyRecords
+from experiments.tables.importing import import_benchmark
 
 README = (Path(__file__).parents[1] / "README.md").read_text()
 LOOP, SEARCHER, STUDY, TUNE, SPACE = re.findall(r"```python\n(.*?)```", README, re.DOTALL)

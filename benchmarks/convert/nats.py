@@ -26,7 +26,8 @@ from numpy.typing import NDArray
 
 from benchmarks import safe_pickle
 from benchmarks.convert.base import SourceError, Values, files_digest
-from benchmarks.convert.nats_records import TASKS, RecordReader, nats_columns
+from benchmarks.convert.nats_records import RecordReader
+from benchmarks.nats_layout import TASKS, nats_columns
 from benchmarks.spaces import SPACES
 from benchmarks.table import Column, TableInfo, sha256
 

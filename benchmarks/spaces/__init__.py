@@ -1,7 +1,7 @@
 """The search spaces, by name."""
 
-from benchmarks.errors import InputError
-from benchmarks.spaces.base import Arch, ProductSpace, Space, unknown_name
+from benchmarks.errors import InputError, unknown_name
+from benchmarks.spaces.base import Arch, ProductSpace, Space
 from benchmarks.spaces.sss import SizeSpace
 from benchmarks.spaces.tss import TopologySpace
 

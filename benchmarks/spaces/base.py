@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from functools import cached_property
@@ -153,10 +152,3 @@ class ProductSpace(ABC):
         space = ConfigurationSpace(name=self.name)
         space.add([CategoricalHyperparameter(name, self.options) for name in self.decisions])
         return space
-
-
-def unknown_name(kind: str, name: str, known: list[str]) -> str:
-    """The message for a name that is not in a registry: lists the names and the nearest one."""
-    near = difflib.get_close_matches(name, known, n=1)
-    hint = f"; did you mean {near[0]!r}?" if near else ""
-    return f"unknown {kind} {name!r}: choose from {', '.join(known)}{hint}"

@@ -8,8 +8,8 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from experiments.cli import build
-from experiments.cli.options import guarded, new_parser
+from experiments.cli import bench_build
+from experiments.cli.config_options import guarded, new_parser
 
 if TYPE_CHECKING:
     from benchmarks.verify import Finding
@@ -43,7 +43,7 @@ def _parser() -> argparse.ArgumentParser:
     export.add_argument("--out", type=Path, metavar="DIR", help="directory to make (default: TABLE-simple, here)")
     export.add_argument("--workers", type=int, metavar="N", help="processes (default: one per core)")
     _add_one_shot_options(commands.add_parser("one-shot", help="do shared weights rank architectures?", **style))
-    build.add_commands(commands, style)
+    bench_build.add_commands(commands, style)
     return parser
 
 
@@ -69,7 +69,7 @@ def _add_one_shot_options(parser: argparse.ArgumentParser) -> None:
     count = "drawn at random among the table's (default: 200)"
     parser.add_argument("--architectures", type=int, metavar="N", default=200, help=count)
     parser.add_argument("--seed", type=int, metavar="N", default=0, help="of the draw (default: 0)")
-    build.add_images(parser)
+    bench_build.add_images(parser)
     parser.add_argument("--device", help="cpu or cuda (default: cuda where there is a GPU)")
     out = "draw the accuracies with shared weights against those after training into files *.png, *.svg, *.pdf"
     parser.add_argument("--out", type=Path, nargs="+", action="extend", default=[], metavar="FILE", help=out)
@@ -78,9 +78,9 @@ def _add_one_shot_options(parser: argparse.ArgumentParser) -> None:
 def _import(given: argparse.Namespace) -> int:
     from benchmarks.spaces import space_named
     from benchmarks.table import BenchmarkTable
-    from experiments.console import progress_bar
-    from experiments.importing import import_benchmark
-    from experiments.tables import home, installed
+    from experiments.cli.console import progress_bar
+    from experiments.tables.importing import import_benchmark
+    from experiments.tables.store import home, installed
 
     before = {path: path.stat().st_ino for path in installed()}
     with progress_bar() as progress:
@@ -95,16 +95,16 @@ def _import(given: argparse.Namespace) -> int:
 
 
 def _list(_: argparse.Namespace) -> int:
-    from experiments.console import show_tables
-    from experiments.tables import embedded, home, installed
+    from experiments.cli.console import show_tables
+    from experiments.tables.store import embedded, home, installed
 
     show_tables(installed(), embedded(), home())
     return 0
 
 
 def _info(given: argparse.Namespace) -> int:
-    from experiments.console import show_table
-    from experiments.tables import table_named
+    from experiments.cli.console import show_table
+    from experiments.tables.store import table_named
 
     show_table(table_named(given.table))
     return 0
@@ -112,8 +112,8 @@ def _info(given: argparse.Namespace) -> int:
 
 def _verify(given: argparse.Namespace) -> int:
     from benchmarks.verify import verify_release, verify_table
-    from experiments.importing import scratch_directory
-    from experiments.tables import home, is_table, table_named
+    from experiments.tables.importing import scratch_directory
+    from experiments.tables.store import home, is_table, table_named
 
     if Path(given.table).exists() and not is_table(given.table):
         with scratch_directory(home()) as scratch:
@@ -122,13 +122,13 @@ def _verify(given: argparse.Namespace) -> int:
 
 
 def _show(given: argparse.Namespace) -> int:
-    from experiments.architectures import describe_architecture, network_config, read_architecture, show
+    from experiments.cli.architectures import describe_architecture, network_config, read_architecture, show
 
     space, arch = read_architecture(given.arch, given.space)
     network = network_config(space, arch, given.width, given.depth, given.classes, given.in_channels)
     description = describe_architecture(space, arch, network, given.image_size)
     if given.out:
-        from experiments.drawing import write_drawings
+        from experiments.reports.drawings.painters import write_drawings
 
         write_drawings(space.name, arch, given.out)
     show(description)
@@ -139,9 +139,9 @@ def _show(given: argparse.Namespace) -> int:
 
 def _export(given: argparse.Namespace) -> int:
     from benchmarks.spaces import space_named
-    from experiments.console import progress_bar
-    from experiments.exporting import export_benchmark
-    from experiments.tables import table_named
+    from experiments.cli.console import progress_bar
+    from experiments.tables.exporting import export_benchmark
+    from experiments.tables.store import table_named
 
     table = table_named(given.table)
     folder = given.out or Path(f"{table.info.name}-simple")
@@ -154,17 +154,17 @@ def _export(given: argparse.Namespace) -> int:
 
 
 def _one_shot(given: argparse.Namespace) -> int:
-    from experiments.cli.build import images_of
-    from experiments.console import progress_bar, show_one_shot
-    from experiments.one_shot import one_shot
-    from experiments.records import StudyRecords
-    from experiments.tables import find_table
-    from supernets.devices import usable_device
+    from experiments.cli.console import progress_bar, show_one_shot
+    from experiments.cli.network_request import images_of
+    from experiments.records.study import StudyRecords
+    from experiments.studies.one_shot import one_shot
+    from experiments.tables.store import find_table
+    from supernets.training.devices import usable_device
 
     device = usable_device(given.device)
     if given.out:
-        from experiments.figures import check_paths, report_style, write_figure
-        from experiments.shared_figures import draw_one_shot
+        from experiments.reports.figures import check_paths, report_style, write_figure
+        from experiments.reports.sections.weight_sharing_figures import draw_one_shot
 
         check_paths(given.out)
     settings = StudyRecords(given.directory).header().settings
@@ -191,7 +191,7 @@ def _show_findings(name: str, findings: Iterable[Finding]) -> int:
 
 
 _COMMANDS = {
-    **build.COMMANDS,
+    **bench_build.COMMANDS,
     "import": _import,
     "list": _list,
     "info": _info,

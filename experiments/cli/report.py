@@ -8,8 +8,8 @@ from math import nan
 from pathlib import Path
 
 from benchmarks.errors import InputError
-from experiments.cli.options import guarded, new_parser
-from experiments.statistics import BANDS, INTERPOLATIONS
+from experiments.cli.config_options import guarded, new_parser
+from experiments.statistics.aggregates import BANDS, INTERPOLATIONS
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -58,8 +58,8 @@ def _target(text: str) -> tuple[str | None, float]:
 
 
 def _report(given: argparse.Namespace) -> int:
-    from experiments.console import show_results  # these are slow to import, and --help does not need them
-    from experiments.report import write_report
+    from experiments.cli.console import show_results  # these are slow to import, and --help does not need them
+    from experiments.reports.report import write_report
 
     if given.runs is not None and given.runs < 1:
         raise InputError(f"--runs is at least 1, got {given.runs}")

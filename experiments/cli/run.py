@@ -4,33 +4,33 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING
 
-from benchmarks.errors import InputError
-from benchmarks.oracle import COST_MODELS, Fidelity, Oracle
+from benchmarks.errors import InputError, unknown_name
 from benchmarks.spaces import SPACES
-from benchmarks.spaces.base import unknown_name
-from experiments.cli.options import add_config_options, build_config, first_pass, guarded, new_parser
-from experiments.cli.shared import add_shared_options, search_with_shared_weights
-from experiments.cli.training import add_network_options, add_recipe_options, refuse, search_by_training
-from experiments.config_files import ConfigFile
-from experiments.presets import PRESETS, STUDIES, Preset, preset_named
-from experiments.run import Crossing, IncumbentRule
-from nas_algos.multi_trial import ALGORITHMS, algorithm_named
-from nas_algos.weight_sharing import METHODS, method_named
+from experiments.cli.config_options import add_config_options, build_config, first_pass, guarded, new_parser
+from experiments.cli.names import config_of, import_from_here, key_of, owners_of
+from experiments.cli.option_groups import (
+    add_evaluation_options,
+    add_network_options,
+    add_recipe_options,
+    add_shared_options,
+    refuse,
+)
+from experiments.cli.table_request import ORDINARY, study_on_table
+from experiments.cli.training_request import search_by_training
+from experiments.cli.weight_sharing_request import search_with_shared_weights
+from experiments.studies.config_files import ConfigFile
+from experiments.studies.presets import STUDIES, Preset, preset_named
+from nas_algos.multi_trial import ALGORITHMS
+from nas_algos.weight_sharing import METHODS
 
 if TYPE_CHECKING:
-    from benchmarks.table import BenchmarkTable
-    from experiments.study import Study
-    from nas_algos.searcher import Config
+    from nas_algos.config import Config
 
-ORDINARY = Preset("the defaults", PRESETS["nats-paper"].budgets)
-"""What holds where neither an option nor a preset says otherwise."""
-EVALUATIONS = 200
-"""At the highest fidelity, of average cost, in a budget where none is published."""
 SUMMARISED = 5000
 """Runs of each algorithm on each data set that this command itself reads back: all their trials are in memory then."""
 
@@ -52,12 +52,6 @@ def _given(arguments: list[str]) -> argparse.Namespace:
     if given.study and {key_of(name) for name in names} & METHODS.keys():
         raise InputError(f"--study {given.study} compares multi-trial algorithms: leave it out for weight sharing")
     return given
-
-
-def import_from_here(names: Sequence[str]) -> None:
-    """Let MODULE:CLASS be found in the working directory, which Python leaves out where a command is installed."""
-    if any(":" in name for name in names):
-        sys.path.insert(0, str(Path.cwd()))
 
 
 def with_study(arguments: list[str]) -> list[str]:
@@ -83,22 +77,6 @@ def _config_files(paths: Iterable[Path]) -> dict[str, tuple[Path, ConfigFile]]:
             raise InputError(f"{found[file.algorithm][0]} and {path} are both of {file.algorithm}: give one of them")
         found[file.algorithm] = path, file
     return found
-
-
-def owners_of(flag: str) -> list[str]:
-    """The algorithms that have the option `flag`."""
-    knob = flag.split("=")[0].removeprefix("--").replace("-", "_")
-    return [name for name in [*ALGORITHMS, *METHODS] if knob in config_of(name).__dataclass_fields__]
-
-
-def config_of(name: str) -> type[Config]:
-    """The options of an algorithm; those of weight-sharing methods import PyTorch."""
-    return method_named(name).Config if name in METHODS else algorithm_named(name).Config
-
-
-def key_of(name: str) -> str:
-    """The name of an algorithm as it is recorded."""
-    return name if ":" in name else name.replace("-", "_")
 
 
 def _parser(names: Sequence[str]) -> argparse.ArgumentParser:
@@ -145,30 +123,6 @@ def _add_what(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--seed", type=int, default=0, metavar="N", help="of the study; every run has its own stream")
 
 
-def add_evaluation_options(group: Any) -> None:
-    """Those that weight-sharing methods have no use for."""
-    evaluate = "table: look evaluations up; train: train every architecture that is asked for (default: table)"
-    group.add_argument("--evaluate", choices=("table", "train"), default="table", help=evaluate)
-    presets = "; ".join(f"{name}: {preset.summary}" for name, preset in PRESETS.items())
-    group.add_argument("--preset", choices=list(PRESETS), help=f"a paper's protocol for what is not given. {presets}")
-    budget = "seconds per run; with --evaluate train measured, and required (default: the data set's nats-paper "
-    budget += "budget, else the time of 200 average evaluations)"
-    group.add_argument("--budget", type=float, metavar="SECONDS", help=budget)
-    cost = "charged per evaluation; nats: its training epochs and one validation pass (default: nats)"
-    group.add_argument("--cost-model", choices=COST_MODELS, help=cost)
-    policy = "sampled: the score of one training seed at random; mean: over seeds; fixed:SEED (default: sampled; with "
-    group.add_argument("--seed-policy", metavar="POLICY", help=f"{policy}--evaluate train fixed:0, and no other kind)")
-    schedule = "training schedule searched with (default: the table's); with --evaluate train its epochs, required"
-    group.add_argument("--schedule", metavar="NAME", help=schedule)
-    crossing = "whether the evaluation that crosses the budget counts (default: keep)"
-    group.add_argument("--crossing", choices=get_args(Crossing), help=crossing)
-    group.add_argument("--cache", action="store_true", help="repeated queries are free (default: charged again)")
-    simulated = "evaluations at a time on the search's clock (default: 1; with --evaluate train as many as --workers)"
-    group.add_argument("--simulated-workers", type=int, metavar="W", help=simulated)
-    incumbent = "fidelities whose scores are compared to find a run's answer (default: highest_fidelity)"
-    group.add_argument("--incumbent", choices=get_args(IncumbentRule), help=incumbent)
-
-
 def _add_where(group: argparse._ArgumentGroup) -> None:
     workers = "Ray tasks at a time: runs, or with --evaluate train trainings; 0: this process alone (default: 0)"
     group.add_argument("--workers", type=int, default=0, metavar="N", help=workers)
@@ -179,10 +133,10 @@ def _add_where(group: argparse._ArgumentGroup) -> None:
 
 
 def _run(given: argparse.Namespace) -> int:
-    from experiments.comparison import entries_of, read_studies  # slow to import, and --help does not need them
-    from experiments.console import show_answers, show_results
-    from experiments.records import StudyRecords
-    from experiments.report_tables import long_table
+    from experiments.cli.console import show_answers, show_results
+    from experiments.records.study import StudyRecords
+    from experiments.reports.entries import entries_of, read_studies  # slow to import, and --help does not need them
+    from experiments.reports.sections.final import long_table
 
     if given.workers < 0 or (given.ray_address and not given.workers):
         raise InputError("--workers is 0 or more, and at least 1 with --ray-address")
@@ -196,7 +150,7 @@ def _run(given: argparse.Namespace) -> int:
     if given.runs == 1:
         show_answers(StudyRecords(directory))
     if given.report:
-        from experiments.report import write_report
+        from experiments.reports.report import write_report
 
         write_report([directory], directory / "report", runs=shown)
         print(f"records: {directory}; report: {directory / 'report'}")
@@ -245,71 +199,14 @@ def _search(given: argparse.Namespace, algorithms: dict[str, Config], preset: Pr
 
 def _search_table(given: argparse.Namespace, algorithms: dict[str, Config], preset: Preset) -> Path:
     """Run a study on a table; returns its directory."""
-    from experiments.console import progress_bar
-    from experiments.study_runner import default_directory, run_study
+    from experiments.cli.console import progress_bar
+    from experiments.studies.runner import default_directory, run_study
 
     study = study_on_table(given, algorithms, preset)
     directory: Path = given.out or default_directory(study)
     with progress_bar() as progress:
         run_study(study, directory, given.workers, given.ray_address, progress)
     return directory
-
-
-def study_on_table(given: argparse.Namespace, algorithms: Mapping[str, Config], preset: Preset) -> Study:
-    """The study that is asked for, on the table that is asked for or found."""
-    from experiments.console import progress_bar
-    from experiments.tables import embedded, find_table
-
-    with progress_bar() as progress:
-        table = find_table(given.space, given.table, given.dataset or (), progress=progress)
-    if given.table is None and table.path in embedded():
-        name, datasets = table.info.name, ", ".join(table.info.tasks)
-        print(f"no table given: searching {name}, which comes with nas-algos ({datasets}; see nas-bench info {name})")
-    return _study(given, algorithms, preset, table)
-
-
-def _study(given: argparse.Namespace, algorithms: Mapping[str, Config], preset: Preset, table: BenchmarkTable) -> Study:
-    from experiments.study import Study
-
-    return Study(
-        table=table.path,
-        algorithms=algorithms,
-        budgets=_budgets(given, preset, table),
-        runs=given.runs,
-        seed=given.seed,
-        cost_model=given.cost_model or preset.cost_model,
-        seed_policy=given.seed_policy or preset.seed_policy,
-        schedule=given.schedule,
-        crossing=given.crossing or preset.crossing,
-        cache=given.cache,
-        simulated_workers=1 if given.simulated_workers is None else given.simulated_workers,
-        incumbent=given.incumbent or preset.incumbent,
-        preset=given.preset,
-    )
-
-
-def _budgets(given: argparse.Namespace, preset: Preset, table: BenchmarkTable) -> dict[str, float]:
-    """Data set -> simulated seconds."""
-    datasets = given.dataset or list(table.info.tasks)[:1]
-    for dataset in datasets:
-        table.task(dataset)  # raises on an unknown name
-        if datasets.count(dataset) > 1:
-            raise InputError(f"the data set {dataset} is given {datasets.count(dataset)} times")
-    if given.budget is not None:
-        return dict.fromkeys(datasets, given.budget)
-    return {
-        dataset: preset.budgets.get((given.space, dataset)) or _usual_budget(given, preset, table, dataset)
-        for dataset in datasets
-    }
-
-
-def _usual_budget(given: argparse.Namespace, preset: Preset, table: BenchmarkTable, dataset: str) -> float:
-    """Simulated seconds of about as many evaluations as the published budgets allow, where none is published."""
-    cost_model, seed_policy = given.cost_model or preset.cost_model, given.seed_policy or preset.seed_policy
-    oracle = Oracle(table, dataset, cost_model=cost_model, seed_policy=seed_policy)
-    schedule = given.schedule or oracle.task.search_schedule
-    seconds = EVALUATIONS * oracle.mean_seconds(Fidelity(schedule, oracle.epochs(schedule)[-1]))
-    return float(f"{seconds:.2g}")
 
 
 if __name__ == "__main__":

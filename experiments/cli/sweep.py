@@ -12,26 +12,26 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from benchmarks.errors import InputError
+from benchmarks.errors import InputError, unknown_name
 from benchmarks.spaces import SPACES
-from benchmarks.spaces.base import unknown_name
-from experiments.cli.options import add_config_options, build_config, first_pass, guarded, new_parser
-from experiments.cli.run import ORDINARY, add_evaluation_options, config_of, import_from_here, key_of, study_on_table
-from experiments.cli.shared import add_shared_options, shared_study
-from experiments.cli.training import add_network_options, refuse
-from experiments.presets import preset_named
-from experiments.tuning import tuned_knobs
+from experiments.cli.config_options import add_config_options, build_config, first_pass, guarded, new_parser
+from experiments.cli.names import config_of, import_from_here, key_of
+from experiments.cli.option_groups import add_evaluation_options, add_network_options, add_shared_options, refuse
+from experiments.cli.table_request import ORDINARY, study_on_table
+from experiments.cli.weight_sharing_request import shared_study
+from experiments.studies.presets import preset_named
+from experiments.sweeps.knobs import tuned_knobs
 from nas_algos.multi_trial import ALGORITHMS
 from nas_algos.weight_sharing import METHODS
 
 if TYPE_CHECKING:
-    from experiments.factory import Resources
-    from experiments.records import StudyRecords
-    from experiments.shared_study import SharedStudy
-    from experiments.study import Study
-    from experiments.sweep import Place, Scheduler, Sweep
-    from experiments.sweep_records import SweepRecords
-    from nas_algos.searcher import Config
+    from experiments.execution.resources import Resources
+    from experiments.records.study import StudyRecords
+    from experiments.records.sweep import SweepRecords
+    from experiments.studies.table_study import Study
+    from experiments.studies.weight_sharing_study import SharedStudy
+    from experiments.sweeps.tune import Place, Scheduler, Sweep
+    from nas_algos.config import Config
 
     RunStudy = Callable[[Any, Path], StudyRecords]
 
@@ -114,9 +114,9 @@ def _sweep(given: argparse.Namespace) -> int:
         if number is not None and number < least:
             raise InputError(f"--{name.replace('_', '-')} is {least} or more, got {number}")
     sweep, resources = _described(given)
-    from experiments.console import progress_bar  # slow to import, and --help does not need it
-    from experiments.directories import alone
-    from experiments.sweep import Place, default_directory, run_sweep
+    from experiments.cli.console import progress_bar  # slow to import, and --help does not need it
+    from experiments.storage.directories import alone
+    from experiments.sweeps.tune import Place, default_directory, run_sweep
 
     workers = resources.workers if resources else given.workers or os.cpu_count() or 1
     place = Place(workers, given.ray_address, resources.gpus if resources else 0.0)
@@ -147,7 +147,7 @@ def _described(given: argparse.Namespace) -> tuple[Sweep, Resources | None]:
     base = build_config(config, preset.configs.get(key, {}), given)
     if shared:
         refuse(given, add_evaluation_options, "is of multi-trial algorithms, not of weight-sharing methods")
-        from experiments.cli.build import resources_of
+        from experiments.cli.network_request import resources_of
 
         resources = resources_of(given)
         return _of(given, tuned, shared_study(given, {key: base}, resources.device), asdict(base)["epochs"]), resources
@@ -159,8 +159,8 @@ def _described(given: argparse.Namespace) -> tuple[Sweep, Resources | None]:
 
 
 def _of(given: argparse.Namespace, tuned: Any, study: Study | SharedStudy, last: int) -> Sweep:
-    from experiments.batches import batches_of, rungs_to
-    from experiments.sweep import Sweep
+    from experiments.sweeps.evaluator import rungs_to
+    from experiments.sweeps.tune import Sweep, batches_of
 
     if given.search == "bohb" and given.scheduler:
         raise InputError("--search bohb has Hyperband's brackets: leave --scheduler out")
@@ -179,10 +179,11 @@ def _of(given: argparse.Namespace, tuned: Any, study: Study | SharedStudy, last:
 
 def _show(given: argparse.Namespace, sweep: Sweep, records: SweepRecords, run: RunStudy) -> None:
     """Print and draw what was found, and confirm it."""
-    from experiments.config_files import ConfigFile
-    from experiments.figures import report_style, save
-    from experiments.sweep_figures import sensitivity
-    from experiments.sweep_report import different, ranked, show_ranking
+    from experiments.cli.console import show_ranking
+    from experiments.records.sweep import different, ranked
+    from experiments.reports.figures import report_style, save
+    from experiments.reports.sections.sensitivity import sensitivity
+    from experiments.studies.config_files import ConfigFile
 
     rows = records.rows()
     ranking, failed = ranked(rows), sum(row.status == "failed" for row in rows)
@@ -202,9 +203,9 @@ def _show(given: argparse.Namespace, sweep: Sweep, records: SweepRecords, run: R
 
 
 def _confirm(given: argparse.Namespace, sweep: Sweep, records: SweepRecords, best: Config, run: RunStudy) -> None:
-    from experiments.confirmation import confirm, p_values
-    from experiments.inference import ALPHA
-    from experiments.sweep_report import show_confirmation
+    from experiments.cli.console import show_confirmation
+    from experiments.statistics.inference import ALPHA
+    from experiments.sweeps.confirmation import confirm, p_values
 
     study = sweep.batches.study
     runs = study.runs if given.confirm_runs is None else given.confirm_runs
@@ -220,14 +221,14 @@ def _confirm(given: argparse.Namespace, sweep: Sweep, records: SweepRecords, bes
 
 def _run_study(resources: Resources | None, place: Place, study: Any, directory: Path) -> StudyRecords:
     """Execute what a confirming study's directory lacks."""
-    from experiments.console import progress_bar
+    from experiments.cli.console import progress_bar
 
     with progress_bar() as progress:
         if resources:
-            from experiments.shared_study import run_shared_study
+            from experiments.studies.weight_sharing_study import run_shared_study
 
             return run_shared_study(study, directory, resources, progress)
-        from experiments.study_runner import run_study
+        from experiments.studies.runner import run_study
 
         workers = place.workers if place.address else 0  # here most are done before a Ray has started
         return run_study(study, directory, workers, place.address, progress)

@@ -5,15 +5,15 @@ from importlib import import_module
 from inspect import isabstract
 from pathlib import Path
 
-from benchmarks.errors import InputError
-from benchmarks.spaces.base import unknown_name
+from benchmarks.errors import InputError, unknown_name
+from nas_algos.config import Config, check_knobs
 from nas_algos.multi_trial.bohb import BOHB
 from nas_algos.multi_trial.hyperband import Hyperband
 from nas_algos.multi_trial.local_search import LocalSearch
 from nas_algos.multi_trial.random_search import RandomSearch
 from nas_algos.multi_trial.regularized_ea import RegularizedEA
 from nas_algos.multi_trial.reinforce import Reinforce
-from nas_algos.searcher import Config, Searcher, check_knobs
+from nas_algos.searcher import Searcher
 
 __all__ = [
     "ALGORITHMS",

@@ -23,10 +23,11 @@ from operator import itemgetter
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.oracle import Fidelity, Outcome
+from benchmarks.outcomes import Fidelity, Outcome
 from benchmarks.spaces import Arch, Space
+from nas_algos.config import knob
 from nas_algos.multi_trial.hyperband import Hyperband, HyperbandConfig
-from nas_algos.searcher import Trial, knob
+from nas_algos.searcher import Trial
 
 
 @dataclass(frozen=True)

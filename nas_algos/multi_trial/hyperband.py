@@ -16,9 +16,10 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from benchmarks.errors import InputError
-from benchmarks.oracle import Fidelity, Outcome
+from benchmarks.outcomes import Fidelity, Outcome
 from benchmarks.spaces import Arch, Space
-from nas_algos.searcher import Config, Searcher, Trial, knob
+from nas_algos.config import Config, knob
+from nas_algos.searcher import Searcher, Trial
 
 
 @dataclass(frozen=True)

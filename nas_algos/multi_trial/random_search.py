@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from benchmarks.oracle import Fidelity, Outcome
+from benchmarks.outcomes import Fidelity, Outcome
 from benchmarks.spaces import Arch
-from nas_algos.searcher import Config, Searcher, Trial
+from nas_algos.config import Config
+from nas_algos.searcher import Searcher, Trial
 
 
 @dataclass(frozen=True)

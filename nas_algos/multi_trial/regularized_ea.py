@@ -16,10 +16,11 @@ from typing import Literal
 
 import numpy as np
 
-from benchmarks.oracle import Fidelity, Outcome
+from benchmarks.outcomes import Fidelity, Outcome
 from benchmarks.spaces import Arch, Space
 from benchmarks.spaces.base import uniform_int
-from nas_algos.searcher import Config, Searcher, Trial, knob
+from nas_algos.config import Config, knob
+from nas_algos.searcher import Searcher, Trial
 
 
 @dataclass(frozen=True)

@@ -16,9 +16,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.oracle import Fidelity, Outcome
+from benchmarks.outcomes import Fidelity, Outcome
 from benchmarks.spaces import Arch, Space
-from nas_algos.searcher import Config, Searcher, Trial, knob
+from nas_algos.config import Config, knob
+from nas_algos.searcher import Searcher, Trial
 
 BETA1, BETA2, EPSILON = 0.9, 0.999, 1e-8  # Adam's defaults
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from benchmarks.errors import InputError
-from benchmarks.spaces.base import unknown_name
+from benchmarks.errors import InputError, unknown_name
 
 if TYPE_CHECKING:
     from nas_algos.weight_sharing.method import Method

@@ -17,7 +17,7 @@ from torch import Tensor
 from nas_algos.weight_sharing.method import GradientConfig
 from nas_algos.weight_sharing.shared_weights import Choice
 from nas_algos.weight_sharing.topology import EVERYTHING, TopologyGradientMethod
-from supernets.search_data import Batch
+from supernets.images.search_batches import Batch
 
 
 @dataclass(frozen=True)

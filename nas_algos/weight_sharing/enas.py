@@ -18,12 +18,12 @@ import torch
 from torch import Tensor, nn
 
 from benchmarks.spaces import Arch
-from nas_algos.searcher import knob
+from nas_algos.config import knob
 from nas_algos.weight_sharing.method import SCORING_HELP, MethodConfig, best_of
 from nas_algos.weight_sharing.shared_weights import Choice, SharedWeights
 from nas_algos.weight_sharing.topology import TopologyMethod
+from supernets.images.search_batches import Batch
 from supernets.randomness import drawing_from
-from supernets.search_data import Batch
 
 TEMPERATURE, TANH_CONSTANT = 5.0, 2.5
 HIDDEN = 32

@@ -15,10 +15,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from nas_algos.searcher import knob
+from nas_algos.config import knob
 from nas_algos.weight_sharing.shared_weights import Choice, SharedWeights, correct
 from nas_algos.weight_sharing.size import SizeConfig, SizeMethod
-from supernets.search_data import Batch
+from supernets.images.search_batches import Batch
 
 
 @dataclass(frozen=True)

@@ -21,9 +21,9 @@ from torch import Tensor, nn
 
 from benchmarks.spaces import Arch, space_named
 from benchmarks.spaces.base import ProductSpace
-from nas_algos.searcher import Config, knob
+from nas_algos.config import Config, knob
 from nas_algos.weight_sharing.shared_weights import Choice, SharedWeights
-from supernets.search_data import Batch
+from supernets.images.search_batches import Batch
 
 Scoring = Literal["same_batch", "successive_batches", "validation_set"]
 

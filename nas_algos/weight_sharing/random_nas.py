@@ -17,11 +17,11 @@ from torch.nn import functional
 
 from benchmarks.spaces import Arch
 from benchmarks.spaces.tss import EDGES, OPERATIONS
-from nas_algos.searcher import knob
+from nas_algos.config import knob
 from nas_algos.weight_sharing.method import SCORING_HELP, MethodConfig, best_of
 from nas_algos.weight_sharing.shared_weights import Choice
 from nas_algos.weight_sharing.topology import TopologyMethod
-from supernets.search_data import Batch
+from supernets.images.search_batches import Batch
 
 INCOMING = [[edge for edge, (target, _) in enumerate(EDGES) if target == node] for node in (1, 2, 3)]
 

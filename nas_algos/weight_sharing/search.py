@@ -13,20 +13,18 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from benchmarks.errors import InputError
 from benchmarks.spaces import Arch
 from nas_algos.weight_sharing import PHASES
 from nas_algos.weight_sharing.method import Method, MethodConfig
 from nas_algos.weight_sharing.shared_weights import SharedWeights
-from supernets.candidate_network import NetworkScale
-from supernets.data import ImageTask
-from supernets.devices import wait_for
-from supernets.ops import Norm
-from supernets.search_data import Batch, SearchImages
-from supernets.size_supernet import SizeSupernet, SizeSupernetConfig
-from supernets.topology_supernet import TopologySupernet, TopologySupernetConfig
+from supernets.images.search_batches import Batch, SearchImages
+from supernets.images.tasks import ImageTask
+from supernets.networks import supernet, supernet_config
+from supernets.settings import NetworkScale
+from supernets.training.devices import wait_for
 
 CHECKSUM = sha256().digest_size
 """Bytes in front of a saved state."""
@@ -58,25 +56,6 @@ class EpochRecord:
         """Of the distribution over options, in nats, mean over decisions."""
         p = np.array(self.probabilities)
         return float(-(p * np.log(np.where(p > 0, p, 1))).sum(axis=1).mean())
-
-
-def supernet_config(
-    space_name: str, scale: NetworkScale, task: ImageTask, config: MethodConfig
-) -> TopologySupernetConfig | SizeSupernetConfig:
-    """The supernet of a space for the images of a task; each space reads its own fields of `scale`.
-
-    Raises:
-        InputError: there is none of this scale.
-    """
-    norm = Norm(config.affine, config.track_running_stats)
-    colours = task.image_shape[0]
-    if space_name == "sss":
-        return SizeSupernetConfig(scale.channels, task.num_classes, colours, norm)
-    return TopologySupernetConfig(scale.width, scale.depth, task.num_classes, colours, norm)
-
-
-def supernet(config: TopologySupernetConfig | SizeSupernetConfig, rng: torch.Generator) -> nn.Module:
-    return SizeSupernet(config, rng) if isinstance(config, SizeSupernetConfig) else TopologySupernet(config, rng)
 
 
 class Search:

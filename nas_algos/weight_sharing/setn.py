@@ -14,11 +14,11 @@ import numpy as np
 import torch
 
 from benchmarks.spaces import Arch
-from nas_algos.searcher import knob
+from nas_algos.config import knob
 from nas_algos.weight_sharing.method import SCORING_HELP, GradientConfig, best_of
 from nas_algos.weight_sharing.shared_weights import Choice
 from nas_algos.weight_sharing.topology import TopologyGradientMethod
-from supernets.search_data import Batch
+from supernets.images.search_batches import Batch
 
 
 @dataclass(frozen=True)

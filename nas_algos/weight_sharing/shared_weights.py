@@ -11,8 +11,8 @@ from torch import Tensor, nn
 from torch.func import functional_call
 from torch.nn import functional
 
+from supernets.images.search_batches import Batch, SearchImages
 from supernets.search_cell import SearchCell
-from supernets.search_data import Batch, SearchImages
 
 Choice = tuple[Tensor, ...]
 """What a supernet takes beside images: edge weights and which of them are computed, or a channel choice."""

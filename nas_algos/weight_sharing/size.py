@@ -9,10 +9,10 @@ import torch
 from torch import Tensor
 
 from benchmarks.spaces import Arch
-from nas_algos.searcher import knob
+from nas_algos.config import knob
 from nas_algos.weight_sharing.method import GradientConfig, GradientMethod
 from nas_algos.weight_sharing.shared_weights import Choice, SharedWeights
-from supernets.search_data import Batch
+from supernets.images.search_batches import Batch
 from supernets.size_supernet import DECISION_OF_MODULE, MODULES, SizeSupernet, masks
 
 

@@ -19,9 +19,11 @@ import pytest
 
 from benchmarks.convert import Source, SourceError, open_source, read_checked
 from benchmarks.convert.nats import NatsFiles
-from benchmarks.convert.nats_records import RecordReader, nats_columns
+from benchmarks.convert.nats_records import RecordReader
 from benchmarks.errors import InputError
-from benchmarks.oracle import Fidelity, Oracle, SeedPolicy
+from benchmarks.nats_layout import nats_columns
+from benchmarks.oracle import Oracle, SeedPolicy
+from benchmarks.outcomes import Fidelity
 from benchmarks.safe_pickle import DamagedFileError, UnsafePickleError
 from benchmarks.spaces import SPACES
 from benchmarks.table import BenchmarkTable

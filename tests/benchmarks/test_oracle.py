@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from scipy.stats import chisquare
 
 from benchmarks.errors import InputError
-from benchmarks.oracle import COST_MODELS, CostModel, Fidelity, Oracle, Outcome, SeedPolicy, ranges
+from benchmarks.oracle import COST_MODELS, CostModel, Oracle, SeedPolicy, ranges
+from benchmarks.outcomes import Fidelity, Outcome
 from benchmarks.spaces import SPACES
 from benchmarks.table import BenchmarkTable, Column, RowWriter, TableError, TableInfo, Task, preallocate
 

@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 
 from benchmarks.errors import InputError
-from benchmarks.oracle import Fidelity, Outcome
+from benchmarks.outcomes import Fidelity, Outcome
 from benchmarks.spaces import SPACES, Space
 from nas_algos.multi_trial import ALGORITHMS
 from nas_algos.searcher import Searcher, Trial

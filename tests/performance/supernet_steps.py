@@ -22,8 +22,8 @@ from benchmarks.spaces.tss import EDGES
 from nas_algos.weight_sharing import method_named
 from nas_algos.weight_sharing.method import GradientMethod
 from nas_algos.weight_sharing.shared_weights import SharedWeights
+from supernets.images.search_batches import Batch
 from supernets.search_cell import SearchCell
-from supernets.search_data import Batch
 from supernets.size_supernet import SizeSupernet, SizeSupernetConfig
 from supernets.topology_supernet import TopologySupernet, TopologySupernetConfig
 

@@ -8,13 +8,16 @@ from pathlib import Path
 import pytest
 import torch
 
-from experiments.build import Benchmark, BuildDirectory
-from experiments.embedded import RECIPE, SCALES
-from experiments.factory import Images, Resources, benchmark_of, build, network_of, plan
+from experiments.execution.resources import Resources
+from experiments.factory.digits import RECIPE, SCALES
+from experiments.factory.directory import Benchmark, BuildDirectory
+from experiments.factory.factory import benchmark_of, build, network_of, plan
+from experiments.factory.images import Images
 from supernets.candidate_network import CandidateNetwork
-from supernets.data import digits_task
-from supernets.devices import single_threaded
-from supernets.train import TrainConfig, train
+from supernets.images.tasks import digits_task
+from supernets.settings import TrainConfig
+from supernets.training.devices import single_threaded
+from supernets.training.train import train
 
 IMAGES = Images("digits", None, 0)
 ARCHITECTURES = range(1000, 1012)

@@ -5,10 +5,11 @@ from __future__ import annotations
 import pytest
 
 from supernets.candidate_network import SIZE_CELL, NetworkConfig
-from supernets.data import DigitsConfig, digits_task
-from supernets.devices import single_threaded
-from supernets.native import serves
-from supernets.train import TrainConfig, time_per_image
+from supernets.images.tasks import DigitsConfig, digits_task
+from supernets.settings import TrainConfig
+from supernets.training.devices import single_threaded
+from supernets.training.native.network import serves
+from supernets.training.timing import time_per_image
 
 
 @pytest.mark.parametrize(
@@ -30,7 +31,7 @@ def test_small_networks_train_faster_than_in_pytorch(
     assert serves([network], task, batch, "cpu")
     with single_threaded():
         compiled = time_per_image(network, task, config, repeats=15)
-        monkeypatch.setattr("supernets.train.serves", lambda *_where: False)
+        monkeypatch.setattr("supernets.training.train.serves", lambda *_where: False)
         pytorch = time_per_image(network, task, config, repeats=15)
     ratios = [one / other for one, other in zip(pytorch, compiled, strict=True)]
     what = f"{canvas}x{canvas}, batch {batch}, C = {width}"

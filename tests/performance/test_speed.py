@@ -10,11 +10,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from benchmarks.convert.nats_records import TASKS, nats_columns
-from benchmarks.oracle import Fidelity, Oracle, Outcome, SeedPolicy
+from benchmarks.nats_layout import TASKS, nats_columns
+from benchmarks.oracle import Oracle, SeedPolicy
+from benchmarks.outcomes import Fidelity, Outcome
 from benchmarks.table import BenchmarkTable, TableInfo, preallocate
-from experiments.importing import import_benchmark
-from experiments.run import Clock, run
+from experiments.studies.search_loop import Clock, run
+from experiments.tables.importing import import_benchmark
 from nas_algos.multi_trial import ALGORITHMS
 
 Benchmark = Any  # pytest_benchmark.fixture.BenchmarkFixture, which is untyped

@@ -11,16 +11,10 @@ from torch import Tensor, nn
 
 from benchmarks.errors import InputError
 from benchmarks.spaces import Arch, TopologySpace, space_named
-from supernets.candidate_network import (
-    PUBLISHED_SCALE,
-    SIZE_CELL,
-    CandidateNetwork,
-    NetworkConfig,
-    NetworkScale,
-    candidate_config,
-    candidate_network,
-)
+from supernets.candidate_network import SIZE_CELL, CandidateNetwork, NetworkConfig
+from supernets.networks import candidate_config, candidate_network
 from supernets.randomness import drawing_from
+from supernets.settings import PUBLISHED_SCALE, NetworkScale
 
 CELL = "|nor_conv_3x3~0|+|nor_conv_3x3~0|avg_pool_3x3~1|+|none~0|nor_conv_1x1~1|skip_connect~2|"
 TINY = NetworkConfig.tiny(TopologySpace().from_string(CELL), width=4, depth=1, num_classes=5)

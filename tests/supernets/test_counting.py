@@ -11,8 +11,9 @@ from torch import Tensor, nn
 
 from benchmarks import safe_pickle
 from benchmarks.spaces import SizeSpace, TopologySpace
-from supernets.candidate_network import CandidateNetwork, NetworkConfig, candidate_config, candidate_network
+from supernets.candidate_network import CandidateNetwork, NetworkConfig
 from supernets.counting import Cost, cost_by_counting, cost_by_formula, layer_costs
+from supernets.networks import candidate_config, candidate_network
 
 TASKS = {"cifar10-valid": (10, 32), "cifar10": (10, 32), "cifar100": (100, 32), "ImageNet16-120": (120, 16)}
 """Data set -> (classes, image size)."""

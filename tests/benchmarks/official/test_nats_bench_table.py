@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from benchmarks.official import nats_bench as ours
-from benchmarks.official import nats_table
+from benchmarks.official.nats_bench import table as nats_table
 from benchmarks.spaces import space_named
 from benchmarks.table import BenchmarkTable, Column, RowWriter, TableError, TableInfo, preallocate
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from benchmarks.errors import InputError
 from benchmarks.official import nats_bench as ours
-from benchmarks.official.nats_export import META, NatsExport, file_name, packed
+from benchmarks.official.nats_bench.export import META, NatsExport, file_name, packed
 from benchmarks.spaces import SPACES
 from benchmarks.table import UNITS, BenchmarkTable, Column, RowWriter, TableInfo, preallocate
 

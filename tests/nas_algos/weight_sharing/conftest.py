@@ -11,11 +11,11 @@ import torch
 
 from nas_algos.weight_sharing import method_named
 from nas_algos.weight_sharing.method import Method, MethodConfig
-from nas_algos.weight_sharing.search import supernet, supernet_config
 from nas_algos.weight_sharing.shared_weights import SharedWeights
-from supernets.candidate_network import NetworkScale
-from supernets.data import DigitsConfig, ImageTask, digits_task
-from supernets.search_data import SearchImages
+from supernets.images.search_batches import SearchImages
+from supernets.images.tasks import DigitsConfig, ImageTask, digits_task
+from supernets.networks import supernet, supernet_config
+from supernets.settings import NetworkScale
 
 SCALE = NetworkScale(width=2, depth=1, channels=(1, 2, 3, 4, 5, 6, 7, 8))
 QUICK = {"epochs": 3, "batch_size": 30, "candidates": 3, "controller_steps": 2, "controller_samples": 2}

@@ -16,7 +16,7 @@ from nas_algos.weight_sharing import method_named
 from nas_algos.weight_sharing.darts import DartsConfig, DartsV1, DartsV2
 from nas_algos.weight_sharing.method import Method
 from nas_algos.weight_sharing.shared_weights import SharedWeights
-from supernets.search_data import Batch
+from supernets.images.search_batches import Batch
 from supernets.topology_supernet import TopologySupernet, TopologySupernetConfig
 
 

@@ -18,7 +18,7 @@ from nas_algos.weight_sharing import METHODS, method_named
 from nas_algos.weight_sharing.method import Method, best_of
 from nas_algos.weight_sharing.shared_weights import Choice
 from supernets.candidate_network import CandidateNetwork, NetworkConfig
-from supernets.search_data import Batch
+from supernets.images.search_batches import Batch
 from supernets.topology_supernet import TopologySupernet, one_hot
 
 Build = Callable[..., Method]

@@ -9,11 +9,11 @@ import pytest
 import torch
 
 from nas_algos.weight_sharing import METHODS, method_named
-from nas_algos.weight_sharing.search import supernet, supernet_config
 from nas_algos.weight_sharing.shared_weights import SharedWeights
 from supernets import NetworkScale
-from supernets.data import digits_task
-from supernets.search_data import Batch
+from supernets.images.search_batches import Batch
+from supernets.images.tasks import digits_task
+from supernets.networks import supernet, supernet_config
 
 SCALE = NetworkScale(width=2, depth=1, channels=tuple(range(1, 9)))
 WAITS = {"gdas"}

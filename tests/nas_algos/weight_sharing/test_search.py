@@ -19,9 +19,9 @@ from benchmarks.errors import InputError
 from nas_algos.weight_sharing import METHODS, PHASES, method_named
 from nas_algos.weight_sharing.method import MethodConfig
 from nas_algos.weight_sharing.search import DivergedError, EpochRecord, Search
-from supernets.candidate_network import NetworkScale
-from supernets.data import ImageTask, LabelledImages
-from supernets.data_augmentation import Augmentation, Normalisation
+from supernets.images.augmentation import Augmentation, Normalisation
+from supernets.images.tasks import ImageTask, LabelledImages
+from supernets.settings import NetworkScale
 
 NewSearch = Callable[..., Search]
 WITH_ARCHITECTURE_STEPS = {"darts_v1", "darts_v2", "gdas", "setn", "tas", "mask_gumbel", "mask_rl"}

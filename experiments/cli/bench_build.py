@@ -1,0 +1,127 @@
+"""nas-bench build, calibrate and merge: make a benchmark from scratch."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from benchmarks.errors import InputError
+from benchmarks.spaces import SPACES, space_named
+from experiments.cli.network_request import images_of, recipe_of, resources_of, scale_of
+from experiments.cli.option_groups import add_device, add_images, add_network, add_recipe
+
+if TYPE_CHECKING:
+    pass
+
+
+def add_commands(commands: Any, style: dict[str, Any]) -> None:
+    """Add the three commands to the parsers of nas-bench."""
+    build = commands.add_parser("build", help="train the architectures of a space: a benchmark from scratch", **style)
+    _add_what(build.add_argument_group("what to train"))
+    default = "Published ones by default; for digits C = 8 and N = 2 (tss), channels 2, 4, ..., 16 (sss)."
+    add_network(build.add_argument_group("networks", default))
+    default = "The published one by default; for digits batches of 16 and a learning rate of 0.05."
+    add_recipe(build.add_argument_group("recipe", default))
+    _add_where(build.add_argument_group("where"))
+    calibrate = commands.add_parser("calibrate", help="time the architectures of a build, on a quiet machine", **style)
+    calibrate.add_argument("directory", type=Path, metavar="DIR", help="of nas-bench build")
+    add_images(calibrate)
+    calibrate.add_argument("--device", help="cpu or cuda (default: cuda where there is a GPU)")
+    merge = commands.add_parser("merge", help="make one table of builds of the same benchmark", **style)
+    merge.add_argument("directories", nargs="+", type=Path, metavar="DIR", help="of nas-bench build")
+    merge.add_argument("--name", help="of the table (default: SPACE-DATASET)")
+    merge.add_argument("--out", type=Path, metavar="FILE.arrow", help="a file instead of an installed table")
+    merge.add_argument("--compress", action="store_true", help="a small file, read into memory when it is opened")
+
+
+def _add_what(group: Any) -> None:
+    group.add_argument("--space", required=True, choices=list(SPACES), help="search space")
+    names = "digits, fashion-mnist, cifar10-valid, cifar10, cifar100, ImageNet16-120"
+    group.add_argument("--dataset", default="digits", metavar="NAME", help=f"one of {names} (default: digits)")
+    add_images(group)
+    schedule = "lengths of the trainings in epochs, each with its own learning rates"
+    group.add_argument("--schedule", nargs="+", type=int, required=True, metavar="EPOCHS", help=schedule)
+    group.add_argument("--seeds", nargs="+", type=int, default=[0], metavar="N", help="of training (default: 0)")
+    part = "official indices FIRST to LAST - 1 (default: all)"
+    group.add_argument("--range", metavar="FIRST:LAST", help=part)
+    canonical = "train one architecture of each class of isomorphic ones for all of them"
+    group.add_argument("--canonical", action="store_true", help=canonical)
+
+
+def _add_where(group: Any) -> None:
+    group.add_argument("--out", type=Path, required=True, metavar="DIR", help="what is there already is not repeated")
+    workers = "Ray tasks at a time; 0: this process, without Ray (default: one per core or GPU)"
+    group.add_argument("--workers", type=int, metavar="N", help=workers)
+    add_device(group)
+    group.add_argument("--ray-address", metavar="ADDRESS", help="a running Ray cluster (default: start Ray here)")
+
+
+def build(given: argparse.Namespace) -> int:
+    from experiments.cli.console import progress_bar
+    from experiments.factory.directory import BuildDirectory
+    from experiments.factory.factory import benchmark_of, plan
+    from experiments.factory.factory import build as run
+
+    if given.workers is not None and given.workers < 0:
+        raise InputError(f"--workers is 0 or more, got {given.workers}")
+    resources, images = resources_of(given), images_of(given.dataset, given)
+    benchmark = benchmark_of(
+        given.space,
+        images,
+        scale_of(given.dataset, given),
+        recipe_of(given.dataset, given),
+        canonical=given.canonical,
+        device=resources.device,
+    )
+    trainings = plan(benchmark, _part(given), given.schedule, given.seeds)
+    directory = BuildDirectory(given.out)
+    directory.begin(benchmark)
+    with progress_bar() as progress:
+        run(directory, images, trainings, resources, progress)
+    count = sum(len(group.members) for group in trainings)
+    print(f"{given.out}: {count:,} trainings; time them with: nas-bench calibrate {given.out}")
+    return 0
+
+
+def calibrate(given: argparse.Namespace) -> int:
+    from experiments.cli.console import progress_bar
+    from experiments.factory.directory import BuildDirectory
+    from experiments.factory.factory import calibrate as run
+    from supernets.training.devices import usable_device
+
+    directory = BuildDirectory(given.directory)
+    images = images_of(directory.benchmark().dataset, given)
+    with progress_bar() as progress:
+        run(directory, images, usable_device(given.device), progress)
+    print(f"{given.directory}: timed; make a table with: nas-bench merge {given.directory}")
+    return 0
+
+
+def merge(given: argparse.Namespace) -> int:
+    from experiments.factory.directory import BuildDirectory
+    from experiments.factory.merging import merge as run
+    from experiments.tables.store import home
+
+    if given.name and given.out:
+        raise InputError("--name is of an installed table, --out is a file: give one of them")
+    directories = [BuildDirectory(path) for path in given.directories]
+    first = directories[0].benchmark()
+    path = given.out or home() / f"{given.name or f'{first.space}-{first.dataset}'}.arrow"
+    table = run(directories, path, compressed=given.compress)
+    size = len(space_named(first.space))
+    print(f"the table {table.info.name}: {len(table):,} of {size:,} architectures ({table.path})")
+    return 0
+
+
+COMMANDS = {"build": build, "calibrate": calibrate, "merge": merge}
+
+
+def _part(given: argparse.Namespace) -> range:
+    size = len(space_named(given.space))
+    if given.range is None:
+        return range(size)
+    first, colon, last = given.range.partition(":")
+    if not (colon and first.isdecimal() and last.isdecimal() and int(first) < int(last) <= size):
+        raise InputError(f"--range is FIRST:LAST with 0 <= FIRST < LAST <= {size}, got {given.range!r}")
+    return range(int(first), int(last))

@@ -1,0 +1,223 @@
+"""What the commands show on a terminal: progress on stderr, results on stdout."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from itertools import groupby
+from math import isnan
+from operator import itemgetter
+from pathlib import Path
+
+import numpy as np
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    Task,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+from rich.table import Table
+
+from benchmarks.oracle import ranges
+from benchmarks.spaces import space_named
+from benchmarks.table import BenchmarkTable, TableError
+from experiments.records.runs import Floats, Group
+from experiments.records.study import StudyRecords
+from experiments.records.sweep import Row
+from experiments.reports.tables import plus_minus
+from experiments.statistics.aggregates import aggregate
+from experiments.statistics.weight_sharing import OneShot
+from experiments.sweeps.confirmation import Confirmed
+
+LINE_SECONDS = 60.0
+"""Between two lines of progress where there is no terminal."""
+
+
+class _Rate(ProgressColumn):
+    """How many are done per second, lately."""
+
+    def render(self, task: Task) -> str:
+        return f"{task.speed:.3g}/s" if task.speed else ""
+
+
+class _LinePerMinute:
+    """Progress in a log file."""
+
+    def __init__(self, console: Console) -> None:
+        self._console, self._start = console, time.monotonic()
+        self._told: dict[str, float] = {}  # what -> when
+
+    def __call__(self, what: str, done: int, total: int) -> None:
+        if time.monotonic() - self._told.get(what, self._start) >= LINE_SECONDS:
+            self._told[what] = time.monotonic()
+            self._console.print(f"{datetime.now():%Y-%m-%d %H:%M:%S} {what}: {done:,} of {total:,}", highlight=False)
+
+
+@contextmanager
+def progress_bar() -> Iterator[Callable[[str, int, int], None]]:
+    """A function (what, done, total) that draws one bar per `what`; a line a minute where stderr is no terminal."""
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield _LinePerMinute(console)
+        return
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), _Rate(), TimeElapsedColumn())
+    with Progress(*columns, TimeRemainingColumn(), console=console) as bars:
+        tasks: dict[str, TaskID] = {}
+
+        def report(what: str, done: int, total: int) -> None:
+            if what not in tasks:
+                tasks[what] = bars.add_task(what, total=total)
+            bars.update(tasks[what], completed=done, total=total)
+
+        yield report
+
+
+@contextmanager
+def search_bar() -> Iterator[Callable[[str, int, float, float], None]]:
+    """A function (run, new trainings, seconds on its clock, its budget) that draws one bar for the run under way."""
+    console = Console(stderr=True)
+    clock, trainings = TextColumn("{task.completed:,.0f}/{task.total:,.0f} s"), TextColumn("{task.fields[done]}")
+    columns = (TextColumn("{task.description}"), BarColumn(), clock, trainings, TimeElapsedColumn())
+    with Progress(*columns, console=console, disable=not console.is_terminal) as bars:
+        task = bars.add_task("starting", total=None, done="", visible=False)
+
+        def report(run: str, done: int, clock: float, budget: float) -> None:
+            trained = f"{done:,} new training{'s' * (done != 1)}"
+            bars.update(task, description=run, completed=min(clock, budget), total=budget, done=trained, visible=True)
+
+        yield report
+
+
+def show_tables(installed: Sequence[Path], embedded: Sequence[Path], home: Path) -> None:
+    """List the tables in `home` and those that come with the package."""
+    if not installed:
+        print(f"no tables in {home}; import one with: nas-bench import PATH")
+    if not [*installed, *embedded]:
+        return
+    listing = Table("table", "space", "data sets", "architectures", "MB", "")
+    for path in [*installed, *embedded]:
+        try:
+            table = BenchmarkTable.open(path)
+        except TableError:
+            listing.add_row(path.stem, "", "damaged: import it again", "", "", "")
+            continue
+        size, origin = f"{path.stat().st_size / 1e6:.1f}", "comes with nas-algos" if path in embedded else ""
+        listing.add_row(table.info.name, table.info.space, ", ".join(table.info.tasks), f"{len(table):,}", size, origin)
+    Console().print(listing)
+
+
+def show_table(table: BenchmarkTable) -> None:
+    """Describe one table: tasks, provenance, and every measured quantity."""
+    console, info = Console(), table.info
+    size = len(space_named(info.space))
+    console.print(f"{info.name}: {len(table):,} of {size:,} architectures of {info.space} ({table.path})", markup=False)
+    for name, task in info.tasks.items():
+        console.print(
+            f"{name}: searched on the validation {task.metric} of {task.search_record} at schedule "
+            f"{task.search_schedule}, reported as the test {task.metric} of {task.report_record} at schedule "
+            f"{task.report_schedule}"
+        )
+    for key, value in info.provenance.items():
+        console.print(f"{key}: {value}", highlight=False, markup=False)
+    columns = Table("record", "schedule", "split", "quantity", "seeds", "epochs")
+    for column in table.columns.values():
+        epochs = ranges(column.epochs) if column.epochs else "any"
+        seeds = " ".join(column.seeds)
+        columns.add_row(column.record, column.schedule, column.split, column.quantity, seeds, epochs)
+    console.print(columns)
+    console.print(_quality_table(table))
+
+
+def _quality_table(table: BenchmarkTable) -> Table:
+    from experiments.tables.quality import qualities  # imports SciPy, which a list of tables does not need
+
+    title = "final accuracies: percentiles over architectures, Spearman's ρ between two seeds and with what is reported"
+    shown = Table(title=title, title_justify="left")
+    for header in ("record", "schedule", "split"):
+        shown.add_column(header, no_wrap=True)
+    for header in ("5 %", "50 %", "95 %", "ρ of seeds", "ρ with report"):
+        shown.add_column(header, justify="right")
+    for quality in qualities(table):
+        column = quality.column
+        correlations = ("" if np.isnan(r) else f"{r:.3f}" for r in (quality.seed_agreement, quality.search_agreement))
+        percentiles = (f"{value:.2f}" for value in quality.percentiles)
+        shown.add_row(column.record, column.schedule, column.split, *percentiles, *correlations)
+    return shown
+
+
+def show_results(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Print how searches ended: `rows` of `final.long_table`, one table per data set."""
+    console = Console()
+    for dataset, of_dataset in groupby(rows, key=itemgetter(0)):
+        table = Table(headers[1], title=dataset, title_justify="left")
+        for header in headers[2:]:
+            table.add_column(header, justify="right", no_wrap=True)
+        for _, *cells in of_dataset:
+            table.add_row(*cells)
+        console.print(table)
+
+
+def show_one_shot(compared: Mapping[Group, Sequence[OneShot]]) -> None:
+    """Print how well the shared weights of each run rank architectures."""
+    count = len(next(iter(compared.values()))[0].architectures)
+    title = f"accuracies with shared weights and after training: rank correlations over {count} architectures"
+    table = Table("algorithm", "run", title=title, title_justify="left")
+    for header in ("Spearman's ρ", "Kendall's τ", "shared (%)", "trained (%)"):
+        table.add_column(header, justify="right", no_wrap=True)
+    for (algorithm, _), runs in compared.items():
+        for one in runs:
+            means = (f"{accuracies.mean():.1f}" for accuracies in (one.shared, one.trained))
+            table.add_row(algorithm, str(one.run), f"{one.spearman:.3f}", f"{one.kendall:.3f}", *means)
+    Console().print(table)
+
+
+def show_answers(records: StudyRecords) -> None:
+    """Print the architecture that the one run of each algorithm on each data set found."""
+    space = space_named(records.header().settings["space"])
+    trials = records.trials()
+    answers = {
+        (row["algorithm"], row["dataset"]): row["architecture"]
+        for row in trials.filter(trials["incumbent"]).select(["algorithm", "dataset", "architecture"]).to_pylist()
+    }  # the last incumbent of a run wins
+    for (algorithm, dataset), index in answers.items():
+        print(f"{algorithm} on {dataset} found architecture {index}: {space.to_string(space.arch(index))}")
+
+
+SHOWN = 5
+"""Configurations."""
+
+
+def show_ranking(rows: Sequence[Row], rungs: Sequence[int], unit: str) -> None:
+    """Print the best configurations."""
+    table = Table(title="best configurations: objective (%)", title_justify="left")
+    for name in [*rows[0].options, *(f"{rung} {unit}" for rung in rungs)]:
+        table.add_column(name, justify="right", no_wrap=True)
+    for row in rows[:SHOWN]:
+        objectives = row.evaluation.objectives if row.evaluation else {}
+        values = (f"{value:.4g}" if isinstance(value, float) else str(value) for value in row.options.values())
+        table.add_row(*values, *(f"{objectives[rung]:.3f}" if rung in objectives else "" for rung in rungs))
+    Console().print(table)
+
+
+def show_confirmation(confirmed: Mapping[str, Confirmed], p: Mapping[str, float]) -> None:
+    """Print how the best and the default configuration did on fresh seeds."""
+    runs = len(next(iter(confirmed.values())).validation)
+    table = Table("configuration", title=f"{runs} runs of each with fresh seeds: mean ± std", title_justify="left")
+    for name in p:
+        table.add_column(f"{name.replace('_', ' ')} (%)", justify="right", no_wrap=True)
+    for label, found in confirmed.items():
+        table.add_row(label, *(_mean(getattr(found, name)) for name in p))
+    table.add_row("p (Mann-Whitney)", *("" if isnan(value) else f"{value:.2g}" for value in p.values()))
+    Console().print(table)
+
+
+def _mean(values: Floats) -> str:
+    return plus_minus(aggregate(values)) if len(values) and np.isfinite(values).all() else ""

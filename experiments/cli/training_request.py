@@ -1,0 +1,78 @@
+"""nas-run --evaluate train: options of architectures that are really trained, and the study that they describe.
+
+Weight sharing trains, too, and has the same options but for the recipe, which is its methods' own.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Mapping
+from pathlib import Path
+
+from benchmarks.errors import InputError
+from experiments.cli.option_groups import (
+    RECIPE,
+    add_shared_options,
+    refuse,
+)
+from experiments.studies.presets import Preset
+from nas_algos.config import Config
+
+
+def search_by_training(given: argparse.Namespace, algorithms: Mapping[str, Config], preset: Preset) -> Path:
+    """Run the study; returns its directory."""
+    _check(given)
+    refuse(given, add_shared_options, "is of weight-sharing methods, which --evaluate train does not go with")
+    from experiments.cli.console import search_bar
+    from experiments.cli.network_request import images_of, recipe_of, resources_of, scale_of
+    from experiments.factory.factory import benchmark_of
+    from experiments.studies.runner import default_directory
+    from experiments.studies.training_study import TrainedStudy, run_trained_study
+
+    dataset = given.dataset[0] if given.dataset else "digits"
+    images, resources = images_of(dataset, given), resources_of(given)
+    scale, recipe = scale_of(dataset, given), recipe_of(dataset, given, RECIPE)
+    benchmark = benchmark_of(given.space, images, scale, recipe, canonical=False, device=resources.device)
+    study = TrainedStudy(
+        benchmark,
+        algorithms=algorithms,
+        budgets={benchmark.dataset: given.budget},
+        runs=given.runs,
+        seed=given.seed,
+        cost_model=given.cost_model or preset.cost_model,
+        seed_policy=given.seed_policy or "fixed:0",
+        schedule=given.schedule,
+        crossing=given.crossing or preset.crossing,
+        cache=given.cache,
+        simulated_workers=_simulated_workers(given),
+        incumbent=given.incumbent or preset.incumbent,
+        preset=given.preset,
+    )
+    directory = given.out or default_directory(study)
+    with search_bar() as progress:
+        records = run_trained_study(study, directory, images, resources, progress)
+    build = records.evaluations_path
+    print(f"trainings: {build}; make a table of them with: nas-bench calibrate {build} && nas-bench merge {build}")
+    return directory
+
+
+def _check(given: argparse.Namespace) -> None:
+    if given.table:
+        raise InputError("--table is for evaluations that are looked up: leave it out, or --evaluate train")
+    if given.budget is None:
+        raise InputError("really trained architectures are charged the seconds they take: give --budget SECONDS")
+    if given.schedule is None:
+        raise InputError("how long to train architectures is open: give --schedule EPOCHS")
+    if given.dataset and len(given.dataset) > 1:
+        raise InputError(f"--evaluate train takes one data set, got {', '.join(given.dataset)}: start a study of each")
+
+
+def _simulated_workers(given: argparse.Namespace) -> int:
+    """Trials that are open at a time on the clock of a search: as many as are trained at a time, if not said."""
+    simulated: int = given.workers or 1 if given.simulated_workers is None else given.simulated_workers
+    if given.workers > simulated:
+        raise InputError(
+            f"a search with {simulated} open evaluations at a time keeps no {given.workers} workers busy: give "
+            f"--workers {simulated} at most, or a larger --simulated-workers"
+        )
+    return simulated

@@ -1,0 +1,186 @@
+"""The factory: makes a benchmark from scratch by training its architectures, as Ray tasks, sharded and resumable."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from dataclasses import asdict
+from itertools import islice
+from typing import Any
+
+import ray
+
+from benchmarks.errors import InputError
+from benchmarks.spaces import space_named
+from experiments.execution.ray_tasks import TORCH, connected, result_of, task_of
+from experiments.execution.resources import Resources
+from experiments.factory.directory import SPLITS, Benchmark, BuildDirectory, Trainings, classes
+from experiments.factory.images import Images, check_images
+from experiments.storage.provenance import git_commit, processor, versions
+from experiments.storage.sharded_log import Row
+from supernets.candidate_network import NetworkConfig
+from supernets.counting import cost_by_formula
+from supernets.networks import candidate_config
+from supernets.settings import NetworkScale, TrainConfig
+from supernets.training.devices import gpu_name, single_threaded
+from supernets.training.native.compilation import compiler_version
+from supernets.training.native.network import serves
+from supernets.training.replicas import structure
+from supernets.training.timing import time_per_image
+from supernets.training.train import TrainingRecord, train_candidates
+
+SIDE_BY_SIDE = 16
+"""Trainings done side by side, if so many networks have one structure."""
+Progress = Callable[[str, int, int], None]
+"""Told (what is being done, done, total)."""
+
+
+def benchmark_of(
+    space: str, images: Images, scale: NetworkScale, recipe: TrainConfig, *, canonical: bool, device: str
+) -> Benchmark:
+    """The benchmark that trains `space` on `images`; errors as `image_task`."""
+    settings = asdict(recipe)
+    del settings["epochs"]
+    return Benchmark(
+        space=space,
+        **images.facts(),
+        scale=asdict(scale),
+        recipe=settings,
+        canonical=canonical,
+        made_with=[
+            {
+                "versions": versions("torch"),
+                "git_commit": git_commit(),
+                "hardware": gpu_name(device) or processor(),
+                "compiler": compiler_version(),
+            }
+        ],
+    )
+
+
+def network_of(benchmark: Benchmark, architecture: int) -> NetworkConfig:
+    """The stand-alone network of an official index."""
+    scale = NetworkScale(**{**benchmark.scale, "channels": tuple(benchmark.scale["channels"])})
+    arch = space_named(benchmark.space).arch(architecture)
+    return candidate_config(benchmark.space, arch, benchmark.num_classes, benchmark.image_shape[0], scale)
+
+
+def trained_for(benchmark: Benchmark) -> dict[int, int]:
+    """Official index -> that of the architecture whose training stands for it."""
+    space = space_named(benchmark.space)
+    if not benchmark.canonical:
+        return {index: index for index in range(len(space))}
+    height, width = benchmark.image_shape[1:]
+    cost = {i: cost_by_formula(network_of(benchmark, i), (height, width)).flops for i in range(len(space))}
+    return classes(space, cost)
+
+
+def plan(benchmark: Benchmark, part: range, schedules: Sequence[int], seeds: Sequence[int]) -> list[Trainings]:
+    """The trainings of the architectures `part`, all of one schedule before the next.
+
+    Raises:
+        InputError: a schedule has no epoch, a seed is negative, or one of them is there twice.
+    """
+    for what, numbers, least in (("schedule", schedules, 1), ("seed", seeds, 0)):
+        if min(numbers) < least or len(set(numbers)) < len(numbers):
+            raise InputError(f"a training {what} is {least} or more and not given twice, got {list(numbers)}")
+    trained = trained_for(benchmark)
+    alike: dict[Hashable, list[tuple[int, int]]] = {}
+    for architecture in sorted({trained[index] for index in part}):
+        kind = structure(network_of(benchmark, architecture))
+        alike.setdefault(kind, []).extend((architecture, seed) for seed in seeds)
+    groups = [tuple(members) for kind in alike.values() for members in batched(kind, SIDE_BY_SIDE)]
+    return [Trainings(str(epochs), members) for epochs in schedules for members in sorted(groups)]
+
+
+def build(
+    directory: BuildDirectory, images: Images, trainings: Sequence[Trainings], resources: Resources, progress: Progress
+) -> None:
+    """Do those of `trainings` that the directory does not hold yet.
+
+    Whatever kills this, the same call goes on; only the trainings that were under way are done again.
+    """
+    benchmark = directory.benchmark()
+    with directory.trainings.writer() as writer:
+        done = directory.trainings.keys()
+        left = [missing for group in trainings if (missing := group.without(done)).members]
+        total = sum(len(group.members) for group in trainings)
+        finished = total - sum(len(group.members) for group in left)
+        progress("trainings", finished, total)
+        if left:
+            prepare(benchmark, images, left[0].members[0][0], resources.device)
+        for rows in _each(_train, (benchmark, images, resources.device), left, resources):
+            writer.append(rows)
+            finished += len(rows)
+            progress("trainings", finished, total)
+
+
+def prepare(benchmark: Benchmark, images: Images, architecture: int, device: str) -> None:
+    """Compile what trains such networks now, if anything does: workers then find it, and a warning is seen here."""
+    serves([network_of(benchmark, architecture)], images.task(), benchmark.recipe["batch_size"], device)
+
+
+def calibrate(directory: BuildDirectory, images: Images, device: str, progress: Progress) -> None:
+    """Time the trained architectures one after the other in this process, on one thread: on a quiet machine.
+
+    Interrupted, the same call goes on.
+    """
+    benchmark, task = directory.benchmark(), images.task()
+    check_images(benchmark, task)
+    trained = sorted({training[0] for training in directory.trainings.keys()})  # noqa: SIM118
+    with directory.timings.writer() as writer, single_threaded():
+        done = directory.timings.keys()
+        for count, architecture in enumerate(trained):
+            progress("timings", count, len(trained))
+            if (architecture,) not in done:
+                config = TrainConfig(epochs=1, **benchmark.recipe)
+                seconds = time_per_image(network_of(benchmark, architecture), task, config, device)
+                writer.append([(architecture, *seconds)])
+        progress("timings", len(trained), len(trained))
+
+
+def batched(items: Sequence[tuple[int, int]], size: int) -> Iterator[Sequence[tuple[int, int]]]:
+    """`items` in order, `size` at a time; the last ones may be fewer."""
+    return (items[start : start + size] for start in range(0, len(items), size))
+
+
+def _each(
+    function: Callable[..., list[Row]], shared: tuple[Any, ...], items: Iterable[Any], resources: Resources
+) -> Iterator[list[Row]]:
+    """function(*shared, item) of every item, in any order, as Ray tasks if there are workers."""
+    if not resources.workers:
+        yield from (function(*shared, item) for item in items)
+        return
+    with connected(resources.workers, resources.address, gpus=resources.gpus * resources.workers):
+        task = task_of(function, TORCH, gpus=resources.gpus)
+        arguments = [ray.put(value) for value in shared]
+        waiting = iter(items)
+        at_once = resources.workers if resources.address else 2 * resources.workers  # as in ray_runner.run_jobs
+        running = [task.remote(*arguments, item) for item in islice(waiting, at_once)]
+        while running:
+            (ready,), running = ray.wait(running, num_returns=1)
+            running += [task.remote(*arguments, item) for item in islice(waiting, 1)]
+            yield result_of(ready, "a training")
+
+
+def _train(benchmark: Benchmark, images: Images, device: str, trainings: Trainings) -> list[Row]:
+    """Rows of TRAININGS."""
+    task = images.task()
+    check_images(benchmark, task)
+    config = TrainConfig(epochs=int(trainings.schedule), **benchmark.recipe)
+    networks = [network_of(benchmark, architecture) for architecture, _ in trainings.members]
+    with single_threaded():
+        records = train_candidates(networks, task, config, [seed for _, seed in trainings.members], device)
+    return [
+        (architecture, trainings.schedule, seed, *row_of(record))
+        for (architecture, seed), record in zip(trainings.members, records, strict=True)
+    ]
+
+
+def row_of(record: TrainingRecord) -> tuple[Any, ...]:
+    """The columns of TRAININGS that follow the key."""
+    curves = [record.measurements.get(split, ()) for split in SPLITS]
+    return (
+        sum(measurement.seconds for curve in curves for measurement in curve),
+        *([measurement.accuracy for measurement in curve] for curve in curves),
+        *([measurement.loss for measurement in curve] for curve in curves),
+    )

@@ -1,0 +1,55 @@
+"""Where a worker finds the images of a benchmark."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from benchmarks.errors import InputError
+from experiments.factory.directory import Benchmark
+from supernets.images.tasks import ImageTask, image_task
+
+
+@dataclass(frozen=True)
+class Images:
+    """Where a worker finds the images of a benchmark."""
+
+    dataset: str
+    data_dir: Path | None
+    seed: int
+
+    def task(self) -> ImageTask:
+        return _task(self.dataset, self.data_dir, self.seed)
+
+    def facts(self) -> dict[str, Any]:
+        """What they are, as a Benchmark tells it; errors as `image_task`."""
+        task = self.task()
+        return {
+            "dataset": task.name,
+            "split": task.split,
+            "fingerprint": task.fingerprint(),
+            "images": {"train": len(task.train), **{name: len(part) for name, part in task.evaluation.items()}},
+            "image_shape": task.image_shape,
+            "num_classes": task.num_classes,
+        }
+
+
+@lru_cache(maxsize=1)
+def _task(dataset: str, data_dir: Path | None, seed: int) -> ImageTask:
+    """Read once per process."""
+    return image_task(dataset, data_dir, seed)
+
+
+def check_images(benchmark: Benchmark, task: ImageTask) -> None:
+    """InputError unless `task` has the images of the benchmark."""
+    if _fingerprint(task) != benchmark.fingerprint:
+        raise InputError(
+            f"the images of {task.name} here are not those of the benchmark: put the same files on every machine"
+        )
+
+
+@lru_cache(maxsize=1)
+def _fingerprint(task: ImageTask) -> str:
+    return task.fingerprint()

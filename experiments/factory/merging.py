@@ -1,0 +1,208 @@
+"""Merging: the trainings of build directories become one benchmark table."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from benchmarks.errors import InputError
+from benchmarks.table import BenchmarkTable, Column, RowWriter, TableInfo, Task, preallocate, publish, write_compressed
+from experiments.factory.directory import SPLITS, Benchmark, BuildDirectory, check_same
+from experiments.factory.factory import network_of, trained_for
+from experiments.storage.provenance import version
+from supernets.counting import cost_by_formula
+
+Values = dict[Column, NDArray[np.float64]]
+
+
+@dataclass(frozen=True)
+class Rows:
+    """The trainings and timings of a benchmark, and for which architectures they stand."""
+
+    benchmark: Benchmark
+    trainings: pa.Table  # TRAININGS, every training once
+    timings: pa.Table  # TIMINGS
+    trained: NDArray[np.int64]  # (rows of the table,) official index of the architecture trained for each row
+    architectures: NDArray[np.int32]  # (rows of the table,) official indices, ascending
+
+    @classmethod
+    def read(cls, directories: Sequence[BuildDirectory]) -> Rows:
+        """What all directories hold.
+
+        Raises:
+            InputError: they hold nothing, or different benchmarks, or an architecture that was not timed.
+        """
+        first, *others = directories
+        benchmark = first.benchmark()
+        for other in others:
+            check_same(benchmark, other.benchmark(), first.path)
+        trainings = _unique(pa.concat_tables([one.trainings.table() for one in directories]), 3)
+        timings = _unique(pa.concat_tables([one.timings.table() for one in directories]), 1)
+        if not len(trainings):
+            raise InputError(f"{first.path} holds no training yet: complete it with nas-bench build")
+        trained = trained_for(benchmark)
+        there = set(_array(trainings, "architecture").tolist())
+        if untimed := there - set(_array(timings, "architecture").tolist()):
+            raise InputError(
+                f"{len(untimed)} trained architectures were not timed, the first is {min(untimed)}: run "
+                f"nas-bench calibrate {first.path} on a quiet machine of the kind that searches are to be charged for"
+            )
+        architectures = sorted(index for index, standing in trained.items() if standing in there)
+        standing = np.array([trained[index] for index in architectures])
+        makers = [maker for one in directories for maker in one.benchmark().made_with]
+        made_with = [maker for i, maker in enumerate(makers) if maker not in makers[:i]]
+        return cls(
+            Benchmark(**{**vars(benchmark), "made_with": made_with}),
+            trainings,
+            timings,
+            standing,
+            np.array(architectures, np.int32),
+        )
+
+    def columns(self) -> Values:
+        """Every column of the table with its values, of shape (architectures, seeds, epochs)."""
+        values: Values = {}
+        for schedule in sorted(set(self.trainings["schedule"].to_pylist()), key=int):
+            of_schedule = self.trainings.filter(pc.equal(self.trainings["schedule"], schedule))
+            values.update(self._curves(schedule, of_schedule))
+            seeds = _seeds(of_schedule)
+            values.update(self._costs(schedule, seeds))
+        return values
+
+    def _curves(self, schedule: str, trainings: pa.Table) -> Iterator[tuple[Column, NDArray[np.float64]]]:
+        seeds, epochs = _seeds(trainings), int(schedule)
+        architecture = _array(trainings, "architecture")
+        seed = np.searchsorted(seeds, _array(trainings, "seed"))
+        for split in (split for split in SPLITS if split in self.benchmark.images):
+            for quantity in ("accuracy", "loss"):
+                curves = trainings[f"{split}_{quantity}"].combine_chunks()
+                length = len(curves[0])
+                known = tuple(range(epochs - length + 1, epochs + 1))
+                column = Column(self.benchmark.dataset, schedule, split, quantity, tuple(map(str, seeds)), known)
+                measured = np.full((self._indices, len(seeds), length), np.nan)
+                flat = curves.flatten().to_numpy(zero_copy_only=False)
+                measured[architecture, seed] = flat.reshape(len(curves), length)
+                yield column, measured[self.trained]
+
+    def _costs(self, schedule: str, seeds: Sequence[int]) -> Iterator[tuple[Column, NDArray[np.float64]]]:
+        """What does not depend on the seed or the epoch."""
+        costs = {**self._seconds(), **self._sizes(), ("network", "trained_as"): self.trained.astype(float)}
+        for (split, quantity), numbers in costs.items():
+            column = Column(self.benchmark.dataset, schedule, split, quantity, tuple(map(str, seeds)))
+            yield column, np.tile(numbers[:, None, None], (1, len(seeds), 1))
+
+    def _seconds(self) -> dict[tuple[str, str], NDArray[np.float64]]:
+        """Of one epoch of training, of one pass over every other split, and of one batch in evaluation mode."""
+        per_image = {}
+        for mode in ("train_image", "evaluation_image"):
+            seconds = np.full(self._indices, np.nan)
+            seconds[_array(self.timings, "architecture")] = _array(self.timings, mode)
+            per_image[mode] = seconds[self.trained]
+        images = self.benchmark.images
+        latency = per_image["evaluation_image"] * self.benchmark.recipe["evaluation_batch_size"]
+        return {
+            ("train", "seconds"): per_image["train_image"] * images["train"],
+            **{
+                (split, "seconds"): per_image["evaluation_image"] * images[split]
+                for split in SPLITS[1:]
+                if split in images
+            },
+            ("network", "latency"): latency,
+        }
+
+    def _sizes(self) -> dict[tuple[str, str], NDArray[np.float64]]:
+        """Each architecture's own size in millions, whichever was trained for it."""
+        height, width = self.benchmark.image_shape[1:]
+        costs = [cost_by_formula(network_of(self.benchmark, int(i)), (height, width)) for i in self.architectures]
+        parameters, flops = np.array(costs, float).T / 1e6
+        return {("network", "params"): parameters, ("network", "flops"): flops}
+
+    @property
+    def _indices(self) -> int:
+        return int(max(self.trained.max(), self.architectures.max())) + 1
+
+
+def merge(directories: Sequence[BuildDirectory], path: Path, *, compressed: bool = False) -> BenchmarkTable:
+    """Write everything the directories hold as one table, perhaps compressed (see `write_compressed`).
+
+    The shortest schedule is searched, the longest reported. Where one architecture was trained for a
+    class of isomorphic ones, all of them have its numbers, and the column 'network/trained_as' says whose.
+
+    Raises:
+        InputError: as `Rows.read`; or `path` is a table of something else, which is left as it is.
+    """
+    rows = Rows.read(directories)
+    _check_replaceable(path, rows)
+    values = rows.columns()
+    schedules = sorted({column.schedule for column in values}, key=int)
+    dataset = rows.benchmark.dataset
+    info = TableInfo(
+        name=path.stem,
+        space=rows.benchmark.space,
+        tasks={dataset: Task(dataset, dataset, schedules[0], schedules[-1])},
+        provenance=_provenance(rows),
+    )
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.partial")
+    preallocate(partial, info, list(values), rows.architectures)
+    with RowWriter(partial) as writer:
+        writer.write(0, {column.name: numbers for column, numbers in values.items()})
+    if compressed:
+        mapped, partial = partial, path.with_name(f".{path.name}.compressed")
+        write_compressed(BenchmarkTable.open(mapped), partial)
+        mapped.unlink()
+    publish(partial, path)
+    return BenchmarkTable.open(path)
+
+
+def _check_replaceable(path: Path, rows: Rows) -> None:
+    """InputError unless there is nothing at `path`, or a table of the same benchmark, perhaps of fewer trainings."""
+    if not path.exists():
+        return
+    held, mine = BenchmarkTable.open(path).info.provenance, _provenance(rows)
+    if any(held.get(fact) != mine[fact] for fact in ("source", "images", "network", "recipe", "sharing")):
+        raise InputError(f"{path} is a table of something else: choose another --name or --out, or remove it")
+
+
+def _provenance(rows: Rows) -> dict[str, str]:
+    benchmark = rows.benchmark
+    makers = benchmark.made_with
+    seconds = float(np.sum(_array(rows.trainings, "seconds")))
+    facts: dict[str, Any] = {
+        "source": "trained from scratch with nas-bench build",
+        "images": f"{benchmark.images}, split {benchmark.split}, SHA-256 {benchmark.fingerprint}",
+        "network": f"{benchmark.scale} on {tuple(benchmark.image_shape)} images of {benchmark.num_classes} classes",
+        "recipe": str(dict(benchmark.recipe)),
+        "sharing": "one training per class of isomorphic architectures" if benchmark.canonical else "none",
+        "trainings": f"{len(rows.trainings)}, {seconds / 3600:.2f} hours of one worker",
+        "hardware": ", ".join(dict.fromkeys(maker["hardware"] for maker in makers)),
+        "versions": "; ".join(dict.fromkeys(str(maker["versions"]) for maker in makers)),
+        "compiler": ", ".join(dict.fromkeys(str(maker.get("compiler") or "none noted") for maker in makers)),
+        "git_commit": ", ".join(dict.fromkeys(maker["git_commit"] for maker in makers)),
+        "imported_by": f"nas-algos {version()}",
+    }
+    return facts
+
+
+def _unique(table: pa.Table, key_columns: int) -> pa.Table:
+    """The first row of every key."""
+    keys = table.select(table.column_names[:key_columns]).to_pylist()
+    first: dict[tuple[Any, ...], int] = {}
+    for row, key in enumerate(keys):
+        first.setdefault(tuple(key.values()), row)
+    return table.take(pa.array(list(first.values()), pa.int64()))
+
+
+def _array(table: pa.Table, name: str) -> NDArray[Any]:
+    return np.asarray(table[name].combine_chunks().to_numpy(zero_copy_only=False))
+
+
+def _seeds(trainings: pa.Table) -> list[int]:
+    return sorted(set(trainings["seed"].to_pylist()))

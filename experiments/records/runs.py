@@ -1,0 +1,197 @@
+"""Recorded trials as arrays, cut into runs.
+
+Runs differ in length, so the trials of many runs lie behind one another in flat arrays, and `first`, of shape
+(runs + 1,), cuts them: run r owns the positions first[r], ..., first[r + 1] - 1.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from experiments.storage.directories import RecordError
+
+Floats = NDArray[np.float64]
+Group = tuple[str, str]
+"""(algorithm, data set)."""
+
+
+@dataclass(frozen=True)
+class Runs:
+    """The trials of one algorithm on one data set, run after run, each in the order of telling: all, or `condensed`.
+
+    `number` and `first` have shapes (runs,) and (runs + 1,); the rest, columns of TRIALS_SCHEMA but for `told`, shape
+    (trials,).
+    """
+
+    number: NDArray[np.int32]
+    first: NDArray[np.int64]
+    told: NDArray[np.int32]
+    """How many trials of the run had been told by then, this one included."""
+    elapsed: Floats
+    incumbent: NDArray[np.bool_]
+    architecture: NDArray[np.int32]
+    score: Floats
+    """Percent validation accuracy that the searcher was told; NaN of a failed evaluation."""
+    validation: Floats
+    """Percent at the reporting fidelity; NaN where the benchmark has none."""
+    test: Floats
+    """Percent at the reporting fidelity."""
+
+    def __len__(self) -> int:
+        return len(self.number)
+
+    @property
+    def evaluations(self) -> NDArray[np.int32]:
+        """Trials of each run, shape (runs,)."""
+        return self.told[self.first[1:] - 1]
+
+
+_COLUMNS = {
+    "elapsed": "elapsed",
+    "incumbent": "incumbent",
+    "architecture": "architecture",
+    "score": "validation",
+    "validation": "report_validation",
+    "test": "report_test",
+}  # field of Runs -> column of TRIALS_SCHEMA
+
+
+def split(trials: pa.Table) -> dict[Group, Runs]:
+    """The trials (TRIALS_SCHEMA) of each algorithm on each data set that has any.
+
+    Runs may lie in any order and in pieces; the order of the trials within a run is kept.
+
+    Raises:
+        RecordError: a run's clock goes backwards, as when it is recorded twice.
+    """
+    if not trials.num_rows:
+        return {}
+    algorithm, algorithms = _codes(trials["algorithm"])
+    dataset, datasets = _codes(trials["dataset"])
+    number = trials["run"].to_numpy()
+    runs_each = int(number.max()) + 1
+    key = (algorithm * len(datasets) + dataset) * runs_each + number
+    order = slice(None) if (np.diff(key) >= 0).all() else np.argsort(key, kind="stable")
+    key = key[order]
+    columns = {field: trials[column].to_numpy()[order] for field, column in _COLUMNS.items()}
+    starts = np.flatnonzero(np.diff(key, prepend=-1))  # first row of every run of every group
+    group_of_run, number_of_run = np.divmod(key[starts], runs_each)
+    names = [(a, d) for a in algorithms for d in datasets]
+    backwards = np.flatnonzero((np.diff(columns["elapsed"]) < 0) & (np.diff(key) == 0))
+    if len(backwards):
+        group, run = divmod(int(key[backwards[0]]), runs_each)
+        raise RecordError(
+            f"elapsed seconds decrease within run {run} of {' on '.join(names[group])}: the run is recorded twice or "
+            "damaged. Delete the file that holds it under trials/ and complete the study with nas-run"
+        )
+    bounds = np.append(starts, len(key))
+    groups = {}
+    for group in np.unique(group_of_run):
+        of_group = np.flatnonzero(group_of_run == group)
+        first = bounds[of_group[0] : of_group[-1] + 2]
+        rows = {field: values[first[0] : first[-1]] for field, values in columns.items()}
+        first = first - first[0]
+        told = np.arange(1, first[-1] + 1) - np.repeat(first[:-1], np.diff(first))
+        groups[names[group]] = Runs(number_of_run[of_group].astype(np.int32), first, told.astype(np.int32), **rows)
+    return groups
+
+
+def condensed(runs: Runs) -> Runs:
+    """Without the trials that neither change a run's answer nor end it.
+
+    Whatever is made of runs stays the same, but for `incumbents_at_every_trial` and `shared_runs`.
+    """
+    kept = runs.incumbent.copy()
+    kept[runs.first[1:] - 1] = True
+    rows = {field: getattr(runs, field)[kept] for field in ("told", *_COLUMNS)}
+    return Runs(runs.number, np.append(0, np.cumsum(kept))[runs.first], **rows)
+
+
+def concatenated(parts: Sequence[Runs]) -> Runs:
+    """Runs of one algorithm on one data set that were read apart, in the order of their numbers.
+
+    Raises:
+        RecordError: two parts have runs of the same numbers.
+    """
+    parts = sorted(parts, key=lambda runs: int(runs.number[0]))
+    number = np.concatenate([runs.number for runs in parts])
+    repeated = np.flatnonzero(np.diff(number) <= 0)
+    if len(repeated):
+        raise RecordError(
+            f"run {number[repeated[0] + 1]} is recorded twice. Delete one of the files that hold it under trials/ and "
+            "complete the study with nas-run"
+        )
+    lengths = np.concatenate([np.diff(runs.first) for runs in parts])
+    rows = {field: np.concatenate([getattr(runs, field) for runs in parts]) for field in ("told", *_COLUMNS)}
+    return Runs(number, np.append(0, np.cumsum(lengths)), **rows)
+
+
+def _codes(column: pa.ChunkedArray) -> tuple[NDArray[np.int64], list[str]]:
+    """(code of every row, names by code) of a dictionary column."""
+    array = column.combine_chunks()  # which unifies the dictionaries of its parts
+    return array.indices.to_numpy().astype(np.int64), array.dictionary.to_pylist()
+
+
+@dataclass(frozen=True)
+class RecordedTrials:
+    """What the batches of a study hold."""
+
+    groups: Mapping[Group, Runs]
+    """Only what has any trial."""
+    fidelities: Mapping[Group, Counter[tuple[str, int]]]
+    """Trials at each (schedule, epoch)."""
+    failed: int
+    """Trials whose score is NaN."""
+
+    @property
+    def trials(self) -> int:
+        return sum(used.total() for used in self.fidelities.values())
+
+    @classmethod
+    def of(cls, batches: Iterable[pa.Table], every_trial: bool) -> RecordedTrials:
+        """Read tables of trials (TRIALS_SCHEMA) of whole runs, one after the other.
+
+        Args:
+            every_trial: whether all are kept; otherwise the runs are `condensed`, about 0.35 KB each.
+
+        Raises:
+            RecordError: a run is recorded twice, or its clock goes backwards.
+        """
+        parts: dict[Group, list[Runs]] = {}
+        used: dict[Group, Counter[tuple[str, int]]] = {}
+        failed = 0
+        for trials in batches:
+            for group, runs in split(trials).items():
+                parts.setdefault(group, []).append(runs if every_trial else condensed(runs))
+            for group, counts in fidelities(trials).items():
+                used.setdefault(group, Counter()).update(counts)
+            failed += int(np.isnan(trials["validation"].to_numpy()).sum())
+        return cls({group: concatenated(runs) for group, runs in parts.items()}, used, failed)
+
+
+def fidelities(trials: pa.Table) -> dict[Group, Counter[tuple[str, int]]]:
+    """How many trials each group has at each (schedule, epoch)."""
+    keys = ["algorithm", "dataset", "schedule", "epoch"]
+    counts: dict[Group, Counter[tuple[str, int]]] = {}
+    for row in trials.unify_dictionaries().group_by(keys).aggregate([([], "count_all")]).to_pylist():
+        found = counts.setdefault((row["algorithm"], row["dataset"]), Counter())
+        found[row["schedule"], row["epoch"]] += row["count_all"]
+    return counts
+
+
+def finished_runs(overhead: pa.Table) -> dict[Group, int]:
+    """How many runs of each group are recorded, also those without a trial (OVERHEAD_SCHEMA has a row for each)."""
+    counts = overhead.unify_dictionaries().group_by(["algorithm", "dataset"]).aggregate([([], "count_all")])
+    return {(row["algorithm"], row["dataset"]): row["count_all"] for row in counts.to_pylist()}
+
+
+def mean_search_seconds(overhead: pa.Table) -> dict[Group, float]:
+    """Host seconds of the search per run, mean over the runs in an overhead table (OVERHEAD_SCHEMA)."""
+    means = overhead.unify_dictionaries().group_by(["algorithm", "dataset"]).aggregate([("search_seconds", "mean")])
+    return {(row["algorithm"], row["dataset"]): row["search_seconds_mean"] for row in means.to_pylist()}

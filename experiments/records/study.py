@@ -1,0 +1,293 @@
+"""The only writer and reader of results.
+
+A study is a directory:
+
+    study.json                 what was run: StudyHeader
+    trials/*.parquet           one row per trial (TRIALS_SCHEMA), one file per batch of runs: one Parquet dataset
+    overhead/*.parquet         host seconds that the search itself took (OVERHEAD_SCHEMA), one row per run
+    epochs/*.parquet           only of weight-sharing searches: one row per epoch (EPOCHS_SCHEMA), one file per run
+    checkpoints/*.pt           only of weight-sharing searches: the state after the last epoch of each run
+    one_shot.parquet           of nas-bench one-shot, if it was called: what the shared weights say of random
+                               architectures, beside a table (ONE_SHOT_SCHEMA)
+    evaluations/               only where architectures are really trained: the trainings (studies.training_records)
+
+Everything in `trials` is determined by the `settings` in study.json, and by `evaluations` where it is there: two
+executions of one study agree in content. Host times are apart, since they never do, but for weight-sharing searches,
+whose `seconds` and `elapsed` are measured. Files appear whole or not at all.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from math import isnan, nan
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from benchmarks.oracle import Oracle
+from experiments.storage.atomic import parquet, write_atomically, write_parquet
+from experiments.storage.directories import Header, RecordedDirectory, RecordError
+
+FORMAT = 1
+EVALUATIONS, CHECKPOINTS = "evaluations", "checkpoints"
+"""A study's folders of what is trained. They may be there before it, and what is in them is used again if it fits."""
+
+TRIALS_SCHEMA = pa.schema(
+    [
+        ("algorithm", pa.dictionary(pa.int8(), pa.string())),
+        ("dataset", pa.dictionary(pa.int8(), pa.string())),
+        ("run", pa.int32()),  # 0, 1, ...
+        ("trial", pa.int32()),  # the searcher's trial id; rows of a run are in the order of telling
+        ("architecture", pa.int32()),  # official index in the space
+        ("schedule", pa.dictionary(pa.int8(), pa.string())),
+        ("epoch", pa.int32()),  # of that schedule
+        ("validation", pa.float64()),  # the score told: percent validation accuracy; NaN for a failed evaluation
+        ("seconds", pa.float64()),  # charged for this trial: simulated, or measured where it was really trained
+        ("elapsed", pa.float64()),  # on the search's clock of such seconds when it was told
+        ("incumbent", pa.bool_()),  # from this trial on, its architecture is the run's answer
+        # The architecture's numbers at the reporting fidelity, mean over seeds. No searcher sees them.
+        ("report_validation", pa.float64()),  # percent; NaN where the benchmark has none
+        ("report_test", pa.float64()),  # percent; NaN of an architecture that the run did not train so far
+    ]
+)
+OVERHEAD_SCHEMA = pa.schema(
+    [
+        ("algorithm", pa.dictionary(pa.int8(), pa.string())),
+        ("dataset", pa.dictionary(pa.int8(), pa.string())),
+        ("run", pa.int32()),
+        ("search_seconds", pa.float64()),  # host seconds inside ask and tell; of weight sharing, of the whole search
+    ]
+)
+EPOCHS_SCHEMA = pa.schema(
+    [
+        ("algorithm", pa.dictionary(pa.int8(), pa.string())),
+        ("dataset", pa.dictionary(pa.int8(), pa.string())),
+        ("run", pa.int32()),
+        ("epoch", pa.int32()),  # 1, 2, ... of the supernet
+        ("weight_loss", pa.float64()),  # cross entropy in nats, mean over training images as the steps saw them
+        ("weight_accuracy", pa.float64()),  # percent of them, on what each step trained: a path, or the mixture
+        ("architecture_loss", pa.float64()),  # of the architecture steps, mean; NaN where there were none
+        ("architecture", pa.int32()),  # derived at the end of the epoch: official index in the space
+        ("rank", pa.int32()),  # of its test accuracy in the table, 1 is best; null without one
+        ("one_shot_validation", pa.float64()),  # percent: its validation accuracy with the shared weights
+        ("entropy", pa.float64()),  # of the distribution over options, in nats, mean over decisions
+        ("probabilities", pa.list_(pa.float64())),  # (decisions, options) row by row
+        ("weights_seconds", pa.float64()),  # of this epoch, measured, by phase
+        ("architecture_seconds", pa.float64()),
+        ("controller_seconds", pa.float64()),
+        ("derivation_seconds", pa.float64()),
+    ]
+)
+
+ONE_SHOT_SCHEMA = pa.schema(
+    [
+        ("algorithm", pa.string()),
+        ("dataset", pa.string()),
+        ("run", pa.int32()),
+        ("architecture", pa.int32()),  # drawn at random, the same for all runs: official index in the space
+        ("shared", pa.float64()),  # percent: its validation accuracy with the shared weights at the end of the run
+        ("trained", pa.float64()),  # percent: that at the table's reporting fidelity
+    ]
+)
+
+
+@dataclass(frozen=True)
+class Optimum:
+    """The best architecture of a table by test accuracy at the reporting fidelity."""
+
+    architecture: int
+    test: float
+    validation: float
+    """Percent, of the same architecture; NaN where the benchmark has none at the reporting fidelity."""
+    mean_test: float = nan
+    """Percent: the mean over all architectures, which one drawn at random has on average; NaN in old records."""
+    std_test: float = nan
+    """Of the same; NaN in old records."""
+    architectures: int = 0
+    """How many the table knows this of; 0 in old records."""
+
+    @classmethod
+    def of(cls, oracle: Oracle) -> Optimum:
+        best, test = oracle.optimum
+        known = oracle.final_test[~np.isnan(oracle.final_test)]
+        validation = float(oracle.final_validation[best])
+        return cls(best, test, validation, float(known.mean()), float(known.std()), len(known))
+
+
+@dataclass(frozen=True)
+class StudyHeader:
+    """What a study ran. `settings` decide every number in the records; the rest says where they came from."""
+
+    settings: Mapping[str, Any]
+    """space, table (name, provenance), algorithms {name: config}, code {name: SHA-256 of its file} of algorithms of the
+    user's own, datasets, runs, seed, budgets {dataset: seconds}, preset, cost_model, seed_policy, fidelity and
+    report_fidelity {dataset: {schedule, epoch}}, crossing, cache,
+    simulated_workers, incumbent. Where architectures are really trained, `trained` (the identity of a
+    experiments.factory.directory.Benchmark: images, networks, recipe) instead of table.
+    Of weight-sharing searches: space, shared (images, and size of the supernet), algorithms, datasets, runs, seed,
+    threads, report_fidelity (empty without a table); and table where one was there to look the architectures up in."""
+    optima: Mapping[str, Optimum]
+    """Data set -> optimum; empty where it is unknown, since not everything is trained."""
+    versions: Mapping[str, str]
+    git_commit: str
+    resumed_with: Sequence[Mapping[str, Any]] = ()
+    """Other code that went on with the study: {git_commit, versions} of each."""
+    format: int = FORMAT
+
+    @property
+    def made_by(self) -> dict[str, Any]:
+        return {"git_commit": self.git_commit, "versions": dict(self.versions)}
+
+    @classmethod
+    def from_json(cls, text: str) -> StudyHeader:
+        facts = json.loads(text)
+        if facts["format"] > FORMAT:
+            raise RecordError(f"record format {facts['format']}, this version reads up to {FORMAT}")
+        numbers: dict[str, dict[str, Any]] = {
+            name: {key: nan if value is None else value for key, value in best.items()}
+            for name, best in facts["optima"].items()
+        }
+        optima = {name: Optimum(**best) for name, best in numbers.items()}
+        return cls(**{**facts, "optima": optima})
+
+    def to_json(self) -> str:
+        facts = asdict(self)
+        for name, best in facts["optima"].items():  # JSON has no NaN
+            facts["optima"][name] = {key: None if isnan(value) else value for key, value in best.items()}
+        return json.dumps(facts, indent=2, allow_nan=False) + "\n"
+
+
+@dataclass(frozen=True)
+class StudyRecords(RecordedDirectory):
+    """A study's directory."""
+
+    kind = "study"
+    may_be_there = (EVALUATIONS, CHECKPOINTS)
+
+    @property
+    def evaluations_path(self) -> Path:
+        return self.path / EVALUATIONS
+
+    def begin(self, header: Header) -> None:
+        """As of any recorded directory; what a killed process left half written is removed."""
+        super().begin(header)
+        for folder in ("trials", "overhead"):
+            (self.path / folder).mkdir(exist_ok=True)
+        for folder in (".", "trials", "overhead"):
+            for leftover in (self.path / folder).glob(".*.partial"):
+                leftover.unlink()
+
+    def header(self) -> StudyHeader:
+        """What was run; RecordError if this is no study or was written by a newer version."""
+        try:
+            header = StudyHeader.from_json(self.header_path.read_text())
+        except FileNotFoundError:
+            swept = (self.path / "sweep.json").exists()
+            advice = "it is a sweep, for --sweep" if swept else "give the --out directory of nas-run"
+            raise RecordError(f"{self.path} holds no study.json: {advice}") from None
+        except RecordError as error:
+            raise RecordError(f"{self.path} has {error}") from None
+        except (KeyError, TypeError, ValueError) as error:
+            raise RecordError(f"{self.header_path} is damaged ({error})") from error
+        return header
+
+    def finished(self) -> set[str]:
+        """Names of the batches that are complete."""
+        return {file.stem for file in (self.path / "trials").glob("*.parquet")}
+
+    def write_batch(self, name: str, trials: pa.Table, overhead: pa.Table, epochs: pa.Table | None = None) -> None:
+        """Add a batch of whole runs."""
+        self.write_files(name, parquet(trials), parquet(overhead), None if epochs is None else parquet(epochs))
+
+    def write_files(self, name: str, trials: pa.Buffer, overhead: pa.Buffer, epochs: pa.Buffer | None = None) -> None:
+        """The same, as Parquet files; that of `trials`, written last, marks the batch as complete."""
+        if epochs is not None:
+            (self.path / "epochs").mkdir(exist_ok=True)
+            write_atomically(self.path / "epochs" / f"{name}.parquet", epochs)
+        for folder, file in (("overhead", overhead), ("trials", trials)):
+            write_atomically(self.path / folder / f"{name}.parquet", file)
+
+    def trials(self, runs: int | None = None) -> pa.Table:
+        """Every trial, ordered by algorithm, data set and run as the batches are named, runs in order of telling.
+
+        Args:
+            runs: only those of the first so many runs of each algorithm on each data set.
+        """
+        return _joined(self.batches(runs), TRIALS_SCHEMA)
+
+    def batches(self, runs: int | None = None) -> Iterator[pa.Table]:
+        """The same, batch by batch."""
+        return self._read("trials", TRIALS_SCHEMA, runs)
+
+    def overhead(self, runs: int | None = None) -> pa.Table:
+        """Host seconds of every run of a complete batch; `runs` as in `trials`."""
+        finished = self.finished()
+        found = self._read("overhead", OVERHEAD_SCHEMA, runs, lambda file: file.stem in finished)
+        return _joined(found, OVERHEAD_SCHEMA)
+
+    def epochs(self, runs: int | None = None) -> pa.Table:
+        """Every epoch of weight-sharing searches, run after run, in order; empty for others; `runs` as in `trials`."""
+        return _joined(self._read("epochs", EPOCHS_SCHEMA, runs), EPOCHS_SCHEMA)
+
+    def write_one_shot(self, table: pa.Table) -> None:
+        """Keep a comparison (ONE_SHOT_SCHEMA) in place of an earlier one."""
+        write_parquet(self.one_shot_path, table)
+
+    def one_shot(self, runs: int | None = None) -> pa.Table:
+        """The comparison of shared weights with a table; empty if there is none; `runs` as in `trials`."""
+        return _joined(self._read(self.one_shot_path.name, ONE_SHOT_SCHEMA, runs), ONE_SHOT_SCHEMA)
+
+    @property
+    def one_shot_path(self) -> Path:
+        return self.path / "one_shot.parquet"
+
+    @property
+    def checkpoints_path(self) -> Path:
+        return self.path / CHECKPOINTS
+
+    def _read(
+        self, name: str, schema: pa.Schema, runs: int | None, wanted: Callable[[Path], bool] = lambda _: True
+    ) -> Iterator[pa.Table]:
+        """A file, or all files in a folder that are `wanted`."""
+        place = self.path / name
+        files = [place] if place.is_file() else filter(wanted, sorted(place.glob("*.parquet")))
+        chosen = None if runs is None else pc.field("run") < runs
+        for file in files:
+            if runs is not None and _first_run(file) >= runs:
+                continue
+            try:
+                yield pq.read_table(file, schema=schema, filters=chosen)
+            except (pa.ArrowInvalid, OSError) as error:
+                raise RecordError(f"{file} is damaged ({error}): delete it and run again") from error
+
+
+def _first_run(batch: Path) -> int:
+    """Of a batch called NAME-FIRST-LAST; 0 if that is not its name."""
+    first = batch.stem.split("-")[-2:][0]
+    return int(first) if first.isdecimal() else 0
+
+
+def _joined(tables: Iterable[pa.Table], schema: pa.Schema) -> pa.Table:
+    found = list(tables)
+    return pa.concat_tables(found).unify_dictionaries() if found else schema.empty_table()
+
+
+def is_shared(header: StudyHeader) -> bool:
+    """Whether a study is of weight-sharing searches."""
+    return "shared" in header.settings
+
+
+def measured(header: StudyHeader) -> bool:
+    """Whether a study's seconds were spent in it, rather than looked up in a table."""
+    return "trained" in header.settings or is_shared(header)
+
+
+def clock(header: StudyHeader) -> str:
+    """Which seconds the clock of a study's searches counts: 'measured' or 'simulated'."""
+    return "measured" if measured(header) else "simulated"

@@ -1,0 +1,190 @@
+"""What a sweep leaves behind, and goes on from.
+
+A sweep is a directory:
+
+    sweep.json                 what is tuned, where and how: SweepHeader
+    trials.parquet             one row per configuration that was tried, in the order of suggestion
+    best.toml                  the best configuration: nas-run --config takes it
+    sensitivity.png, ...       the objective over each knob
+    evaluations/*/             what was evaluated of each configuration: nothing in it is ever evaluated again
+    confirmation/              studies of the best and the default configuration with other seeds (records.study)
+    earlier_confirmations/     those of what was the best before the sweep went on
+    ray/                       what Ray Tune writes: results and TensorBoard logs of each session
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from experiments.storage.atomic import write_parquet
+from experiments.storage.directories import Header, RecordedDirectory, RecordError
+
+FORMAT = 1
+TRIALS = "trials.parquet"
+COLUMNS = frozenset({"trial", "status", "seconds"})
+"""Of it, beside those of the knobs and objective_RUNG."""
+
+
+@dataclass(frozen=True)
+class SweepHeader:
+    """What is tuned. `settings` decide what is comparable; the rest says what made the numbers."""
+
+    settings: Mapping[str, Any]
+    """algorithm, tuned {knob: domain}, unit and rungs, objective, search, scheduler, and `study`: the settings of the
+    study that every configuration is evaluated in, which hold the fixed options and the seed."""
+    versions: Mapping[str, str]
+    git_commit: str
+    resumed_with: Sequence[Mapping[str, Any]] = ()
+    """Other code that went on with the sweep: {git_commit, versions} of each."""
+    format: int = FORMAT
+
+    @property
+    def made_by(self) -> dict[str, Any]:
+        return {"git_commit": self.git_commit, "versions": dict(self.versions)}
+
+    def to_json(self) -> str:
+        return json.dumps(asdict(self), indent=2) + "\n"
+
+
+@dataclass(frozen=True)
+class Row:
+    """One configuration that was tried."""
+
+    options: Mapping[str, Any]
+    """The knobs that are tuned."""
+    status: str
+    """running, complete (at the last rung), stopped (at an earlier one) or failed (an error: see ray/)."""
+    evaluation: Evaluation | None = None
+
+
+@dataclass(frozen=True)
+class SweepRecords(RecordedDirectory):
+    """A sweep's directory."""
+
+    kind = "sweep"
+
+    @property
+    def store(self) -> Path:
+        return self.path.absolute() / "evaluations"
+
+    @property
+    def best_path(self) -> Path:
+        return self.path / "best.toml"
+
+    def begin(self, header: Header) -> None:
+        super().begin(header)
+        self.resume(header)
+
+    def header(self) -> SweepHeader:
+        """What is tuned; RecordError if this is no sweep, or one of a newer version."""
+        try:
+            facts = json.loads(self.header_path.read_text())
+            if facts["format"] > FORMAT:
+                raise RecordError(f"{self.path} has sweep format {facts['format']}, this version reads up to {FORMAT}")
+            header = SweepHeader(**facts)
+            missing = {"tuned", "rungs", "algorithm"} - header.settings.keys()
+        except FileNotFoundError:
+            raise RecordError(f"{self.path} holds no sweep.json: give the --out directory of nas-sweep") from None
+        except (AttributeError, LookupError, TypeError, json.JSONDecodeError, UnicodeDecodeError) as error:
+            raise RecordError(f"{self.header_path} is damaged ({type(error).__name__}: {error})") from error
+        if missing:
+            raise RecordError(f"{self.header_path} is damaged: it lacks {', '.join(sorted(missing))}")
+        return header
+
+    def write(self, rows: Sequence[Row]) -> None:
+        """Replace the table of what was tried: trial, each knob, status, objective at each rung, seconds."""
+        rungs = self.header().settings["rungs"]
+        objectives = [row.evaluation.objectives if row.evaluation else {} for row in rows]
+        columns = {
+            "trial": pa.array(range(len(rows)), pa.int32()),
+            **{name: [row.options[name] for row in rows] for name in rows[0].options},
+            "status": [row.status for row in rows],
+            **{
+                f"objective_{rung}": pa.array([known.get(rung) for known in objectives], pa.float64()) for rung in rungs
+            },
+            "seconds": pa.array([row.evaluation.seconds if row.evaluation else 0.0 for row in rows], pa.float64()),
+        }
+        write_parquet(self.path / TRIALS, pa.table(columns))
+
+    def rows(self) -> list[Row]:
+        """What was tried so far, in the order of suggestion, with all that is known of it."""
+        path, knobs = self.path / TRIALS, list(self.header().settings["tuned"])
+        if not path.exists():
+            return []
+        try:
+            table = pq.read_table(path)
+        except (pa.ArrowInvalid, OSError) as error:
+            raise RecordError(f"{path} is damaged ({error}): delete it and run the command again") from error
+        return [self.row({name: row[name] for name in knobs}, row["status"]) for row in table.to_pylist()]
+
+    def row(self, options: Mapping[str, Any], status: str) -> Row:
+        return Row(options, status, read_evaluation(folder_of(self.store, options)))
+
+
+Objective = Literal["final_validation", "validation_area"]
+"""Percent, of a run. `final_validation`: for which it chose its last answer. `validation_area`: the mean of that of its
+answer over the simulated time from 0 to the budget, as a step function; 0 before the first answer."""
+
+
+EVALUATION = "evaluation.json"
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What is known of one configuration."""
+
+    options: Mapping[str, Any]
+    objectives: Mapping[int, float]
+    """Rung -> percent, mean over runs."""
+    seconds: float
+    """Host seconds that it took."""
+
+
+def folder_of(store: Path, options: Mapping[str, Any]) -> Path:
+    """Where a configuration is kept."""
+    text = json.dumps(options, sort_keys=True)
+    return store / hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def read_evaluation(folder: Path) -> Evaluation | None:
+    """What is known of the configuration that is kept there, if anything; RecordError if it cannot be read."""
+    path = folder / EVALUATION
+    try:
+        facts = json.loads(path.read_text())
+        objectives = {int(rung): float(value) for rung, value in facts["objectives"].items()}
+        return Evaluation(facts["options"], objectives, facts["seconds"])
+    except FileNotFoundError:
+        return None
+    except (AttributeError, LookupError, TypeError, ValueError) as error:
+        raise RecordError(f"{path} is damaged ({error}): delete it and run the command again") from error
+
+
+def ranked(rows: Sequence[Row]) -> list[Row]:
+    """The best first: configurations that were evaluated further before others, then by the objective there.
+
+    Configurations that were suggested twice count once; of equal ones the first suggested is first.
+    """
+    known: dict[str, Row] = {}
+    for row in rows:
+        if row.evaluation and row.evaluation.objectives:
+            known.setdefault(repr(row.options), row)
+    return sorted(known.values(), key=_merit, reverse=True)
+
+
+def different(rows: Sequence[Row]) -> int:
+    """Configurations, however often each was suggested."""
+    return len({repr(row.options) for row in rows})
+
+
+def _merit(row: Row) -> tuple[int, float]:
+    assert row.evaluation is not None
+    last = max(row.evaluation.objectives)
+    return last, row.evaluation.objectives[last]

@@ -1,0 +1,1 @@
+"""Drawings of architectures, one file per space."""

@@ -1,0 +1,44 @@
+"""Publishing a report: its files appear together or not at all."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from experiments.reports.entries import ReportError
+
+WRITTEN = ".files"
+"""Holds the names of the files of a report."""
+
+
+@contextmanager
+def _published(out: Path) -> Iterator[Path]:
+    """A directory to write a report into. It becomes `out` when the block ends, and vanishes if the block raises.
+
+    What an earlier report wrote into `out` is replaced or taken away; other files there stay.
+    """
+    out = out.resolve()
+    if out.exists() and not out.is_dir():
+        raise ReportError(f"{out} is a file, and a report is a directory: choose another --out")
+    directory = out.parent / f".{out.name}.partial-{os.getpid()}"
+    try:
+        shutil.rmtree(directory, ignore_errors=True)
+        directory.mkdir(parents=True)
+        yield directory
+        written = sorted(path.name for path in directory.iterdir())
+        (directory / WRITTEN).write_text("\n".join(written), "utf-8")
+        if not out.exists():
+            os.replace(directory, out)
+            return
+        before = (out / WRITTEN).read_text("utf-8").splitlines() if (out / WRITTEN).exists() else []
+        for file in sorted(directory.iterdir(), key=lambda file: file.stem == "report"):  # the page last
+            os.replace(file, out / file.name)
+        for name in {Path(name).name for name in before} - set(written):  # of a report of something else
+            (out / name).unlink(missing_ok=True)
+    except OSError as error:
+        raise ReportError(f"cannot write the report into {out} ({error}): choose another --out") from error
+    finally:
+        shutil.rmtree(directory, ignore_errors=True)

@@ -1,0 +1,172 @@
+"""A reproducibility checklist, filled in as far as records can tell.
+
+After the checklist (https://www.automl.org/nas_checklist.pdf) of Lindauer and Hutter, "Best Practices for Scientific
+Research on Neural Architecture Search", Journal of Machine Learning Research 21(243), 2020, arXiv:1909.02453: its
+sixteen items, in other words and shortened.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+from experiments.records.study import is_shared, measured
+from experiments.records.sweep import SweepRecords
+from experiments.reports.entries import Entry, RecordedStudy
+from experiments.reports.tables import Table, seconds, write_table
+
+Answer = Literal["yes", "partly", "no", "to be answered by the authors"]
+AUTHORS: Answer = "to be answered by the authors"
+RANDOM = ("random_search", "random_nas")
+RULE = (
+    "After Lindauer and Hutter, Best Practices for Scientific Research on Neural Architecture Search, JMLR 21(243), "
+    "2020, and its checklist (automl.org/nas_checklist.pdf). Answers are from the records; what only people know is "
+    "left to the authors. For a paper: [checklist.tex](checklist.tex); as data: [checklist.csv](checklist.csv)."
+)
+
+
+class Item(NamedTuple):
+    """A practice, whether it was followed, and what tells so."""
+
+    practice: str
+    answer: Answer
+    because: str
+
+
+def write_checklist(
+    studies: Sequence[RecordedStudy], entries: Sequence[Entry], sweeps: Sequence[SweepRecords], directory: Path
+) -> str:
+    """Write the checklist into a directory; return the section of report.md."""
+    items = list(checklist(studies, entries, sweeps))
+    facts = [dict(item._asdict()) for item in items]
+    table = write_table(Table(["practice", "followed", "what tells so"], items, facts), directory / "checklist")
+    return "\n\n".join(["## Reproducibility checklist", table, RULE])
+
+
+def checklist(
+    studies: Sequence[RecordedStudy], entries: Sequence[Entry], sweeps: Sequence[SweepRecords] = ()
+) -> Iterator[Item]:
+    """The items: releasing code, comparing, reporting."""
+    yield from _code(studies)
+    yield from _comparison(studies, entries)
+    yield _tuning(studies, entries, sweeps)
+    yield from _reporting(studies)
+
+
+def _code(studies: Sequence[RecordedStudy]) -> Iterator[Item]:
+    headers = [study.header for study in studies]
+    resumed = {str(code["git_commit"]) for header in headers for code in header.resumed_with}
+    commits = sorted({header.git_commit for header in headers} | resumed)
+    told, loose = f"commit {', '.join(commits)}", [name for name in commits if name == "none" or "+changes" in name]
+    really_trained = any("trained" in header.settings for header in headers)
+    tables = _tables(studies)
+    if really_trained:
+        trained = f"trained by {told}"
+    else:
+        trained = f"trained by the makers of {tables}; cite them" if tables else f"only shared weights were, by {told}"
+    yield Item("The code that trained the architectures is released", AUTHORS, trained)
+    how = "recipe and seeds are in study.json" if really_trained else trained
+    yield Item("Hyper-parameters and seeds of that training are released", AUTHORS, how)
+    for code in ("The code of the search space is released", "The code of the searches is released"):
+        if loose:
+            yield Item(code, "no", f"{told}: not all of it is in a commit")
+        else:
+            yield Item(code, AUTHORS, f"{told}; publish it")
+    seeds = ", ".join(dict.fromkeys(str(header.settings["seed"]) for header in headers))
+    because = f"listed under What was run; seed {seeds}, from which every run's generator is spawned"
+    yield Item("Hyper-parameters and seeds of the searches are released", "yes", because)
+
+
+def _tables(studies: Sequence[RecordedStudy]) -> str:
+    """Names of the benchmark tables; empty if there is none."""
+    tables = (study.header.settings.get("table") for study in studies)
+    return ", ".join(dict.fromkeys(str(table["name"]) for table in tables if table))
+
+
+def _comparison(studies: Sequence[RecordedStudy], entries: Sequence[Entry]) -> Iterator[Item]:
+    benchmark = "All methods are compared on one benchmark: data, splits, space, training and its settings"
+    if len({is_shared(study.header) for study in studies}) > 1:
+        yield Item(benchmark, "partly", "multi-trial searches and weight sharing agree in space and data set only")
+    else:
+        yield Item(benchmark, "yes", "studies that differ in it are refused")
+    yield _confounders(studies)
+    yield Item("Ablation studies were run", AUTHORS, "")
+    told = [entry.has_test(dataset) for entry in entries for dataset in entry.runs]
+    known: Answer = "yes" if told and all(told) else "partly" if any(told) else "no"
+    protocol = "test accuracy of each run's answer at one fidelity, which no search sees"
+    how_good = {
+        "yes": protocol,
+        "partly": f"{protocol}; of some it is unknown",
+        "no": "how good the answers are is unknown",
+    }
+    yield Item("All methods are evaluated by one protocol", known, how_good[known])
+    yield Item("Performance over time is compared", known, "" if known == "no" else "see Curves")
+    baselines = [entry.label for entry in entries if entry.algorithm in RANDOM]
+    yield Item("Random search is among the methods", "yes" if baselines else "no", ", ".join(baselines))
+    least = min((len(runs) for entry in entries for runs in entry.runs.values()), default=0)
+    repeated = f"at least {least} run{'s' * (least != 1)} of each method on each data set"
+    yield Item("Runs are repeated, and their seeds reported", "yes" if least > 1 else "no", repeated)
+    tables = _tables(studies)
+    yield Item("A tabular or surrogate benchmark is used for evaluation in depth", "yes" if tables else "no", tables)
+
+
+def _confounders(studies: Sequence[RecordedStudy]) -> Item:
+    """Whether hardware or software may have made a difference."""
+    practice = "Confounding factors (hardware, versions, unequal run times of methods) are controlled"
+    made_by = [study.header.made_by for study in studies]
+    made_by += [dict(code) for study in studies for code in study.header.resumed_with]
+    if any(code["versions"] != made_by[0]["versions"] for code in made_by[1:]):
+        return Item(practice, "partly", "versions or hardware differ between studies or their parts: see What was run")
+    if any(measured(study.header) for study in studies):
+        return Item(practice, "partly", "one set of versions and one kind of hardware; what else it did is unknown")
+    return Item(practice, "yes", "one set of versions; time is simulated, whatever the hardware")
+
+
+def _tuning(studies: Sequence[RecordedStudy], entries: Sequence[Entry], sweeps: Sequence[SweepRecords]) -> Item:
+    practice = "It is reported how hyper-parameters were tuned, and at what cost"
+    presets = ", ".join(dict.fromkeys(str(study.header.settings.get("preset") or "no preset") for study in studies))
+    options = f"options are under What was run ({presets})"
+    told, tuned = [], set()
+    for sweep in sweeps:
+        settings, rows = sweep.header().settings, sweep.rows()
+        if not any(_tuned_for(settings, entry) for entry in entries):
+            continue
+        once = {repr(row.options): row.evaluation for row in rows}.values()  # a configuration may be suggested again
+        known = [evaluation for evaluation in once if evaluation and evaluation.objectives]
+        amount = sum(max(evaluation.objectives) for evaluation in known)
+        spent = sum(evaluation.seconds for evaluation in known)
+        told.append(
+            f"{settings['algorithm']}: {len(once)} configurations by {settings['search']}, {amount:,} "
+            f"{settings['unit']} in {seconds(spent)} s of host time"
+        )
+        tuned.add(settings["algorithm"])
+    if not told:
+        return Item(practice, AUTHORS, options)
+    others = [entry.label for entry in entries if entry.algorithm not in tuned]
+    rest = f"; of {', '.join(others)} it is for the authors to say: {options}" if others else ""
+    return Item(practice, "partly" if others else "yes", "; ".join(told) + rest)
+
+
+def _tuned_for(sweep: Mapping[str, Any], entry: Entry) -> bool:
+    """Whether a sweep, by its settings, tuned an entry's algorithm where the entry searched."""
+    tuned, searched = sweep["study"], entry.study.header.settings
+    same = tuned.get("table", {}).get("name") == searched.get("table", {}).get("name")
+    there = tuned["space"] == searched["space"] and set(tuned["datasets"]) <= set(searched["datasets"])
+    return sweep["algorithm"] == entry.algorithm and there and same
+
+
+def _reporting(studies: Sequence[RecordedStudy]) -> Iterator[Item]:
+    shared = any(is_shared(study.header) for study in studies)
+    yield Item(
+        "The time of the whole method, not of its search alone, is reported",
+        "partly" if shared else "yes",
+        "weight sharing: the search only, without training what it found"
+        if shared
+        else "budgets under What was run, the searches' own time under Search overhead",
+    )
+    yield Item(
+        "All details of the setup are reported",
+        "partly",
+        "settings, versions and commit are under What was run; anything else is the authors' to say",
+    )

@@ -1,0 +1,88 @@
+"""The section of a report that says what was run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from math import nan
+from pathlib import Path
+from typing import Any
+
+from experiments.records.study import Optimum, clock, is_shared
+from experiments.reports.entries import Entry, RecordedStudy
+from experiments.reports.tables import DASH, Fact, Table, joined, number, write_table
+from experiments.reports.text import bullets, told, told_fidelities
+
+GENERAL = (
+    "space", "table", "trained", "shared", "code", "runs", "seed", "threads", "preset", "cost_model", "seed_policy",
+    "crossing", "incumbent", "cache", "simulated_workers",
+)  # fmt: skip
+"""Settings that the page lists one by one, where there are any."""
+
+
+def what_was_run(studies: Sequence[RecordedStudy], entries: Sequence[Entry], directory: Path) -> str:
+    """Everything that decided the numbers; the tables are written into a directory, the section is returned."""
+    parts = [
+        _study(study, [entry for entry in entries if entry.study is study], f"study{i}", directory)
+        for i, study in enumerate(studies, start=1)
+    ]
+    return "\n\n".join(["## What was run", *parts])
+
+
+def _study(study: RecordedStudy, entries: Sequence[Entry], name: str, directory: Path) -> str:
+    """One study.
+
+    Args:
+        entries: of this study.
+        name: with which the names of the files begin.
+    """
+    settings = study.header.settings
+    facts = {key.replace("_", " "): settings[key] for key in GENERAL if key in settings}
+    facts |= {"versions": study.header.versions, "commit": study.header.git_commit}
+    words = bullets(f"{key}: {told(fact)}" for key, fact in facts.items())
+    tables = {"datasets": _datasets(study), "algorithms": _algorithms(study, entries)}
+    shown = [write_table(table, directory / f"{name}_{kind}") for kind, table in tables.items()]
+    files = ", ".join(f"[{name}_{kind}.{form}]({name}_{kind}.{form})" for kind in tables for form in ("csv", "tex"))
+    return "\n\n".join([f"### {study.name}", words, *shown, f"In other forms: {files}."])
+
+
+def _datasets(study: RecordedStudy) -> Table:
+    settings, optima = study.header.settings, study.header.optima
+    shared, facts, rows = is_shared(study.header), [], []
+    for name in settings["datasets"]:
+        reported, best = settings["report_fidelity"].get(name), optima.get(name)
+        row = [name, _told_fidelity(reported) if reported else DASH, *_best(best)]
+        fact: dict[str, Fact] = {
+            "dataset": name,
+            **{f"reported_{key}": value for key, value in (reported or {}).items()},
+            "best_index": best.architecture if best else "",
+            "best_test": best.test if best else nan,
+        }
+        if not shared:
+            budget, searched = settings["budgets"][name], settings["fidelity"][name]
+            row[1:1] = [f"{budget:g}", _told_fidelity(searched)]
+            fact |= {"budget_seconds": budget, **{f"searched_{key}": value for key, value in searched.items()}}
+        rows.append(row)
+        facts.append(fact)
+    more = [] if shared else [f"budget ({clock(study.header)} s)", "searched at"]
+    return Table(["data set", *more, "reported at", "best index", "its test (%)"], rows, facts)
+
+
+def _algorithms(study: RecordedStudy, entries: Sequence[Entry]) -> Table:
+    rows, facts = [], []
+    for entry in entries:
+        options = study.header.settings["algorithms"][entry.algorithm]
+        at = joined(told_fidelities(used) for used in entry.fidelities.values())
+        used = {} if entry.shared else {"trials_at": at}
+        rows.append([entry.label, told(options), *used.values()])
+        facts.append({"algorithm": entry.label, **used, **{name: told(value) for name, value in options.items()}})
+    more = [] if is_shared(study.header) else ["trials at"]
+    return Table(["algorithm", "options", *more], rows, facts)
+
+
+def _best(optimum: Optimum | None) -> tuple[str, str]:
+    """(official index, test percent)."""
+    return (str(optimum.architecture), number(optimum.test)) if optimum else (DASH, DASH)
+
+
+def _told_fidelity(fidelity: Mapping[str, Any]) -> str:
+    return told_fidelities([(fidelity["schedule"], fidelity["epoch"])])

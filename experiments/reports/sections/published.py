@@ -1,0 +1,110 @@
+"""The section of a report that puts published results beside its own."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from experiments.records.study import StudyHeader, is_shared
+from experiments.reports.entries import Entry
+from experiments.reports.sections.published_numbers import FOUND_ELSEWHERE, MEANS, OPTIMA, SOURCES, Published, rows_of
+from experiments.reports.tables import DASH, Fact, Table, number, plus_minus, write_table
+
+TOLERANCE = 0.05
+"""Percentage points by which a table may differ from what is published of it: mirrors round."""
+RULE = (
+    "Accuracies in percent as printed in papers, and of this report on the same benchmark. Budgets are in simulated "
+    "seconds; where ours is another one, it stands in brackets, and the accuracies do not compare. The last column "
+    "names the source below. "
+    "In other forms: [published.csv](published.csv), [published.tex](published.tex)."
+)
+PROTOCOL = {"cost_model": "nats", "seed_policy": "sampled"}
+"""Of the published multi-trial searches."""
+DIFFERENT = (
+    "**Protocols differ**: published searches were charged by the cost model nats and told the validation accuracy of "
+    "one sampled training; here {told}. Small differences between the columns mean nothing."
+)
+
+
+def write_published(header: StudyHeader, entries: Sequence[Entry], directory: Path) -> str:
+    """Write the table of published results into a directory; return the section of report.md, or nothing."""
+    pairs = list(_pairs(header, entries))
+    if not pairs:
+        return ""
+    sources = list(dict.fromkeys(row.source for row, _, _ in pairs))
+    headers = [
+        "data set", "method", "budget (s)", "published validation", "published test", "validation here", "test here",
+        "source",
+    ]  # fmt: skip
+    rows = [
+        [
+            row.dataset, row.method, f"{row.budget:,.0f}" if row.budget else "",
+            row.validation.replace("±", " ± ") or DASH, row.test.replace("±", " ± "), *ours,
+            str(1 + sources.index(row.source)),
+        ]
+        for row, _, ours in pairs
+    ]  # fmt: skip
+    facts: list[dict[str, Fact]] = [
+        {
+            "dataset": row.dataset, "method": row.method, "algorithm": label, "published_validation": row.validation,
+            "published_test": row.test, "published_budget": row.budget or math.nan, "source": SOURCES[row.source],
+        }
+        for row, label, _ in pairs
+    ]  # fmt: skip
+    parts = ["## Published results", write_table(Table(headers, rows, facts), directory / "published"), RULE]
+    parts.append("\n".join(f"{i + 1}. {SOURCES[source]}" for i, source in enumerate(sources)))
+    return "\n\n".join([*parts, *_differences(entries)])
+
+
+def _pairs(header: StudyHeader, entries: Sequence[Entry]) -> Iterator[tuple[Published, str, tuple[str, str]]]:
+    """(what is published, label of what it compares with, its validation and test)."""
+    for dataset in header.settings["datasets"]:
+        if not is_published(header, dataset):
+            continue
+        optimum = header.optima[dataset]
+        for row in rows_of(header.settings["space"], dataset):
+            same = [entry for entry in entries if entry.algorithm == row.algorithm and dataset in entry.finals]
+            if row.algorithm == "optimum":
+                yield row, "optimum", (number(optimum.validation), number(optimum.test))
+            elif not same or row.source in FOUND_ELSEWHERE:
+                yield row, "", (DASH, DASH)
+                continue
+            for entry in same:
+                end, other = entry.finals[dataset], _other_budget(row, entry)
+                validation, test = (
+                    plus_minus(value) + (other if value.count else "") for value in (end.validation, end.test)
+                )
+                yield row, entry.label, (validation, test)
+
+
+def is_published(header: StudyHeader, dataset: str) -> bool:
+    """Whether a data set's accuracies are those of the published benchmark, as far as can be told from the records."""
+    if "table" not in header.settings or dataset not in header.optima:
+        return False
+    place, optimum = (header.settings["space"], dataset), header.optima[dataset]
+    if place in OPTIMA:
+        return abs(optimum.test - OPTIMA[place]) < TOLERANCE
+    if place in MEANS:
+        return abs(optimum.mean_test - MEANS[place]) < TOLERANCE
+    return any(True for _ in rows_of(*place)) and header.settings["report_fidelity"][dataset]["epoch"] == 90
+
+
+def _other_budget(row: Published, entry: Entry) -> str:
+    """The budget of an entry, in brackets, if it is not the published one; weight sharing has none."""
+    if entry.shared or entry.end(row.dataset) == row.budget:
+        return ""
+    return f" ({entry.end(row.dataset):,.0f})"
+
+
+def _differences(entries: Sequence[Entry]) -> Iterator[str]:
+    """How searches of this report differ from the published ones."""
+    told = {
+        f"{key.replace('_', ' ')} {entry.study.header.settings[key]}"
+        for entry in entries
+        if not is_shared(entry.study.header)
+        for key, value in PROTOCOL.items()
+        if entry.study.header.settings.get(key, value) != value
+    }
+    if told:
+        yield DIFFERENT.format(told=", ".join(sorted(told)))

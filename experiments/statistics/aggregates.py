@@ -1,0 +1,224 @@
+"""From records to numbers: incumbent trajectories, their values over simulated time, aggregates over runs.
+
+Pure functions; no files, no figures. Points of many runs lie behind one another, as in `recorded_runs.Runs`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from typing import Literal, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from experiments.records.runs import Floats, Runs
+
+Interpolation = Literal["step", "nats"]
+INTERPOLATIONS: tuple[Interpolation, ...] = get_args(Interpolation)
+Band = Literal["iqr", "sem", "std", "ci"]
+"""What surrounds a mean: the inter-quartile range, one standard error or one standard deviation on either side, or the
+bootstrap interval of the mean."""
+BANDS: tuple[Band, ...] = get_args(Band)
+CONFIDENCE = 0.95
+"""Of bootstrap intervals."""
+RESAMPLES, BOOTSTRAP_SEED = 1000, 0
+"""Of the bootstrap in a report: equal records give equal intervals."""
+MOST_VALUES = 2**25
+"""In one array, of very many runs: 0.25 GiB, of which a few are in memory at a time."""
+
+
+@dataclass(frozen=True)
+class Trajectories:
+    """The answers of runs over time. `first` has shape (runs + 1,), the rest shape (points,).
+
+    From `elapsed` simulated seconds on, a run's answer is `architecture`, with `validation` and `test` percent at the
+    reporting fidelity. A run may have no point: every evaluation of it failed.
+    """
+
+    first: NDArray[np.int64]
+    elapsed: Floats
+    architecture: NDArray[np.int32]
+    validation: Floats
+    test: Floats
+
+    @property
+    def sizes(self) -> NDArray[np.int64]:
+        """Points per run."""
+        return np.diff(self.first)
+
+
+@dataclass(frozen=True)
+class Aggregate:
+    """Statistics over runs, for each remaining axis; NaN where no run has a value."""
+
+    count: NDArray[np.int64]
+    """Runs with a value; all else is over these."""
+    mean: Floats
+    std: Floats
+    """Population standard deviation, np.std, as in the papers' tables."""
+    sem: Floats
+    """Standard error of the mean: sample standard deviation / sqrt(count); NaN for one run."""
+    lower: Floats
+    """First quartile; quartiles are interpolated linearly."""
+    median: Floats
+    upper: Floats
+    """Third quartile."""
+    low: Floats
+    """Where the bootstrap interval of the mean begins; NaN of fewer than two runs, or if none was asked for."""
+    high: Floats
+    """Where it ends."""
+
+    @classmethod
+    def concatenated(cls, parts: Sequence[Aggregate]) -> Aggregate:
+        """Of parts of the remaining axis."""
+        return cls(*(np.concatenate([getattr(part, field.name) for part in parts]) for field in fields(cls)))
+
+    def band(self, kind: Band) -> tuple[Floats, Floats]:
+        """(lower, upper) edge of the band around the mean."""
+        if kind == "iqr":
+            return self.lower, self.upper
+        if kind == "ci":
+            return self.low, self.high
+        half = {"sem": self.sem, "std": self.std}[kind]
+        return self.mean - half, self.mean + half
+
+
+@dataclass(frozen=True)
+class Final:
+    """How the runs of one algorithm on one data set ended."""
+
+    runs: int
+    score: Aggregate
+    """Scalars, percent: the validation accuracy for which the last answer of each run was chosen."""
+    validation: Aggregate
+    """Of the last answer of each run at the reporting fidelity."""
+    test: Aggregate
+    evaluations: float
+    """Trials per run, mean."""
+    search_seconds: float
+    """Host seconds that the search itself took per run, mean; NaN if not recorded."""
+
+
+def incumbents(runs: Runs) -> Trajectories:
+    """One point per change of the answer: the trials at which `incumbent` is true."""
+    first = np.append(0, np.cumsum(runs.incumbent))[runs.first]
+    chosen = runs.incumbent
+    return Trajectories(
+        first, runs.elapsed[chosen], runs.architecture[chosen], runs.validation[chosen], runs.test[chosen]
+    )
+
+
+def incumbents_at_every_trial(runs: Runs) -> Trajectories:
+    """One point per trial: the answer at that moment, as the published scripts log it. None before the first answer."""
+    rows = np.arange(len(runs.elapsed))
+    answer = np.maximum.accumulate(np.where(runs.incumbent, rows, -1))  # row of the latest incumbent, of any run
+    answered = answer >= np.repeat(runs.first[:-1], np.diff(runs.first))  # ... of this run
+    answer = answer[answered]
+    first = np.append(0, np.cumsum(answered))[runs.first]
+    return Trajectories(
+        first, runs.elapsed[answered], runs.architecture[answer], runs.validation[answer], runs.test[answer]
+    )
+
+
+def regret(optimum: float, test: Floats) -> Floats:
+    """Percentage points by which `test` (percent) stays below the best architecture's test accuracy."""
+    return optimum - test
+
+
+def aggregate(values: Floats, *, interval: bool = False) -> Aggregate:
+    """Statistics over the runs, the first axis of `values`; a NaN is a run without a value.
+
+    Args:
+        interval: whether the bootstrap interval is wanted.
+    """
+    ordered = np.sort(values, axis=0)  # NaN last
+    present = ~np.isnan(ordered)
+    count = present.sum(axis=0)
+    mean = _ratio(np.where(present, ordered, 0).sum(axis=0), count)
+    squares = (np.where(present, ordered - mean, 0) ** 2).sum(axis=0)
+    lower, median, upper = (_quantile(ordered, count, q) for q in (0.25, 0.5, 0.75))
+    sem = np.sqrt(_ratio(squares, count * (count - 1)))
+    unknown = np.full(mean.shape, np.nan)
+    low, high = bootstrap_interval(values, np.random.default_rng(BOOTSTRAP_SEED)) if interval else (unknown, unknown)
+    return Aggregate(count, mean, np.sqrt(_ratio(squares, count)), sem, lower, median, upper, low, high)
+
+
+def bootstrap_interval(
+    values: Floats, rng: np.random.Generator, resamples: int = RESAMPLES, confidence: float = CONFIDENCE
+) -> tuple[Floats, Floats]:
+    """(lower, upper) edge of the percentile bootstrap interval of the mean over runs, the first axis of `values`.
+
+    Whole runs are drawn with replacement, the same ones at all times. A NaN is a run without a value; NaN where fewer
+    than two runs have one. Of few runs the interval is too narrow: its coverage is below `confidence`.
+
+    Efron and Tibshirani, "An Introduction to the Bootstrap", 1993, chapter 13.
+    """
+    runs, known = len(values), (~np.isnan(values)).sum(axis=0)
+    of_value = np.ones(runs, np.int64)
+    if values.ndim == 1:  # runs of equal value are drawn together: on a table they are many
+        values, of_value = np.unique(values, return_counts=True)
+    present = ~np.isnan(values)
+    flat = [of_runs.reshape(len(values), -1) for of_runs in (np.where(present, values, 0), present.astype(float))]
+    means = np.empty((resamples, *values.shape[1:]))
+    block = max(1, MOST_VALUES // len(values))
+    for some in (means[first : first + block] for first in range(0, resamples, block)):
+        drawn = rng.multinomial(runs, of_value / runs, size=len(some)).astype(float)  # how often each
+        totals, counts = ((drawn @ of_runs).reshape(some.shape) for of_runs in flat)
+        some[...] = _ratio(totals, counts.astype(np.int64))
+    means.sort(axis=0)
+    count = (~np.isnan(means)).sum(axis=0)
+    edges = (_quantile(means, count, q) for q in ((1 - confidence) / 2, (1 + confidence) / 2))
+    low, high = (np.where(known >= 2, edge, np.nan) for edge in edges)
+    return low, high
+
+
+def _ratio(numerator: Floats, denominator: NDArray[np.int64]) -> Floats:
+    """The quotient; NaN where the denominator is 0."""
+    quotient = np.full(np.shape(numerator), np.nan)
+    np.divide(numerator, denominator, where=denominator > 0, out=quotient)
+    return quotient
+
+
+def _quantile(ordered: Floats, count: NDArray[np.int64], q: float) -> Floats:
+    """Quantile q of the first `count` values along axis 0, interpolated linearly as by np.quantile."""
+    position = q * np.maximum(count - 1, 0)
+    below = np.floor(position).astype(np.int64)
+    above = np.minimum(below + 1, np.maximum(count - 1, 0))
+    low, high = (np.take_along_axis(ordered, index[None], axis=0)[0] for index in (below, above))
+    found: Floats = low + (position - below) * (high - low)
+    return found
+
+
+@dataclass(frozen=True)
+class Answers:
+    """The last answer of each run, also one told after the budget (crossing evaluations kept); shape (runs,)."""
+
+    architecture: NDArray[np.int32]
+    """Official index; -1 of a run without an answer."""
+    score: Floats
+    """Percent validation accuracy for which it was chosen; NaN of a run without an answer, as below."""
+    validation: Floats
+    """Percent at the reporting fidelity; NaN also where the benchmark has none."""
+    test: Floats
+
+
+def answers(runs: Runs) -> Answers:
+    """How each run ended."""
+    points = incumbents(runs)
+    last = np.where(points.sizes > 0, points.first[1:] - 1, -1)
+    ends = (runs.score[runs.incumbent], points.validation, points.test)
+    return Answers(
+        np.append(points.architecture, np.int32(-1))[last], *(np.append(values, np.nan)[last] for values in ends)
+    )
+
+
+def final(runs: Runs, search_seconds: float = np.nan) -> Final:
+    """How the runs ended, with bootstrap intervals.
+
+    Args:
+        search_seconds: host seconds per run, carried into the result.
+    """
+    ends = answers(runs)
+    score, validation, test = (aggregate(values, interval=True) for values in (ends.score, ends.validation, ends.test))
+    return Final(len(runs), score, validation, test, float(runs.evaluations.mean()), search_seconds)

@@ -1,0 +1,195 @@
+"""What can be concluded from differences between algorithms: tests, effect sizes, ranks.
+
+Pure functions. Two kinds of evidence are kept apart: runs on one data set are independent repetitions of a search, and
+tell whether two algorithms differ there; data sets are few, and tell whether a difference holds in general.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import special, stats
+
+from experiments.records.runs import Floats
+
+ALPHA = 0.05
+"""Level of every test of a report."""
+SIZES = {0.71: "large", 0.64: "medium", 0.56: "small"}
+"""A12 or 1 - A12 from which an effect is called so: Vargha and Delaney 2000, section 3."""
+MOST_ORDERS = 2000
+"""Of runs, up to which all are counted where there are ties: the normal approximation is far off for a handful."""
+FEWEST_SIGNED = 6
+"""Data sets from which a Wilcoxon signed-rank test can be significant: 2 / 2^5 > ALPHA > 2 / 2^6."""
+
+
+class Comparison(NamedTuple):
+    """Two algorithms on one data set."""
+
+    dataset: str
+    first: str
+    second: str
+    difference: float
+    """Of the means, first - second, percentage points."""
+    a12: float
+    p: float
+    """Two-sided, of a Mann-Whitney U test."""
+    holm: float
+    """The same, adjusted for all comparisons made at once."""
+
+
+def a12(first: Floats, second: Floats) -> float:
+    """Probability that a run of `first` is better than one of `second`, ties counted half; 2 A12 - 1 is Cliff's delta.
+
+    Vargha and Delaney, "A Critique and Improvement of the CL Common Language Effect Size Statistics of McGraw and
+    Wong", Journal of Educational and Behavioral Statistics 25(2), 2000.
+    """
+    ranks = stats.rankdata(np.concatenate([first, second]))
+    wins = ranks[: len(first)].sum() - len(first) * (len(first) + 1) / 2  # Mann-Whitney's U of the first
+    return float(wins / (len(first) * len(second)))
+
+
+def effect_size(probability: float) -> str:
+    """'negligible', 'small', 'medium' or 'large'; of A12."""
+    distance = max(probability, 1 - probability)
+    return next((name for least, name in SIZES.items() if distance >= least), "negligible")
+
+
+def holm(p: Sequence[float]) -> list[float]:
+    """p values adjusted for testing all of them: Holm, Scandinavian Journal of Statistics 6(2), 1979.
+
+    The k-th smallest of m is multiplied by m - k + 1; no adjusted value is below that of a smaller p, or above 1.
+    """
+    order = np.argsort(p, kind="stable")
+    scaled = np.asarray(p, float)[order] * np.arange(len(p), 0, -1)
+    adjusted = np.empty(len(p))
+    adjusted[order] = np.minimum(np.maximum.accumulate(scaled), 1)
+    found: list[float] = adjusted.tolist()
+    return found
+
+
+def compare_all(finals: Mapping[str, Mapping[str, Floats]]) -> list[Comparison]:
+    """Every two algorithms on every data set; p values are adjusted for the whole list.
+
+    Args:
+        finals: data set -> algorithm -> percent at the end of each run; NaN, a run without one, is left out. A data set
+            on which an algorithm has no value is left out for it.
+    """
+    pairs: list[tuple[str, str, str, Floats, Floats]] = []
+    for dataset, algorithms in finals.items():
+        known = {name: values[~np.isnan(values)] for name, values in algorithms.items()}
+        known = {name: values for name, values in known.items() if len(values)}
+        pairs += [(dataset, one, other, known[one], known[other]) for one, other in combinations(known, 2)]
+    p = [mann_whitney(one, other) for *_, one, other in pairs]
+    return [
+        Comparison(dataset, first, second, float(one.mean() - other.mean()), a12(one, other), value, adjusted)
+        for (dataset, first, second, one, other), value, adjusted in zip(pairs, p, holm(p), strict=True)
+    ]
+
+
+def mann_whitney(first: Floats, second: Floats) -> float:
+    """p of a two-sided Mann-Whitney U test: exact for few runs, also with ties; a normal approximation for many."""
+    pooled = np.concatenate([first, second])
+    tied = len(np.unique(pooled)) < len(pooled)
+    if not tied or special.comb(len(pooled), len(first)) > MOST_ORDERS:
+        return float(stats.mannwhitneyu(first, second, alternative="two-sided").pvalue)
+    ranks = stats.rankdata(pooled)
+    sums = ranks[np.array(list(combinations(range(len(pooled)), len(first))))].sum(axis=1)  # of every way to split them
+    observed = ranks[: len(first)].sum()
+    return min(1.0, 2 * float(min((sums <= observed).mean(), (sums >= observed).mean())))
+
+
+def least_p(first: int, second: int) -> float:
+    """The smallest two-sided p that a Mann-Whitney U test of so many runs can have."""
+    return float(2 / special.comb(first + second, first))
+
+
+@dataclass(frozen=True)
+class Ranks:
+    """Friedman's test over data sets, and the difference of average ranks that Nemenyi's test calls significant."""
+
+    average: Mapping[str, float]
+    """Algorithm -> rank, 1 is best, mean over data sets; ties share a rank."""
+    datasets: int
+    statistic: float
+    """Friedman's chi-squared, corrected for ties."""
+    p: float
+    critical_difference: float
+    """At level ALPHA."""
+
+    def groups(self) -> list[list[str]]:
+        """The largest sets of algorithms, best first, within one critical difference; none of a single algorithm."""
+        names = sorted(self.average, key=lambda name: self.average[name])
+        ranks = [self.average[name] for name in names]
+        spans = [
+            (i, max(j for j in range(i, len(names)) if ranks[j] - ranks[i] <= self.critical_difference))
+            for i in range(len(names))
+        ]
+        longest = [(i, j) for n, (i, j) in enumerate(spans) if j > i and (n == 0 or spans[n - 1][1] < j)]
+        return [names[i : j + 1] for i, j in longest]
+
+
+def rank_datasets(means: Mapping[str, Sequence[float]]) -> Ranks:
+    """Compare algorithms over data sets: Demšar, Journal of Machine Learning Research 7, 2006, section 3.2.
+
+    Args:
+        means: algorithm -> percent on each data set, in one order; larger is better.
+
+    Raises:
+        ValueError: fewer than three algorithms, or fewer than two data sets.
+    """
+    values = np.array(list(means.values()), float).T
+    datasets, algorithms = values.shape if values.ndim == 2 else (0, len(means))
+    if algorithms < 3 or datasets < 2:
+        raise ValueError(f"needs three algorithms and two data sets, got {algorithms} and {datasets}")
+    average = stats.rankdata(-values, axis=1).mean(axis=0)
+    tied = (values == values[:, :1]).all()  # no difference anywhere, for which the test divides by zero
+    statistic, p = (0.0, 1.0) if tied else stats.friedmanchisquare(*values.T)
+    difference = nemenyi_quantile(algorithms) * math.sqrt(algorithms * (algorithms + 1) / (6 * datasets))
+    named = dict(zip(means, average.tolist(), strict=True))
+    return Ranks(named, datasets, float(statistic), float(p), difference)
+
+
+def nemenyi_quantile(algorithms: int) -> float:
+    """q at level ALPHA: of the studentized range with infinite degrees of freedom, / sqrt(2); Demšar 2006, table 5."""
+    return float(stats.studentized_range.ppf(1 - ALPHA, algorithms, np.inf) / math.sqrt(2))
+
+
+def compare_over_datasets(means: Mapping[str, Sequence[float]]) -> list[tuple[str, str, float, float]]:
+    """(first, second, p, p by Holm) of two-sided Wilcoxon signed-rank tests over data sets, of every two algorithms.
+
+    Args:
+        means: as of `rank_datasets`. Of fewer than FEWEST_SIGNED data sets no p is below ALPHA.
+    """
+    pairs = list(combinations(means, 2))
+    p = [_signed_rank(np.subtract(means[one], means[other])) for one, other in pairs]
+    return [(*pair, value, adjusted) for pair, value, adjusted in zip(pairs, p, holm(p), strict=True)]
+
+
+def _signed_rank(differences: NDArray[np.float64]) -> float:
+    return float(stats.wilcoxon(differences).pvalue) if differences.any() else 1.0
+
+
+def expected_ranks(values: Sequence[Floats]) -> Floats:
+    """Rank of each algorithm among all, if one run of each is drawn at random: 1 is best, shape (algorithms, times).
+
+    The mean over all such draws, exactly: 1 + the sum over the others of P(it is better) + P(tie) / 2. Feurer et al.,
+    "Efficient and Robust Automated Machine Learning", NeurIPS 2015, figure 3, estimate it by drawing.
+
+    Args:
+        values: of each algorithm, percent, shape (runs, times); NaN, no answer yet, is worse than any and ties.
+    """
+    known = [np.where(np.isnan(of_runs), -np.inf, of_runs) for of_runs in values]
+    ranks = np.ones((len(known), known[0].shape[1]))
+    for i, j in combinations(range(len(known)), 2):
+        runs = len(known[i])
+        pooled = stats.rankdata(np.concatenate([known[i], known[j]]), axis=0)[:runs].sum(axis=0)
+        better = (pooled - runs * (runs + 1) / 2) / (runs * len(known[j]))
+        ranks[i] += 1 - better
+        ranks[j] += better
+    return ranks

@@ -1,0 +1,117 @@
+"""Trajectories on a common clock: what the answer of each run was worth at given moments.
+
+Pure functions; no files, no figures.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from experiments.records.runs import Floats, Runs
+from experiments.statistics.aggregates import (
+    INTERPOLATIONS,
+    MOST_VALUES,
+    Interpolation,
+    Trajectories,
+    incumbents,
+    incumbents_at_every_trial,
+)
+
+TICKETS = 150
+"""Grid points of the published curves, `vis-nats-bench-algos.py` of AutoDL-Projects."""
+
+
+def resample_step(trajectories: Trajectories, times: Floats) -> Floats:
+    """Test percent, shape (runs, times), of the last answer told at or before each time; NaN before the first.
+
+    Args:
+        times: simulated seconds, ascending. A run that ended earlier keeps its last answer.
+    """
+    told = _count(trajectories, times, including_equal=True)
+    position = np.where(told > 0, trajectories.first[:-1, None] + told - 1, -1)
+    values: Floats = np.append(trajectories.test, np.nan)[position]
+    return values
+
+
+def nats_tickets(budget: float) -> Floats:
+    """The grid of the published curves: i / 150 x budget for i = 0, ..., 149, in simulated seconds."""
+    return np.arange(TICKETS) / TICKETS * budget
+
+
+def resample_nats(trajectories: Trajectories, times: Floats) -> Floats:
+    """Test percent, shape (runs, times), by the rule of the published NATS-Bench curves.
+
+    `vis-nats-bench-algos.py` of AutoDL-Projects: of all points of a run take the two, A and B, whose times T_A and T_B
+    are nearest to t (the earlier point if two are equally near); the value is
+    (T_B - t) / (T_B - T_A) A + (t - T_A) / (T_B - T_A) B. Both may lie on one side of t, so this extrapolates too:
+    before the first point and after the last, and wherever trials are unevenly spaced.
+
+    Departures where the script divides by zero or runs out of points: of the points of a run that share one time only
+    the last counts; a run with one point has that value throughout; a run with none is NaN.
+
+    Args:
+        trajectories: with a point for every trial: `incumbents_at_every_trial`.
+        times: simulated seconds, ascending.
+    """
+    points = _without_repeated_times(trajectories)
+    sizes = points.sizes[:, None]
+    k = _count(points, times, including_equal=False)  # point k of a run is its first at or after t
+
+    def at(values: Floats, point: NDArray[np.int64], outside: float) -> Floats:
+        inside = (point >= 0) & (point < sizes)
+        found: Floats = np.append(values, outside)[np.where(inside, points.first[:-1, None] + point, -1)]
+        return found
+
+    def distance(point: NDArray[np.int64]) -> Floats:
+        return np.abs(at(points.elapsed, point, np.inf) - times)
+
+    # The two nearest are neighbours: (k - 2, k - 1), (k - 1, k) or (k, k + 1).
+    a = k - 1 - (distance(k - 2) <= distance(k)) + (distance(k + 1) < distance(k - 1))
+    a = np.where(sizes >= 2, a, 0)
+    time_a, time_b = at(points.elapsed, a, np.nan), at(points.elapsed, a + 1, np.nan)
+    test_a, test_b = at(points.test, a, np.nan), at(points.test, a + 1, np.nan)
+    line = (time_b - times) / (time_b - time_a) * test_a + (times - time_a) / (time_b - time_a) * test_b
+    values: Floats = np.where(sizes == 1, test_a, line)
+    return values
+
+
+def _without_repeated_times(points: Trajectories) -> Trajectories:
+    """Of the points of a run with equal times, the last."""
+    kept = np.append(np.diff(points.elapsed) != 0, True)[: len(points.elapsed)]
+    kept[points.first[1:][points.sizes > 0] - 1] = True  # the next point belongs to another run
+    first = np.append(0, np.cumsum(kept))[points.first]
+    return Trajectories(
+        first, points.elapsed[kept], points.architecture[kept], points.validation[kept], points.test[kept]
+    )
+
+
+def _count(points: Trajectories, times: Floats, *, including_equal: bool) -> NDArray[np.int64]:
+    """Points of each run before each time, or at it; shape (runs, times)."""
+    seen_from = np.searchsorted(times, points.elapsed, side="left" if including_equal else "right")
+    runs, columns = len(points.sizes), len(times) + 1  # the last column: after every time
+    cell = np.repeat(np.arange(runs), points.sizes) * columns + seen_from
+    new = np.bincount(cell, minlength=runs * columns).reshape(runs, columns)
+    counts: NDArray[np.int64] = np.cumsum(new[:, :-1], axis=1)
+    return counts
+
+
+def curve_times(budget: float, interpolation: Interpolation) -> Floats:
+    """Where curves up to `budget` are evaluated: simulated seconds, ascending, dense on linear and logarithmic axes."""
+    if interpolation == "nats":
+        return nats_tickets(budget)
+    return np.union1d(np.linspace(0, budget, 301), np.geomspace(budget / 1000, budget, 200))
+
+
+def resample(runs: Runs, times: Floats, interpolation: Interpolation) -> Floats:
+    """Test percent of the answers at `times` (simulated seconds, ascending), shape (runs, times)."""
+    if interpolation == "step":
+        return resample_step(incumbents(runs), times)
+    if interpolation == "nats":
+        return resample_nats(incumbents_at_every_trial(runs), times)
+    raise ValueError(f"an interpolation is one of {', '.join(INTERPOLATIONS)}, got {interpolation!r}")
+
+
+def blocks(times: Floats, runs: int) -> list[Floats]:
+    """Times in parts, each of at most MOST_VALUES values of all runs; a single part unless runs are very many."""
+    return np.array_split(times, -(-len(times) // max(1, MOST_VALUES // runs)))

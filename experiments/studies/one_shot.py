@@ -1,0 +1,120 @@
+"""Whether shared weights rank architectures as training them does: the premise of one-shot search, measured."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from benchmarks.errors import InputError
+from benchmarks.oracle import Oracle
+from benchmarks.spaces import space_named
+from benchmarks.table import BenchmarkTable
+from experiments.factory.images import Images
+from experiments.records.runs import Group
+from experiments.records.study import ONE_SHOT_SCHEMA, StudyRecords
+from experiments.statistics.weight_sharing import OneShot, one_shots
+from experiments.storage.directories import RecordError
+from experiments.studies.jobs import Job, seeds_of
+from experiments.studies.weight_sharing_study import resume_from
+from nas_algos.weight_sharing import method_named
+from nas_algos.weight_sharing.search import Search
+from supernets.settings import NetworkScale
+from supernets.training.devices import threads
+
+Progress = Callable[[str, int, int], None]
+"""Told (a run, its architectures done, all of them)."""
+
+
+def one_shot(
+    directory: Path,
+    table: BenchmarkTable,
+    images: Images,
+    count: int,
+    seed: int,
+    progress: Progress,
+    device: str = "cpu",
+) -> dict[Group, list[OneShot]]:
+    """Evaluate the same `count` random architectures with the shared weights of each finished run of a study.
+
+    The study's directory keeps the result, in place of an earlier one.
+
+    Args:
+        table: of the study's data set; architectures are drawn among those that it has measured.
+        images: those of the study.
+        seed: of the draw.
+
+    Raises:
+        RecordError: the directory holds no study of weight-sharing methods, or none of its runs is finished.
+        InputError: the table has fewer architectures, or the images are others.
+    """
+    if count < 2 or seed < 0:
+        raise InputError(
+            f"a rank correlation takes 2 architectures or more, and a seed is not negative; got {count}, {seed}"
+        )
+    records = StudyRecords(directory)
+    settings = records.header().settings
+    if "shared" not in settings:
+        raise RecordError(f"{directory} is no study of weight-sharing methods: give the --out directory of one")
+    if images.facts() | {"scale": None} != _as_facts(settings["shared"]) | {"scale": None}:
+        raise InputError(f"the images here are not those of {directory}: give its --data-dir and --split-seed")
+    finished = sorted(records.finished())
+    if not finished:
+        raise RecordError(f"{directory} holds no finished run yet: repeat its nas-run command to go on")
+    (dataset,) = settings["datasets"]
+    trained = Oracle(table, dataset).final_validation
+    measured = np.flatnonzero(~np.isnan(trained))
+    if len(measured) < count:
+        raise InputError(f"{table.info.name} has measured {len(measured)} architectures, {count} were asked for")
+    drawn = np.sort(np.random.default_rng(seed).choice(measured, count, replace=False))
+    jobs = [
+        Job(algorithm, dataset, run, run + 1) for algorithm in settings["algorithms"] for run in range(settings["runs"])
+    ]
+    compared = []
+    for job in jobs:
+        if job.name in finished:
+            shared = _accuracies(records, job, images, drawn, device, progress)
+            columns = [
+                [job.algorithm] * count,
+                [job.dataset] * count,
+                [job.first] * count,
+                drawn,
+                shared,
+                trained[drawn],
+            ]
+            compared.append(pa.table(columns, schema=ONE_SHOT_SCHEMA))
+    rows = pa.concat_tables(compared)
+    records.write_one_shot(rows)
+    return one_shots(rows)
+
+
+def _as_facts(shared: dict[str, Any]) -> dict[str, Any]:
+    return {**shared, "image_shape": tuple(shared["image_shape"])}
+
+
+def _accuracies(
+    records: StudyRecords, job: Job, images: Images, drawn: NDArray[np.int64], device: str, progress: Progress
+) -> NDArray[np.float64]:
+    """(architectures,) percent."""
+    settings = records.header().settings
+    method, space, scale = method_named(job.algorithm), space_named(settings["space"]), settings["shared"]["scale"]
+    search = Search(
+        method,
+        method.Config(**settings["algorithms"][job.algorithm]),
+        images.task(),
+        NetworkScale(**{**scale, "channels": tuple(scale["channels"])}),
+        seeds_of(settings["seed"], job.algorithm, job.dataset, job.first),
+        device,
+    )
+    resume_from(records.checkpoints_path / f"{job.name}.pt", search)
+    what = f"{job.algorithm}, run {job.first + 1} of {settings['runs']}"
+    accuracies = []
+    with threads(settings["threads"]):
+        for done, index in enumerate(drawn, start=1):
+            accuracies += search.one_shot([space.arch(int(index))])
+            progress(what, done, len(drawn))
+    return np.array(accuracies)

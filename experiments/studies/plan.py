@@ -1,0 +1,94 @@
+"""The plan of a study: algorithms, data sets, budgets and runs."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from benchmarks.errors import InputError
+from benchmarks.oracle import CostModel
+from benchmarks.outcomes import Fidelity
+from benchmarks.spaces import Space
+from experiments.records.study import StudyHeader
+from experiments.studies.jobs import JOBS, MOST_RUNS_PER_JOB, RUNS_PER_JOB, Job, cut, seeds_of
+from experiments.studies.search_loop import Clock, Crossing, IncumbentRule
+from nas_algos.config import Config
+from nas_algos.multi_trial import algorithm_named, code_of
+from nas_algos.searcher import Searcher
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan(ABC):
+    """What to run, whatever evaluates. Every field decides numbers."""
+
+    algorithms: Mapping[str, Config]
+    budgets: Mapping[str, float]
+    """Data set -> seconds; its keys are the data sets."""
+    runs: int
+    seed: int
+    cost_model: CostModel
+    seed_policy: str
+    schedule: str | None = None
+    """Search schedule; None for that of the table."""
+    crossing: Crossing = "keep"
+    cache: bool = False
+    simulated_workers: int = 1
+    incumbent: IncumbentRule = "highest_fidelity"
+    preset: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.runs < 1:
+            raise InputError(f"a study has at least 1 run, got {self.runs}")
+        if self.seed < 0:
+            raise InputError(f"a seed is a non-negative integer, got {self.seed}")
+
+    def clock(self, dataset: str) -> Clock:
+        return Clock(self.budgets[dataset], self.crossing, self.cache, self.simulated_workers)
+
+    def jobs(self) -> list[Job]:
+        return cut(self.algorithms, self.budgets, self.runs, self.runs_per_job)
+
+    @property
+    def runs_per_job(self) -> int:
+        """Depends on the study alone, and not on how many workers there are."""
+        return max(RUNS_PER_JOB, min(MOST_RUNS_PER_JOB, -(-self.runs // JOBS)))
+
+    def streams(self, algorithm: str, dataset: str, number: int) -> tuple[np.random.Generator, np.random.Generator]:
+        """(searcher's, oracle's) independent random streams of one run."""
+        searcher, oracle = seeds_of(self.seed, algorithm, dataset, number).spawn(2)
+        return np.random.default_rng(searcher), np.random.default_rng(oracle)
+
+    def searcher_at(self, algorithm: str, space: Space, fidelity: Fidelity, rng: np.random.Generator) -> Searcher:
+        """A searcher whose highest fidelity is `fidelity`."""
+        return algorithm_named(algorithm)(space, self.algorithms[algorithm], fidelity, rng)
+
+    @abstractmethod
+    def check(self) -> None:
+        """Raise now what a run would raise later."""
+
+    @abstractmethod
+    def header(self) -> StudyHeader:
+        """What the records must say about themselves."""
+
+    def settings(self) -> dict[str, Any]:
+        """The part of the header that does not depend on what evaluates."""
+        own = {name: code for name in self.algorithms if (code := code_of(name))}
+        return {
+            "algorithms": {name: asdict(config) for name, config in self.algorithms.items()},
+            **({"code": own} if own else {}),
+            "datasets": list(self.budgets),
+            "runs": self.runs,
+            "seed": self.seed,
+            "budgets": dict(self.budgets),
+            "preset": self.preset,
+            "cost_model": self.cost_model,
+            "seed_policy": self.seed_policy,
+            "crossing": self.crossing,
+            "cache": self.cache,
+            "simulated_workers": self.simulated_workers,
+            "incumbent": self.incumbent,
+        }

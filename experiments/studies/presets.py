@@ -1,0 +1,83 @@
+"""Named protocols of the papers' scripts, and whole studies.
+
+Not imitated, as faults or as what a table does not charge: run seeds drawn from the previous run's stream (both); of
+nb201-paper also host seconds added to simulated ones, REINFORCE's answer taken from an evaluation beyond the budget,
+and BOHB at 200 epochs only (give --schedule 200 --min-epochs 200).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from benchmarks.errors import InputError, unknown_name
+from benchmarks.oracle import CostModel
+from experiments.studies.search_loop import Crossing, IncumbentRule
+
+
+@dataclass(frozen=True)
+class Preset:
+    """A protocol. Options given on the command line take precedence."""
+
+    summary: str
+    budgets: Mapping[tuple[str, str], float]
+    """(space, data set) -> simulated seconds."""
+    cost_model: CostModel = "nats"
+    seed_policy: str = "sampled"
+    crossing: Crossing = "keep"
+    incumbent: IncumbentRule = "highest_fidelity"
+    configs: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """Algorithm -> options that differ from its defaults."""
+
+
+PRESETS: dict[str, Preset] = {
+    # Dong et al. 2021, arXiv:2009.00437, and run-all.sh of AutoDL-Projects/exps/NATS-algos.
+    "nats-paper": Preset(
+        summary="NATS-Bench: budgets by data set, the crossing evaluation kept, its scripts' mutation, BOHB's answer "
+        "chosen over all fidelities",
+        budgets={
+            ("tss", "cifar10"): 20_000,
+            ("tss", "cifar100"): 40_000,
+            ("tss", "ImageNet16-120"): 120_000,
+            ("sss", "cifar10"): 20_000,
+            ("sss", "cifar100"): 40_000,
+            ("sss", "ImageNet16-120"): 60_000,
+        },
+        incumbent="any_fidelity",
+        configs={"regularized_ea": {"mutation": "official"}},
+    ),
+    # Dong and Yang, ICLR 2020, arXiv:2001.00326, and exps/NAS-Bench-201-algos.
+    "nb201-paper": Preset(
+        summary="NAS-Bench-201: 12,000 s for every data set, the crossing evaluation dropped",
+        budgets={("tss", dataset): 12_000 for dataset in ("cifar10", "cifar100", "ImageNet16-120")},
+        crossing="drop",
+        configs={"regularized_ea": {"mutation": "official"}},
+    ),
+}
+
+
+def _comparison(space: str, preset: str) -> dict[str, Sequence[str]]:
+    return {
+        "--algo": ("random_search", "regularized_ea", "reinforce", "bohb"),
+        "--space": (space,),
+        "--dataset": ("cifar10", "cifar100", "ImageNet16-120"),
+        "--preset": (preset,),
+        "--runs": ("500",),
+        "--report": (),
+    }
+
+
+STUDIES: dict[str, dict[str, Sequence[str]]] = {
+    "nats-paper-tss": _comparison("tss", "nats-paper"),
+    "nats-paper-sss": _comparison("sss", "nats-paper"),
+    "nb201-paper": _comparison("tss", "nb201-paper"),
+}
+"""The papers' comparisons of multi-trial algorithms: what nas-run is given for each, option -> values."""
+
+
+def preset_named(name: str) -> Preset:
+    """The preset called `name`; InputError lists the names there are."""
+    if name not in PRESETS:
+        raise InputError(unknown_name("preset", name, list(PRESETS)))
+    return PRESETS[name]

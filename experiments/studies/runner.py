@@ -1,0 +1,96 @@
+"""Running a study: what is missing from its directory is executed, here or on Ray, and written batch by batch."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Protocol
+
+import pyarrow as pa
+
+from experiments.records.study import StudyHeader, StudyRecords
+from experiments.storage.atomic import parquet
+from experiments.studies.jobs import Job
+from experiments.studies.table_study import Study, execute
+
+Progress = Callable[[str, int, int], None]
+"""Told (what is being done, done, total)."""
+
+
+class Recorded(Protocol):
+    """What has records: any kind of study."""
+
+    def header(self) -> StudyHeader: ...
+
+    def jobs(self) -> list[Job]: ...
+
+
+def default_directory(study: Recorded) -> Path:
+    """A directory under ./runs named after the study's settings, so that the same command finds it again."""
+    settings = study.header().settings
+    digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:8]
+    return Path("runs") / "-".join([settings["space"], *settings["algorithms"], digest]).replace(":", ".")
+
+
+def run_study(
+    study: Study,
+    directory: Path,
+    workers: int = 0,
+    ray_address: str | None = None,
+    progress: Progress = lambda *_: None,
+) -> StudyRecords:
+    """Execute what the study's directory does not hold yet.
+
+    Args:
+        workers: 0 runs in this process; otherwise that many Ray tasks at a time.
+        ray_address: of a running cluster; None starts Ray on this machine.
+
+    Raises:
+        RecordError: the directory holds something else.
+        TableError: the table lacks what the study needs.
+        InputError: another process is writing to the directory, or no cluster answers.
+    """
+    study.check()
+    with begun(study, directory) as (records, left):
+        total = len(study.algorithms) * len(study.budgets) * study.runs
+        done = total - sum(job.stop - job.first for job in left)
+        progress("runs", done, total)
+        for job, trials, overhead in _batches(study, left, workers, ray_address):
+            records.write_files(job.name, trials, overhead)
+            done += job.stop - job.first
+            progress("runs", done, total)
+    return records
+
+
+@contextmanager
+def begun(study: Recorded, directory: Path) -> Iterator[tuple[StudyRecords, list[Job]]]:
+    """The records of a study, begun or resumed, for this process alone; and the jobs that they lack.
+
+    Raises:
+        RecordError: the directory holds something else.
+        InputError: another process is writing there.
+    """
+    records, header = StudyRecords(directory), study.header()
+    with records.writing(header):
+        finished = records.finished()
+        left = [job for job in study.jobs() if job.name not in finished]
+        if left:
+            records.resume(header)
+        yield records, left
+
+
+def _batches(
+    study: Study, jobs: Sequence[Job], workers: int, ray_address: str | None
+) -> Iterator[tuple[Job, pa.Buffer, pa.Buffer]]:
+    if not jobs:
+        return
+    if workers:
+        from experiments.studies.ray_jobs import run_jobs  # imports Ray
+
+        yield from run_jobs(study, jobs, workers, ray_address)
+    else:
+        for job in jobs:
+            yield job, *map(parquet, execute(study, job))

@@ -1,0 +1,159 @@
+"""The run loop: ask, query, charge seconds, tell, until the budget is spent.
+
+The time of a search is the sum of what its evaluations are charged; it never depends on what else the host does. With W
+simulated workers, W trials are open at once and an event queue tells their outcomes in the order in which they finish.
+"""
+
+from __future__ import annotations
+
+import heapq
+import math
+from dataclasses import dataclass, field
+from time import perf_counter
+from typing import Literal, Protocol
+
+import numpy as np
+
+from benchmarks.errors import InputError
+from benchmarks.oracle import Oracle
+from benchmarks.outcomes import Fidelity, Outcome
+from benchmarks.spaces import Arch
+from nas_algos.searcher import Searcher, Trial
+
+Crossing = Literal["keep", "drop"]
+IncumbentRule = Literal["highest_fidelity", "any_fidelity"]
+
+
+@dataclass(frozen=True)
+class Clock:
+    """How simulated time is charged."""
+
+    budget: float
+    """Simulated seconds. A trial is begun only while the clock is below it."""
+    crossing: Crossing = "keep"
+    """What happens to an evaluation that finishes after the budget: `keep` (the NATS-Bench scripts) or `drop` (the
+    NAS-Bench-201 scripts: the search ends before it)."""
+    cache: bool = False
+    """Whether a repeated query (same architecture and fidelity) is free and returns the first outcome again. The
+    published tables charge it again. A search that meets nothing new in as many queries in a row as the space has
+    architectures is over."""
+    workers: int = 1
+    """Simulated workers that evaluate at the same time."""
+
+    def __post_init__(self) -> None:
+        if not self.budget > 0 or math.isinf(self.budget):
+            raise InputError(f"a budget is a positive number of simulated seconds, got {self.budget}")
+        if self.workers < 1:
+            raise InputError(f"simulated workers are at least 1, got {self.workers}")
+
+
+@dataclass
+class RunResult:
+    """Every trial of one search in the order of telling, and the host seconds that the searcher itself took."""
+
+    trials: list[Trial] = field(default_factory=list)
+    outcomes: list[Outcome] = field(default_factory=list)
+    elapsed: list[float] = field(default_factory=list)
+    """Simulated seconds on the clock at each telling."""
+    incumbent: list[bool] = field(default_factory=list)
+    """Whether the trial became the run's answer."""
+    search_seconds: float = 0.0
+
+
+class Incumbent:
+    """The run's answer so far: the first best score told.
+
+    `highest_fidelity`: a score counts against others of the same fidelity only, and the highest fidelity seen decides.
+    `any_fidelity`: scores of all fidelities are compared with each other, as the NATS-Bench scripts do for BOHB.
+    """
+
+    def __init__(self, rule: IncumbentRule) -> None:
+        self._rule = rule
+        self._best: tuple[int, float] = (-1, -math.inf)
+
+    def update(self, fidelity: Fidelity, outcome: Outcome) -> bool:
+        """Whether this outcome becomes the answer. A failed evaluation never does."""
+        level = fidelity.epoch if self._rule == "highest_fidelity" else 0
+        if outcome.failed or (level, outcome.score) <= self._best:
+            return False
+        self._best = (level, outcome.score)
+        return True
+
+
+class Events(Protocol):
+    """The evaluations of one search that are under way on its clock."""
+
+    def begin(self, trial: Trial, now: float) -> bool:
+        """Begin an evaluation at `now`; whether it repeats an earlier one and is therefore free."""
+
+    def next(self) -> tuple[float, Trial, Outcome]:
+        """Take out the evaluation that ends first (of several, the one begun first), and when that is."""
+
+
+class _LookUps:
+    """Evaluations by a table, which knows every outcome at once."""
+
+    def __init__(self, oracle: Oracle, rng: np.random.Generator, cache: bool) -> None:
+        self._oracle, self._rng, self._cache = oracle, rng, cache
+        self._running: list[tuple[float, int, Trial, Outcome]] = []  # (simulated finish, order of asking, ...)
+        self._known: dict[tuple[Arch, Fidelity], tuple[float, float]] = {}  # cached query -> (simulated finish, score)
+
+    def begin(self, trial: Trial, now: float) -> bool:
+        query = (trial.arch, trial.fidelity)
+        repeated = query in self._known
+        if repeated:
+            first_finish, score = self._known[query]
+            finish, outcome = max(now, first_finish), Outcome(score, 0.0)  # not known before it is measured
+        else:
+            outcome = self._oracle.query(trial.arch, trial.fidelity, self._rng)
+            finish = now + outcome.seconds
+            if self._cache:
+                self._known[query] = finish, outcome.score
+        heapq.heappush(self._running, (finish, trial.id, trial, outcome))
+        return repeated
+
+    def next(self) -> tuple[float, Trial, Outcome]:
+        finish, _, trial, outcome = heapq.heappop(self._running)
+        return finish, trial, outcome
+
+
+def run(
+    searcher: Searcher,
+    oracle: Oracle,
+    clock: Clock,
+    rng: np.random.Generator,
+    incumbent_rule: IncumbentRule = "highest_fidelity",
+) -> RunResult:
+    """One whole search on a table.
+
+    Args:
+        rng: the oracle's own stream, which draws training seeds; the searcher has another.
+    """
+    return search(searcher, _LookUps(oracle, rng, clock.cache), clock, incumbent_rule)
+
+
+def search(searcher: Searcher, events: Events, clock: Clock, incumbent_rule: IncumbentRule) -> RunResult:
+    """One whole search, whatever evaluates."""
+    result, incumbent = RunResult(), Incumbent(incumbent_rule)
+    size = len(searcher.space)
+    now, running, repeats = 0.0, 0, 0
+    while True:
+        while running < clock.workers and now < clock.budget and repeats < size:
+            begin = perf_counter()
+            trial = searcher.ask()
+            result.search_seconds += perf_counter() - begin
+            repeats = repeats + 1 if events.begin(trial, now) else 0
+            running += 1
+        if not running:
+            return result
+        now, trial, outcome = events.next()
+        running -= 1
+        if now > clock.budget and clock.crossing == "drop":
+            return result
+        begin = perf_counter()
+        searcher.tell(trial, outcome)
+        result.search_seconds += perf_counter() - begin
+        result.trials.append(trial)
+        result.outcomes.append(outcome)
+        result.elapsed.append(now)
+        result.incumbent.append(incumbent.update(trial.fidelity, outcome))

@@ -1,0 +1,112 @@
+"""A study: algorithms x data sets x independent runs, cut into jobs of whole runs; and the one on a table.
+
+On a table, a job is a pure function of the study and its own name: it gives the same records wherever and whenever it
+runs.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+from benchmarks.oracle import CostModel, Oracle, SeedPolicy
+from benchmarks.outcomes import Fidelity
+from benchmarks.table import BenchmarkTable, TableError
+from experiments.records.study import Optimum, StudyHeader
+from experiments.storage.provenance import git_commit, versions
+from experiments.studies.jobs import Job
+from experiments.studies.plan import Plan
+from experiments.studies.rows import overhead_table, trials_table
+from experiments.studies.search_loop import run
+from nas_algos.searcher import Searcher
+
+
+@dataclass(frozen=True)
+class Study(Plan):
+    """A plan on a table. Two equal studies give equal records."""
+
+    table: Path
+
+    def oracle(self, dataset: str) -> Oracle:
+        return _oracle(self.table, dataset, self.cost_model, self.seed_policy)
+
+    def fidelity(self, oracle: Oracle) -> Fidelity:
+        """The highest fidelity of the search: the last validated epoch of its schedule."""
+        if self.schedule is None:
+            return oracle.search_fidelity
+        return Fidelity(self.schedule, oracle.epochs(self.schedule)[-1])
+
+    def searcher(self, algorithm: str, oracle: Oracle, rng: np.random.Generator) -> Searcher:
+        return self.searcher_at(algorithm, oracle.space, self.fidelity(oracle), rng)
+
+    def check(self) -> None:
+        """TableError for a missing data set, fidelity, seed or time in the table; InputError for the rest."""
+        for dataset in self.budgets:
+            oracle = self.oracle(dataset)
+            self.clock(dataset)
+            for algorithm in self.algorithms:
+                searcher = self.searcher(algorithm, oracle, np.random.default_rng(0))
+                _check_fidelities(algorithm, searcher.fidelities, oracle)
+
+    def header(self) -> StudyHeader:
+        oracles = {dataset: self.oracle(dataset) for dataset in self.budgets}
+        table = BenchmarkTable.open(self.table).info
+        settings = {
+            "space": table.space,
+            "table": {"name": table.name, "provenance": dict(table.provenance)},
+            **self.settings(),
+            "fidelity": {dataset: asdict(self.fidelity(oracle)) for dataset, oracle in oracles.items()},
+            "report_fidelity": {dataset: asdict(oracle.report_fidelity) for dataset, oracle in oracles.items()},
+        }
+        return StudyHeader(
+            settings, {name: Optimum.of(oracle) for name, oracle in oracles.items()}, versions(), git_commit()
+        )
+
+
+def _check_fidelities(algorithm: str, fidelities: tuple[Fidelity, ...], oracle: Oracle) -> None:
+    for fidelity in fidelities:
+        try:
+            missing = len(oracle.unmeasured(fidelity))
+        except TableError as error:
+            if len(fidelities) == 1:
+                raise
+            epochs = ", ".join(str(fidelity.epoch) for fidelity in fidelities)
+            raise TableError(
+                f"{error}. {algorithm} compares trainings of {epochs} epochs, for which the table needs learning "
+                f"curves; give --min-epochs {fidelities[-1].epoch} to search at the highest fidelity alone"
+            ) from error
+        if missing:
+            raise TableError(
+                f"{oracle.table.info.name} has no score of {missing} of {len(oracle.space)} architectures on "
+                f"{oracle.dataset} at {fidelity}; a search needs all of them: choose a complete table with --table"
+            )
+
+        _, seconds = oracle.query_many(np.arange(len(oracle.space)), fidelity, np.random.default_rng(0))
+        if seconds.min() <= 0:
+            raise TableError(
+                f"{oracle.table.info.name} has evaluations of {oracle.dataset} at {fidelity} that cost 0 s or less, "
+                "with which a search would never end; correct the seconds in its source and import it again"
+            )
+
+
+@lru_cache(maxsize=8)
+def _oracle(table: Path, dataset: str, cost_model: CostModel, seed_policy: str) -> Oracle:
+    """One oracle per process and data set: it maps the table once, and what it has read serves all jobs."""
+    policy = SeedPolicy.parse(seed_policy)
+    return Oracle(BenchmarkTable.open(table), dataset, cost_model=cost_model, seed_policy=policy)
+
+
+def execute(study: Study, job: Job) -> tuple[pa.Table, pa.Table]:
+    """Run a job; return its (trials, overhead) tables."""
+    oracle = study.oracle(job.dataset)
+    results = []
+    for number in range(job.first, job.stop):
+        search_rng, oracle_rng = study.streams(job.algorithm, job.dataset, number)
+        searcher = study.searcher(job.algorithm, oracle, search_rng)
+        results.append(run(searcher, oracle, study.clock(job.dataset), oracle_rng, study.incumbent))
+    trials = trials_table(job, oracle.space, results, oracle.final_validation, oracle.final_test)
+    return trials, overhead_table(job, results)

@@ -1,0 +1,97 @@
+"""Training one architecture for a search, and what does many such trainings: this process, or Ray."""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from functools import partial
+from typing import Protocol
+
+from experiments.execution.ray_tasks import RayTasks, connected
+from experiments.execution.resources import Resources
+from experiments.factory.directory import Benchmark
+from experiments.factory.factory import network_of, prepare, row_of
+from experiments.factory.images import Images, check_images
+from experiments.studies.training_records import Curves, Trained, Training
+from supernets.settings import TrainConfig
+from supernets.training.devices import single_threaded
+from supernets.training.epochs import Measurement
+from supernets.training.train import train_candidates
+
+Beat = Callable[[float], None]
+"""Told now and then how many seconds the steps of a training have taken so far."""
+
+
+def train(benchmark: Benchmark, images: Images, device: str, training: Training, beat: Beat | None = None) -> Trained:
+    """Train one network, on one thread of this process.
+
+    Raises:
+        InputError: the images here are not those of the benchmark.
+    """
+    task = images.task()
+    check_images(benchmark, task)
+    config = TrainConfig(epochs=int(training.schedule), **benchmark.recipe)
+    network = network_of(benchmark, training.architecture)
+    with single_threaded():
+        (record,) = train_candidates(
+            [network], task, config, [training.seed], device, stop_after=training.epochs, beat=beat
+        )
+    steps, valid, test = (record.measurements[split] for split in ("train", "valid", "test"))
+    curves = Curves(
+        [measured.seconds for measured in steps],
+        [measured.seconds for measured in valid],
+        [_accuracy(measured) for measured in valid],
+        _accuracy(test[-1]),
+    )
+    return Trained(curves, row_of(record) if training.epochs == config.epochs else None)
+
+
+def _accuracy(measured: Measurement) -> float:
+    """Percent; NaN for a network that computes no numbers any more, whose accuracy would be that of a constant."""
+    return measured.accuracy if math.isfinite(measured.loss) else math.nan
+
+
+class Trainer(Protocol):
+    """Does trainings, some at a time."""
+
+    def begin(self, training: Training) -> None:
+        """Take on a training."""
+
+    def finished(self) -> list[tuple[Training, Trained]]:
+        """Those that have finished since the last call; waits for one, but no longer than a moment where it can."""
+
+    def seconds(self) -> Mapping[Training, float]:
+        """What the steps of unfinished trainings have taken at least, as far as anything new is known."""
+
+
+class Here:
+    """Trains in this process, one after the other, whenever a result is waited for."""
+
+    def __init__(self, work: Callable[[Training], Trained]) -> None:
+        self._work = work
+        self._waiting: deque[Training] = deque()
+
+    def begin(self, training: Training) -> None:
+        self._waiting.append(training)
+
+    def finished(self) -> list[tuple[Training, Trained]]:
+        training = self._waiting[0]
+        trained = self._work(training)
+        self._waiting.popleft()
+        return [(training, trained)]
+
+    def seconds(self) -> Mapping[Training, float]:
+        return {}
+
+
+@contextmanager
+def trainer(benchmark: Benchmark, images: Images, resources: Resources) -> Iterator[Trainer]:
+    """Here without workers; on Ray otherwise."""
+    if not resources.workers:
+        yield Here(partial(train, benchmark, images, resources.device))
+        return
+    prepare(benchmark, images, 0, resources.device)
+    with connected(resources.workers, resources.address, gpus=resources.gpus * resources.workers):
+        yield RayTasks(train, (benchmark, images, resources.device), resources.gpus)

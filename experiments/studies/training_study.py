@@ -1,0 +1,137 @@
+"""A study whose architectures are really trained, for want of a table: the budget is of real seconds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from benchmarks.errors import InputError
+from benchmarks.outcomes import Fidelity
+from benchmarks.spaces import Space, space_named
+from experiments.execution.resources import Resources
+from experiments.factory.directory import Benchmark, BuildDirectory, check_same
+from experiments.factory.images import Images
+from experiments.records.study import StudyHeader, StudyRecords
+from experiments.studies.jobs import Job
+from experiments.studies.plan import Plan
+from experiments.studies.rows import overhead_table, trials_table
+from experiments.studies.runner import begun
+from experiments.studies.search_loop import RunResult, search
+from experiments.studies.trainer import trainer
+from experiments.studies.training_oracle import TrainingEvents, TrainingOracle, epochs_of, training_seed
+from experiments.studies.training_records import evaluations
+
+Progress = Callable[[str, int, float, float], None]
+"""Told (the run under way, trainings done since the start, seconds on its clock, its budget)."""
+
+
+@dataclass(frozen=True)
+class TrainedStudy(Plan):
+    """A plan whose oracle trains. Two equal studies with equal trainings give equal records."""
+
+    benchmark: Benchmark
+    """What is trained; its `made_with` last is this machine."""
+
+    @property
+    def runs_per_job(self) -> int:
+        return 1
+
+    @property
+    def space(self) -> Space:
+        return space_named(self.benchmark.space)
+
+    @property
+    def training_seed(self) -> int:
+        return training_seed(self.seed_policy)
+
+    @property
+    def fidelity(self) -> Fidelity:
+        """The end of the schedule: the highest fidelity of the search, and the reporting fidelity."""
+        schedule = self.schedule or ""
+        return Fidelity(schedule, epochs_of(schedule)[-1])
+
+    def check(self) -> None:
+        """InputError for a schedule, seed policy, budget or option that cannot be; or images that do not validate."""
+        if "valid" not in self.benchmark.images:
+            raise InputError(
+                f"{self.benchmark.dataset} has no validation images to search with; take another data set, "
+                "cifar10-valid instead of cifar10"
+            )
+        self.clock(self.benchmark.dataset)
+        _ = self.training_seed
+        for algorithm in self.algorithms:
+            self.searcher_at(algorithm, self.space, self.fidelity, np.random.default_rng(0))
+
+    def header(self) -> StudyHeader:
+        maker, fidelity = self.benchmark.made_with[-1], {self.benchmark.dataset: asdict(self.fidelity)}
+        settings = {
+            "space": self.benchmark.space,
+            "trained": self.benchmark.identity,
+            **self.settings(),
+            "fidelity": fidelity,
+            "report_fidelity": fidelity,
+        }
+        versions = {**maker["versions"], "hardware": maker["hardware"]}
+        return StudyHeader(settings, {}, versions, maker["git_commit"])
+
+
+def run_trained_study(
+    study: TrainedStudy, directory: Path, images: Images, resources: Resources, progress: Progress
+) -> StudyRecords:
+    """Execute what the study's directory does not hold yet, run after run.
+
+    Whatever kills this, the same call goes on; only the trainings that were under way are done again.
+
+    Args:
+        resources: 0 workers train in this process; otherwise on Ray. They decide how fast this is, and no record.
+
+    Raises:
+        RecordError: the directory holds something else.
+        InputError: it has trainings of another benchmark, or another process is writing there.
+    """
+    study.check()
+    build = BuildDirectory(StudyRecords(directory).evaluations_path)
+    if build.header_path.exists():
+        check_same(build.benchmark(), study.benchmark, build.path)
+    with begun(study, directory) as (records, left):
+        if not left:
+            return records
+        build.begin(study.benchmark)
+        with evaluations(build) as kept, trainer(study.benchmark, images, resources) as trains:
+            oracle = TrainingOracle(study.space, study.training_seed, study.cost_model, kept, trains)
+            for job in left:
+                records.write_batch(job.name, *_execute(study, job, oracle, progress))
+    return records
+
+
+def _execute(study: TrainedStudy, job: Job, oracle: TrainingOracle, progress: Progress) -> tuple[pa.Table, pa.Table]:
+    """The (trials, overhead) of one run."""
+    clock = study.clock(job.dataset)
+    tick = partial(_tick, progress, f"{job.algorithm}, run {job.first + 1} of {study.runs}", clock.budget)
+    rng, _ = study.streams(job.algorithm, job.dataset, job.first)
+    searcher = study.searcher_at(job.algorithm, study.space, study.fidelity, rng)
+    result = search(searcher, TrainingEvents(oracle, clock.cache, tick), clock, study.incumbent)
+    validation, test = _reported(study, result, oracle)
+    return trials_table(job, study.space, [result], validation, test), overhead_table(job, [result])
+
+
+def _tick(progress: Progress, run: str, budget: float, clock: float, done: int) -> None:
+    progress(run, done, clock, budget)
+
+
+def _reported(
+    study: TrainedStudy, result: RunResult, oracle: TrainingOracle
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """(validation, test) percent by official index of the architectures that this run trained to the end; else NaN."""
+    validation, test = (np.full(len(study.space), np.nan) for _ in range(2))
+    for trial in result.trials:
+        if trial.fidelity == study.fidelity:
+            index = study.space.index(trial.arch)
+            validation[index], test[index] = oracle.reported(trial.arch, trial.fidelity)
+    return validation, test

@@ -1,0 +1,299 @@
+"""A study of weight-sharing methods: each run trains one supernet; a table, if there is one, knows what it found."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from functools import lru_cache, partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from benchmarks.errors import InputError
+from benchmarks.oracle import Oracle
+from benchmarks.spaces import Arch, space_named
+from benchmarks.table import BenchmarkTable, TableError
+from experiments.execution.ray_tasks import RayTasks, connected
+from experiments.execution.resources import Resources
+from experiments.factory.images import Images
+from experiments.records.study import EPOCHS_SCHEMA, OVERHEAD_SCHEMA, TRIALS_SCHEMA, Optimum, StudyHeader, StudyRecords
+from experiments.storage.atomic import write_atomically
+from experiments.storage.provenance import git_commit, processor, versions
+from experiments.studies.jobs import Job, cut, seeds_of
+from experiments.studies.runner import begun
+from nas_algos.weight_sharing import PHASES, method_named
+from nas_algos.weight_sharing.method import MethodConfig
+from nas_algos.weight_sharing.search import DivergedError, EpochRecord, Search
+from supernets.images.search_batches import SearchImages
+from supernets.images.tasks import SPLIT_FILES
+from supernets.networks import supernet_config
+from supernets.settings import PUBLISHED_SCALE, NetworkScale
+from supernets.training.devices import gpu_name, threads
+
+SCHEDULE = "shared"
+"""In the records, of epochs that train shared weights."""
+
+Progress = Callable[[str, int, int], None]
+"""Told (a run, its epochs done, all its epochs)."""
+Tables = tuple[pa.Table, pa.Table, pa.Table]
+"""Trials, overhead and epochs of a run."""
+
+
+class OtherTableError(InputError):
+    """A table is of other images or networks than those that are searched."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SharedStudy:
+    """What to search. Two equal studies give equal records on CPUs of one kind, times aside."""
+
+    space: str
+    algorithms: Mapping[str, MethodConfig]
+    dataset: str
+    """As the table calls it; `images` may be called otherwise."""
+    images: Images
+    scale: NetworkScale
+    runs: int
+    seed: int
+    threads: int
+    """Of each run on a CPU. Sums are rounded otherwise on another number."""
+    device: str
+    table: Path | None
+    """Where the architectures found are looked up, if anywhere."""
+
+    def check(self) -> None:
+        """Raise now what a run would raise later."""
+        if self.runs < 1 or self.seed < 0 or self.threads < 1:
+            raise InputError(
+                f"a study has at least 1 run and 1 thread per run, and its seed is not negative; got {self.runs}, "
+                f"{self.threads} and {self.seed}"
+            )
+        for name, config in self.algorithms.items():
+            space = method_named(name).space_name
+            if space != self.space:
+                raise InputError(f"{name} searches the space {space}, not {self.space}")
+            supernet_config(space, self.scale, self.images.task(), config)
+            SearchImages(self.images.task(), config.batch_size, config.evaluation_batch_size)
+        self.check_table()
+
+    def check_table(self) -> None:
+        """OtherTableError if what the table says of the architectures found is of other images or other networks."""
+        if not self.oracle:
+            return
+        provenance = self.oracle.table.info.provenance
+        task, made_of = self.images.task(), str(provenance.get("images", ""))
+        if "SHA-256" in made_of and task.fingerprint() not in made_of:
+            raise OtherTableError(
+                f"the table {self.table} was measured on other images, or another split of them whose test images "
+                "would be searched on: give the --split-seed and the --data-dir of that table, or another --table"
+            )
+        if "SHA-256" not in made_of and task.name in SPLIT_FILES and task.split != "official":
+            raise OtherTableError(
+                f"the table {self.table} was measured on the published split of {task.name}, whose test images would "
+                f"be searched on: put {SPLIT_FILES[task.name].file} into the --data-dir"
+            )
+        networks = str(provenance.get("network", list(PUBLISHED_SCALE.channels)))
+        if self.space == "sss" and str(list(self.scale.channels)) not in networks:
+            raise OtherTableError(
+                f"the table {self.table} is of networks with other channels than the supernet's "
+                f"{list(self.scale.channels)}: {networks}. Give the --channels of the table, or another --table"
+            )
+
+    @property
+    def oracle(self) -> Oracle | None:
+        return _oracle(self.table, self.dataset) if self.table else None
+
+    def jobs(self) -> list[Job]:
+        """Run by run rather than method by method, so that all methods have results early."""
+        return sorted(cut(self.algorithms, [self.dataset], self.runs, 1), key=lambda job: job.first)
+
+    def header(self) -> StudyHeader:
+        oracle, settings, optima = self.oracle, self._settings(), {}
+        if oracle:
+            info = oracle.table.info
+            table = {"name": info.name, "provenance": dict(info.provenance)}
+            settings = {"space": self.space, "table": table} | settings
+            settings["report_fidelity"] = {self.dataset: asdict(oracle.report_fidelity)}
+            optima[self.dataset] = Optimum.of(oracle)
+        hardware = gpu_name(self.device) or processor()
+        settings = json.loads(json.dumps(settings))
+        return StudyHeader(settings, optima, {**versions("torch"), "hardware": hardware}, git_commit())
+
+    def _settings(self) -> dict[str, Any]:
+        return {
+            "space": self.space,
+            "shared": {**self.images.facts(), "scale": asdict(self.scale)},
+            "algorithms": {name: asdict(config) for name, config in self.algorithms.items()},
+            "datasets": [self.dataset],
+            "runs": self.runs,
+            "seed": self.seed,
+            "threads": self.threads,
+            "report_fidelity": {},
+        }
+
+
+def run_shared_study(study: SharedStudy, directory: Path, resources: Resources, progress: Progress) -> StudyRecords:
+    """Execute what the study's directory does not hold yet.
+
+    Whatever kills this, the same call goes on after the last epoch that each run has finished.
+
+    Args:
+        resources: 0 workers search in this process; otherwise on Ray, where every node sees `directory` under its path.
+
+    Raises:
+        RecordError: the directory holds something else.
+        DivergedError: a loss of some runs is no number any more; the others are finished first.
+    """
+    study.check()
+    diverged: list[DivergedError] = []
+    with begun(study, directory) as (records, left):
+        records.checkpoints_path.mkdir(exist_ok=True)
+        for job, result in _executed(study, left, records.checkpoints_path.absolute(), resources, progress):
+            if isinstance(result, DivergedError):
+                diverged.append(result)
+            else:
+                records.write_batch(job.name, *result)
+    if diverged:
+        others = f" ({len(diverged)} of the {len(left)} runs; the others are recorded)" if len(left) > 1 else ""
+        raise DivergedError(f"{diverged[0]}{others}") from diverged[0]
+    return records
+
+
+def _executed(
+    study: SharedStudy, jobs: Sequence[Job], checkpoints: Path, resources: Resources, progress: Progress
+) -> Iterator[tuple[Job, Tables | DivergedError]]:
+    def report(job: Job, share: float) -> None:
+        epochs = study.algorithms[job.algorithm].epochs
+        done = int(share * epochs + 1e-6)  # shares are rounded
+        progress(f"{job.algorithm}, run {job.first + 1} of {study.runs}", done, epochs)
+
+    if not jobs:
+        return
+    if not resources.workers:
+        for job in jobs:
+            yield job, execute(study, checkpoints, job, partial(report, job))
+        return
+    cpus, gpus = resources.workers * study.threads, resources.workers * resources.gpus
+    with connected(cpus, resources.address, gpus=gpus):
+        tasks: RayTasks[Job, Tables | DivergedError] = RayTasks(
+            execute, (study, checkpoints), resources.gpus, study.threads
+        )
+        waiting, running = list(reversed(jobs)), 0
+        while waiting or running:
+            while waiting and running < resources.workers:
+                tasks.begin(waiting.pop())
+                running += 1
+            for job, result in tasks.finished():
+                running -= 1
+                if not isinstance(result, DivergedError):
+                    report(job, 1.0)
+                yield job, result
+            for job, share in tasks.seconds().items():
+                report(job, share)
+
+
+def execute(study: SharedStudy, checkpoints: Path, job: Job, beat: Callable[[float], None]) -> Tables | DivergedError:
+    """One run, from its checkpoint if there is one, which is renewed after every epoch.
+
+    Args:
+        beat: told the share of the run's steps that are done.
+
+    Returns:
+        What is recorded of it; or how it diverged, which concerns no other run.
+    """
+    search = Search(
+        method_named(job.algorithm),
+        study.algorithms[job.algorithm],
+        study.images.task(),
+        study.scale,
+        seeds_of(study.seed, job.algorithm, job.dataset, job.first),
+        study.device,
+    )
+    checkpoint = checkpoints / f"{job.name}.pt"
+    if checkpoint.exists():
+        resume_from(checkpoint, search)
+    try:
+        with threads(study.threads):
+            for _ in search.epochs(lambda done, total: beat(done / total)):
+                write_atomically(checkpoint, search.to_bytes())
+    except DivergedError as error:
+        kept = f" The epochs before it are in {checkpoint}" if checkpoint.exists() else ""
+        return DivergedError(
+            f"{job.algorithm}, run {job.first + 1} of {study.runs}: {error}, and another --out, since other options "
+            f"make another study.{kept}"
+        )
+    return tables_of(study, job, search.records)
+
+
+def resume_from(checkpoint: Path, search: Search) -> None:
+    """InputError if the file is not a checkpoint of this search."""
+    try:
+        search.resume(checkpoint.read_bytes())
+    except InputError as error:
+        raise InputError(f"{checkpoint}: {error}") from error
+
+
+@lru_cache(maxsize=2)
+def _oracle(table: Path, dataset: str) -> Oracle:
+    """One per process, never sent to another."""
+    return Oracle(BenchmarkTable.open(table), dataset)
+
+
+def tables_of(study: SharedStudy, job: Job, records: Sequence[EpochRecord]) -> Tables:
+    """(TRIALS_SCHEMA, OVERHEAD_SCHEMA, EPOCHS_SCHEMA): a trial is what an epoch derived."""
+    space, oracle, count = space_named(study.space), study.oracle, len(records)
+    indices = np.array([space.index(record.arch) for record in records], np.int32)
+    seconds = np.array([sum(record.seconds.values()) for record in records])
+    unknown = np.full(count, np.nan)
+    common: dict[str, Any] = {
+        "algorithm": [job.algorithm] * count,
+        "dataset": [job.dataset] * count,
+        "run": [job.first] * count,
+        "epoch": [record.epoch for record in records],
+        "architecture": indices,
+    }
+    trials = {
+        **common,
+        "trial": common["epoch"],
+        "schedule": [SCHEDULE] * count,
+        "validation": [record.validation for record in records],
+        "seconds": seconds,
+        "elapsed": seconds.cumsum(),
+        "incumbent": [True] * count,
+        "report_validation": oracle.final_validation[indices] if oracle else unknown,
+        "report_test": oracle.final_test[indices] if oracle else unknown,
+    }
+    epochs = {
+        **common,
+        "rank": [_rank(oracle, record.arch) for record in records],
+        **{name: [getattr(record, name) for record in records] for name in _MEASURED},
+        "one_shot_validation": [record.validation for record in records],
+        "probabilities": [[p for row in record.probabilities for p in row] for record in records],
+        **{f"{phase}_seconds": [record.seconds[phase] for record in records] for phase in PHASES},
+    }
+    overhead = {
+        "algorithm": [job.algorithm],
+        "dataset": [job.dataset],
+        "run": [job.first],
+        "search_seconds": [seconds.sum()],
+    }
+    schemas = ((TRIALS_SCHEMA, trials), (OVERHEAD_SCHEMA, overhead), (EPOCHS_SCHEMA, epochs))
+    first, second, third = (_table(schema, columns) for schema, columns in schemas)
+    return first, second, third
+
+
+def _rank(oracle: Oracle | None, arch: Arch) -> int | None:
+    try:
+        return oracle.final_report(arch).rank if oracle else None
+    except TableError:  # an unfinished table lacks it
+        return None
+
+
+_MEASURED = ("weight_loss", "weight_accuracy", "architecture_loss", "entropy")
+
+
+def _table(schema: pa.Schema, columns: Mapping[str, Any]) -> pa.Table:
+    return pa.table([pa.array(columns[field.name], field.type) for field in schema], schema=schema)

@@ -1,0 +1,122 @@
+"""What the best configuration of a sweep is worth: it and the default one, run with seeds that the sweep never used.
+
+The objective of the best of many configurations is too high on average, since it was chosen for it. Only here are test
+accuracies looked at, after everything is chosen.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import zlib
+from collections.abc import Callable, Mapping, Set
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from benchmarks.errors import InputError
+from experiments.records.runs import Floats, split
+from experiments.records.study import StudyRecords
+from experiments.records.sweep import Objective
+from experiments.statistics.aggregates import incumbents
+from experiments.statistics.objectives import run_values
+from experiments.studies.table_study import Study
+from nas_algos.config import Config
+
+if TYPE_CHECKING:
+    from experiments.studies.weight_sharing_study import SharedStudy
+
+LABELS = ("best", "default")
+EARLIER = "earlier_confirmations"
+
+
+@dataclass(frozen=True)
+class Confirmed:
+    """How the runs of one configuration ended, shapes (runs,)."""
+
+    records: Path
+    validation: Floats
+    """Percent, for which a run chose its answer."""
+    test: Floats
+    """Percent, of the answer; NaN where unknown."""
+    validation_area: Floats
+    """Percent, averaged over the time of the run (`experiments.records.sweep.Objective`); NaN of weight sharing."""
+
+
+def fresh_seeds(seed: int) -> tuple[int, ...]:
+    """One for each of LABELS: of studies that have nothing in common with the one of `seed`, nor with each other."""
+    key = zlib.crc32(b"confirmation")
+    return tuple(np.random.SeedSequence(seed, spawn_key=(key,)).generate_state(len(LABELS)).tolist())
+
+
+def confirm(
+    study: Study | SharedStudy, best: Config, runs: int, directory: Path, run: Callable[[Any, Path], StudyRecords]
+) -> dict[str, Confirmed]:
+    """By label: the configuration `best` of the one algorithm of a study, and the one that the study has.
+
+    Whatever kills this, the same call completes it. The directory then holds these two studies; those of other
+    configurations, from before a sweep went on, are moved to EARLIER beside it.
+
+    Args:
+        run: executes what a study's directory lacks, as `run_study` does.
+    """
+    ((algorithm, default),) = study.algorithms.items()
+    paths = {
+        label: directory / f"{label}-{_digest(config, runs)}"
+        for label, config in zip(LABELS, (best, default), strict=True)
+    }
+    _set_apart(directory, {path.name for path in paths.values()})
+    confirmed = {}
+    for label, config, seed in zip(LABELS, (best, default), fresh_seeds(study.seed), strict=True):
+        algorithms: Any = {algorithm: config}
+        fresh = replace(study, algorithms=algorithms, runs=runs, seed=seed)
+        confirmed[label] = _confirmed(run(fresh, paths[label]), fresh)
+    return confirmed
+
+
+def _set_apart(directory: Path, current: Set[str]) -> None:
+    """Exchange studies with EARLIER, so that the directory has none but `current` ones."""
+    earlier = directory.with_name(EARLIER)
+    for folder in (directory, earlier):
+        folder.mkdir(parents=True, exist_ok=True)
+    for path in (*directory.iterdir(), *earlier.iterdir()):
+        path.rename((directory if path.name in current else earlier) / path.name)
+
+
+def _digest(config: Config, runs: int) -> str:
+    """Of what may differ in another confirmation of the same sweep."""
+    return hashlib.sha256(json.dumps([asdict(config), runs]).encode()).hexdigest()[:8]
+
+
+def _confirmed(records: StudyRecords, study: Study | SharedStudy) -> Confirmed:
+    trials = records.trials()
+    if not trials.num_rows:
+        raise InputError(
+            f"no evaluation of the runs in {records.path} ended within the budget: sweep with a larger --budget"
+        )
+    (runs,) = split(trials).values()
+    points = incumbents(runs)
+    last = points.first[1:][points.sizes > 0] - 1
+    area = np.full(len(last), np.nan)
+    if isinstance(study, Study):
+        (budget,) = study.budgets.values()
+        area = run_values(runs, "validation_area", budget)
+    return Confirmed(records.path, runs.score[runs.incumbent][last], points.test[last], area)
+
+
+def p_values(confirmed: Mapping[str, Confirmed], objective: Objective) -> dict[str, float]:
+    """Of a two-sided Mann-Whitney U test of best against default: on what was tuned for, on validation and on test.
+
+    NaN where a number is missing or there are fewer than 2 runs.
+    """
+    from experiments.statistics.inference import mann_whitney  # SciPy is slow to import
+
+    p = {}
+    tuned_for = ("validation_area",) if objective == "validation_area" else ()
+    for name in (*tuned_for, "validation", "test"):
+        one, other = (getattr(confirmed[label], name) for label in LABELS)
+        known = min(len(one), len(other)) >= 2 and np.isfinite([*one, *other]).all()
+        p[name] = mann_whitney(one, other) if known else float("nan")
+    return p

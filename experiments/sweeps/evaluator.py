@@ -1,0 +1,87 @@
+"""Evaluators of configurations: rungs, and what is done at each."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from time import perf_counter
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from benchmarks.errors import InputError
+from experiments.records.sweep import EVALUATION, Evaluation, Objective, read_evaluation
+from experiments.storage.atomic import write_atomically
+from experiments.studies.table_study import Study
+from nas_algos.config import Config
+
+if TYPE_CHECKING:
+    from experiments.studies.weight_sharing_study import SharedStudy
+
+
+FACTOR = 3
+"""Between one rung and the next."""
+
+
+RUNGS = 3
+"""Unless the first is given."""
+
+
+def rungs_to(last: int, first: int | None = None) -> tuple[int, ...]:
+    """`last`, a third of it, a ninth of it, ..., none below `first`; three of them unless `first` is given.
+
+    Raises:
+        InputError: `first` is not between 1 and `last`.
+    """
+    if first is not None and not 1 <= first <= last:
+        raise InputError(f"the first rung is between 1 and the last, which is {last}, got {first}")
+    thirds = [-(-last // FACTOR**level) for level in range(RUNGS if first is None else last)]
+    return tuple(sorted({rung for rung in thirds if rung >= (first or 1)}))
+
+
+class Batches(ABC):
+    """Searches of one algorithm, whose options `base` are replaced by those that are tuned."""
+
+    unit: ClassVar[str]
+    """What the rungs count."""
+    study: Study | SharedStudy
+    algorithm: str
+    objective: Objective
+
+    @property
+    def base(self) -> Config:
+        """The configuration of the study."""
+        return self.study.algorithms[self.algorithm]
+
+    @property
+    def cpus(self) -> int:
+        """That a search keeps busy."""
+        return 1
+
+    @abstractmethod
+    def score(self, config: Config, rung: int, folder: Path) -> float:
+        """The objective: percent, mean over runs. What is worth keeping for the next rung is kept in `folder`."""
+
+    def evaluate(self, options: Mapping[str, Any], rung: int, folder: Path) -> Evaluation:
+        """What is known of the configuration at this rung, from `folder` if it is known already."""
+        folder.mkdir(parents=True, exist_ok=True)
+        with _locked(folder):
+            known = read_evaluation(folder) or Evaluation(options, {}, 0.0)
+            if rung not in known.objectives:
+                start = perf_counter()
+                objective = self.score(replace(self.base, **options), rung, folder)
+                spent = known.seconds + perf_counter() - start
+                known = Evaluation(options, {**known.objectives, rung: objective}, spent)
+                write_atomically(folder / EVALUATION, json.dumps(vars(known)).encode())
+        return known
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """Alone: a search algorithm may suggest one configuration twice at a time."""
+    with (folder / ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield

@@ -1,0 +1,60 @@
+"""What a sweep evaluates: whole searches with one configuration of an algorithm, more of them from rung to rung.
+
+A rung is a number of runs on a table, or a number of epochs of a weight-sharing method. What is done at one rung counts
+at the next: the same runs, with the same seeds, and others added; or the same networks, trained further. All
+configurations have the same run numbers and seeds (common random numbers), so that they are compared on equal terms.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
+
+import numpy as np
+
+from benchmarks.errors import InputError
+from experiments.records.runs import Floats, split
+from experiments.records.sweep import Objective
+from experiments.statistics.objectives import run_values
+from experiments.storage.atomic import write_atomically
+from experiments.studies.jobs import Job
+from experiments.studies.table_study import Study, execute
+from experiments.sweeps.evaluator import Batches
+from nas_algos.config import Config
+
+if TYPE_CHECKING:
+    pass  # imports PyTorch
+
+
+@dataclass(frozen=True)
+class TableBatches(Batches):
+    """Searches on a table; a rung is a number of runs."""
+
+    unit: ClassVar[str] = "runs"
+    study: Study
+    algorithm: str
+    objective: Objective
+
+    def __post_init__(self) -> None:
+        if len(self.study.budgets) != 1:
+            raise InputError(f"a configuration is tuned on one data set, got {', '.join(self.study.budgets)}")
+
+    def score(self, config: Config, rung: int, folder: Path) -> float:
+        path = folder / "values.json"
+        values: list[float] = json.loads(path.read_text()) if path.exists() else []
+        if len(values) < rung:
+            values += self._values(config, len(values), rung).tolist()
+            write_atomically(path, json.dumps(values).encode())
+        return float(np.mean(values[:rung]))
+
+    def _values(self, config: Config, first: int, stop: int) -> Floats:
+        """The objective of each run, shape (stop - first,); 0 of one without an answer."""
+        ((dataset, budget),) = self.study.budgets.items()
+        study = replace(self.study, algorithms={self.algorithm: config})
+        trials, _ = execute(study, Job(self.algorithm, dataset, first, stop))
+        values = np.zeros(stop - first)
+        for runs in split(trials).values():
+            values[runs.number - first] = run_values(runs, self.objective, budget)
+        return values

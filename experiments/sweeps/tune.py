@@ -1,0 +1,341 @@
+"""Ray Tune over the knobs of a search algorithm: one trial of Tune is a batch of whole searches with one configuration.
+
+ASHA: Li et al., "A System for Massively Parallel Hyperparameter Tuning", MLSys 2020, https://arxiv.org/abs/1810.05934.
+BOHB: Falkner, Klein, Hutter, ICML 2018, https://arxiv.org/abs/1807.01774, by hpbandster, under Hyperband's brackets.
+
+The number of runs is the fidelity (of weight sharing: epochs), raised rung by rung (`table_evaluator`). Ray's own
+way to go on after a kill (`Tuner.restore`) is not used: every evaluation is kept in a store, the configurations that
+were tried are tried again in the same order, and what is in the store is reported at once.
+
+What is repeatable: an evaluation, always; and which configurations random search suggests. How far each gets under ASHA
+depends on the order in which batches end, hence with several workers on the machine; so does what the others suggest,
+and hpbandster draws from NumPy's global random state.
+
+In your own Tune script:
+
+    trainable = tune_searcher(study, "regularized_ea", rungs=(10, 30, 90))
+    space = search_space(RegularizedEA.Config, ["population_size=5:100:log", "sample_size=2:50"])
+    asha = ASHAScheduler(time_attr="runs", grace_period=10, max_t=90, reduction_factor=3)
+    config = tune.TuneConfig(metric="objective", mode="max", scheduler=asha, num_samples=60)
+    results = tune.Tuner(trainable, param_space=space, tune_config=config).fit()
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import os
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from shutil import copytree
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any, Literal
+
+from ray import tune
+from ray.tune.experiment import Trial
+from ray.tune.schedulers import ASHAScheduler, HyperBandForBOHB
+from ray.tune.search import BasicVariantGenerator
+
+from benchmarks.errors import InputError
+from experiments.execution.ray_tasks import RETRIES, TORCH, check_versions, connected
+from experiments.records.domains import Choice, Domain, Tuned
+from experiments.records.sweep import COLUMNS, TRIALS, Objective, Row, SweepHeader, SweepRecords, folder_of
+from experiments.storage.provenance import git_commit, versions
+from experiments.studies.table_study import Study
+from experiments.sweeps.evaluator import FACTOR, Batches
+from experiments.sweeps.knobs import plain, tuned_knobs
+from experiments.sweeps.table_evaluator import TableBatches
+from nas_algos.config import Config
+
+if TYPE_CHECKING:
+    from experiments.studies.weight_sharing_study import SharedStudy
+
+Search = Literal["random", "bohb", "optuna"]
+Scheduler = Literal["asha", "hyperband", "none"]
+Progress = Callable[[str, int, int], None]
+"""Told (a rung, configurations evaluated there, all)."""
+RESOURCE = "resource"
+"""1, 3, 9, ...: a rung in the measure of Hyperband, whose rungs are powers of its factor."""
+SEEDS = 2**32
+"""That NumPy's old generators know, which the search algorithms have."""
+ENVIRONMENT = {
+    "RAY_AIR_NEW_OUTPUT": "0",  # the old one can be silenced
+    "RAY_CHDIR_TO_TRIAL_DIR": "0",  # paths keep their meaning
+    "TUNE_DISABLE_SIGINT_HANDLER": "1",  # Ctrl-C ends the command
+    "TUNE_GLOBAL_CHECKPOINT_S": "3600",  # of what Tuner.restore would need
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sweep:
+    """What to tune, and how. `trials` may grow later; everything else decides numbers."""
+
+    batches: Batches
+    tuned: Tuned
+    rungs: tuple[int, ...]
+    """The last is what the best configuration is chosen at; all others are for dropping bad ones early."""
+    search: Search
+    scheduler: Scheduler
+    trials: int
+
+    def __post_init__(self) -> None:
+        for name in COLUMNS & self.tuned.keys():
+            raise InputError(f"a knob called {name} cannot be tuned: a column of {TRIALS} has that name; rename it")
+        if self.trials < 1:
+            raise InputError(f"a sweep has at least 1 trial, got {self.trials}")
+        if (self.search == "bohb") != (self.scheduler == "hyperband"):
+            raise InputError(f"bohb and hyperband go together, got {self.search} with {self.scheduler}")
+        if self.search == "bohb" and len(self.rungs) < 2:
+            raise InputError(f"bohb needs two rungs to compare at, got only {self.rungs[0]} {self.batches.unit}")
+
+    @property
+    def seed(self) -> int:
+        return self.batches.study.seed
+
+    def header(self) -> SweepHeader:
+        study = self.batches.study.header()
+        settings = {
+            "algorithm": self.batches.algorithm,
+            "tuned": {name: asdict(domain) for name, domain in self.tuned.items()},
+            "unit": self.batches.unit,
+            "rungs": list(self.rungs),
+            "objective": self.batches.objective,
+            "search": self.search,
+            "scheduler": self.scheduler,
+            "study": study.settings,
+        }
+        more = {"random": (), "bohb": ("hpbandster", "ConfigSpace"), "optuna": ("optuna",)}[self.search]
+        return SweepHeader(settings, {**study.versions, **versions("ray", *more)}, git_commit())
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where Tune runs."""
+
+    workers: int
+    """Batches at a time."""
+    address: str | None = None
+    """Of a running cluster, all nodes of which see the table and the sweep's directory under their paths."""
+    gpus: float = 0.0
+    """Of each batch."""
+
+
+def search_space(config: type[Config], tuned: Iterable[str]) -> dict[str, Any]:
+    """Knob -> domain of Tune, of knobs such as 'population_size=5:100:log', 'mutation' or 'sample_size=2,4,8'."""
+    return {name: _tune_domain(domain) for name, domain in tuned_knobs(config, tuned).items()}
+
+
+def _tune_domain(domain: Domain) -> Any:
+    if isinstance(domain, Choice):
+        return tune.choice(list(domain.values))
+    low, high = domain.low, domain.high
+    if domain.whole:
+        first, end = int(low), int(high) + 1
+        return tune.lograndint(first, end) if domain.log else tune.randint(first, end)
+    return tune.loguniform(low, high) if domain.log else tune.uniform(low, high)
+
+
+def tune_searcher(
+    study: Study | SharedStudy,
+    algorithm: str,
+    rungs: Sequence[int] = (10, 30, 90),
+    objective: Objective = "final_validation",
+    store: Path | None = None,
+) -> Callable[[dict[str, Any]], None]:
+    """A trainable for Tune that searches with the options it is given, and reports after each rung.
+
+    Every report is {objective, runs, resource, seconds} with a checkpoint, so that schedulers may pause a trial; of a
+    SharedStudy {objective, epochs, ...}. The objective is to be maximised, and never made of test accuracies.
+
+    Args:
+        study: of `algorithm` alone on one data set. Options that are not tuned are its.
+        store: keeps everything that is evaluated; what it holds is reported at once. All nodes see it under its path.
+    """
+    batches = batches_of(study, algorithm, objective)
+    libraries = () if isinstance(study, Study) else TORCH
+    expected = versions(*libraries)
+
+    def trainable(suggested: dict[str, Any]) -> None:
+        check_versions(expected, libraries)
+        options = plain(type(batches.base), suggested)
+        with TemporaryDirectory() as temporary:
+            state, checkpoint = Path(temporary), tune.get_checkpoint()
+            if checkpoint:
+                with checkpoint.as_directory() as saved:
+                    copytree(saved, state, dirs_exist_ok=True)
+            folder, done = folder_of(store, options) if store else state, state / "reported"
+            reported = int(done.read_text()) if done.exists() else 0
+            for level, rung in list(enumerate(rungs))[reported:]:
+                known = batches.evaluate(options, rung, folder)
+                done.write_text(str(level + 1))
+                metrics = {"objective": known.objectives[rung], batches.unit: rung, RESOURCE: FACTOR**level}
+                tune.report({**metrics, "seconds": known.seconds}, checkpoint=tune.Checkpoint.from_directory(state))
+
+    trainable.__name__ = algorithm
+    return trainable
+
+
+def default_directory(sweep: Sweep) -> Path:
+    """A directory under ./runs named after the sweep's settings, so that the same command finds it again."""
+    settings = sweep.header().settings
+    digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:8]
+    return Path("runs") / "-".join(
+        ["sweep", settings["study"]["space"], settings["algorithm"], sweep.search, digest]
+    ).replace(":", ".")
+
+
+def run_sweep(sweep: Sweep, directory: Path, place: Place, progress: Progress) -> SweepRecords:
+    """Evaluate what the sweep's directory does not hold yet.
+
+    Raises:
+        RecordError: the directory holds something else.
+        InputError: another process is writing there, no cluster answers, or the study cannot be run.
+    """
+    records, header = SweepRecords(directory), sweep.header()
+    sweep.batches.study.check()
+    with records.writing(header):
+        tried = records.rows()
+        if len(tried) < sweep.trials or any(row.status in ("running", "failed") for row in tried):
+            _tune(sweep, records, tried, place, progress)
+    return records
+
+
+def _tune(sweep: Sweep, records: SweepRecords, tried: Sequence[Row], place: Place, progress: Progress) -> None:
+    batches, watch = sweep.batches, _Watch(sweep, records, tried, progress)
+    store = records.store
+    trainable: Any = tune_searcher(batches.study, batches.algorithm, sweep.rungs, batches.objective, store)
+    logs = records.path.absolute() / "ray"
+    cpus = batches.cpus * place.workers
+    session = f"{len(list(logs.glob('[0-9]*'))):03d}"
+    with _quiet_tune(), connected(cpus, place.address, place.gpus * place.workers):
+        tuner = tune.Tuner(
+            tune.with_resources(trainable, {"cpu": batches.cpus, "gpu": place.gpus}),
+            param_space=_space(sweep),
+            tune_config=tune.TuneConfig(
+                metric="objective",
+                mode="max",
+                num_samples=sweep.trials,
+                max_concurrent_trials=place.workers,
+                reuse_actors=True,
+                search_alg=_search_algorithm(sweep, [dict(row.options) for row in tried]),
+                scheduler=_scheduler(sweep),
+            ),
+            run_config=tune.RunConfig(
+                name=session,
+                storage_path=str(logs),
+                verbose=0,
+                callbacks=[watch],
+                checkpoint_config=tune.CheckpointConfig(num_to_keep=1),
+                failure_config=tune.FailureConfig(max_failures=RETRIES),
+            ),
+        )
+        tuner.fit()
+
+
+class _Watch(tune.Callback):
+    """Writes the table of what was tried whenever something happens."""
+
+    def __init__(self, sweep: Sweep, records: SweepRecords, tried: Sequence[Row], progress: Progress) -> None:
+        self._sweep, self._records, self._tried, self._progress = sweep, records, tried, progress
+        self._rows: dict[str, Row] = {}
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Tune writes its callbacks down for `Tuner.restore`, which gets none."""
+        return tune.Callback, ()
+
+    def on_trial_start(self, *_: Any, **info: Any) -> None:
+        if info["trial"].trial_id not in self._rows:
+            self._note(info["trial"], "running")
+
+    def on_trial_result(self, *_: Any, **info: Any) -> None:
+        self._note(info["trial"], "running")
+
+    def on_trial_complete(self, *_: Any, **info: Any) -> None:
+        evaluation = self._rows[info["trial"].trial_id].evaluation
+        last = evaluation is not None and self._sweep.rungs[-1] in evaluation.objectives
+        self._note(info["trial"], "complete" if last else "stopped")
+
+    def on_trial_error(self, *_: Any, **info: Any) -> None:
+        self._note(info["trial"], "failed")
+
+    def _note(self, trial: Trial, status: str) -> None:
+        options = plain(type(self._sweep.batches.base), trial.config)
+        self._rows[trial.trial_id] = self._records.row(options, status)
+        rows = list(self._rows.values())  # in the order in which they began
+        again = [row.options for row in rows]
+        rows += [row for row in self._tried if row.options not in again]  # which are suggested again soon
+        self._records.write(rows)
+        for rung in self._sweep.rungs:
+            done = sum(row.evaluation is not None and rung in row.evaluation.objectives for row in rows)
+            self._progress(f"{rung} {self._sweep.batches.unit}", done, self._sweep.trials)
+
+
+@contextmanager
+def _quiet_tune() -> Iterator[None]:
+    """Neither the chatter of Tune, hpbandster and statsmodels, nor Tune's own handling of Ctrl-C and paths, inside."""
+    before = {name: os.environ.get(name) for name in ENVIRONMENT}
+    os.environ.update(ENVIRONMENT)
+    logger = logging.getLogger("ray.tune")
+    level = logger.level
+    logger.setLevel(logging.CRITICAL)  # the tracebacks of failed trials are in their error.txt
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logger.setLevel(level)
+        for name, value in before.items():
+            del os.environ[name]
+            os.environ.update({} if value is None else {name: value})
+
+
+def _space(sweep: Sweep) -> dict[str, Any]:
+    return {name: _tune_domain(domain) for name, domain in sweep.tuned.items()}
+
+
+def _search_algorithm(sweep: Sweep, tried: list[dict[str, Any]]) -> Any:
+    """What suggests configurations: first those `tried` before.
+
+    At random they follow from the seed alone. Elsewhere they are repeated, and what follows has another seed, since the
+    old one would suggest them again.
+    """
+    seed = (sweep.seed + len(tried)) % SEEDS
+    if sweep.search == "random":
+        return BasicVariantGenerator(random_state=sweep.seed % SEEDS)
+    if sweep.search == "bohb":
+        from ray.tune.search.bohb import TuneBOHB
+
+        return TuneBOHB(points_to_evaluate=tried, seed=seed)
+    import optuna
+    from ray.tune.search.optuna import OptunaSearch
+
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    return OptunaSearch(points_to_evaluate=tried, seed=seed)
+
+
+def _scheduler(sweep: Sweep) -> Any:
+    last = FACTOR ** (len(sweep.rungs) - 1)
+    if sweep.scheduler == "none" or last == 1:
+        return None
+    if sweep.scheduler == "hyperband":
+        return HyperBandForBOHB(time_attr=RESOURCE, max_t=last, reduction_factor=FACTOR)
+    return ASHAScheduler(time_attr=RESOURCE, max_t=last, grace_period=1, reduction_factor=FACTOR)
+
+
+def batches_of(study: Study | SharedStudy, algorithm: str, objective: Objective = "final_validation") -> Batches:
+    """The searches of `algorithm` in a Study or, trained to any epoch, in a SharedStudy.
+
+    Raises:
+        InputError: the study has several algorithms or data sets, or no such objective.
+    """
+    if list(study.algorithms) != [algorithm]:
+        raise InputError(f"the study to tune {algorithm} is of it alone, got one of {', '.join(study.algorithms)}")
+    if isinstance(study, Study):
+        return TableBatches(replace(study, table=study.table.absolute()), algorithm, objective)
+    from experiments.sweeps.weight_sharing_evaluator import SharedBatches  # imports PyTorch
+
+    return SharedBatches(study, algorithm, objective)

@@ -1,0 +1,67 @@
+"""What a sweep of a weight-sharing method evaluates: supernets, trained further from rung to rung."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+
+from benchmarks.errors import InputError
+from experiments.records.sweep import Objective
+from experiments.storage.atomic import write_atomically
+from experiments.studies.jobs import seeds_of
+from experiments.studies.weight_sharing_study import SharedStudy, resume_from
+from experiments.sweeps.evaluator import Batches
+from nas_algos.config import Config
+from nas_algos.weight_sharing import method_named
+from nas_algos.weight_sharing.method import MethodConfig
+from nas_algos.weight_sharing.search import DivergedError, Search
+from supernets.training.devices import threads
+
+
+@dataclass(frozen=True)
+class SharedBatches(Batches):
+    """Runs of a weight-sharing method; a rung is a number of epochs.
+
+    The objective is the validation accuracy, with the shared weights, of what the last epoch of the rung derived, mean
+    over the runs of the study. Learning rate and temperature fall as in a whole search: a search that is stopped early
+    is the beginning of a whole one. A run that diverges counts as 0 percent.
+    """
+
+    unit: ClassVar[str] = "epochs"
+    study: SharedStudy
+    algorithm: str
+    objective: Objective
+
+    def __post_init__(self) -> None:
+        if self.objective != "final_validation":
+            raise InputError(f"the objective of weight sharing is final_validation, got {self.objective}")
+
+    @property
+    def cpus(self) -> int:
+        return self.study.threads
+
+    def score(self, config: Config, rung: int, folder: Path) -> float:
+        return float(np.mean([self._validation(config, rung, folder, run) for run in range(self.study.runs)]))
+
+    def _validation(self, config: Config, epochs: int, folder: Path, run: int) -> float:
+        """Percent after `epochs`. The run goes on from its checkpoint, which is renewed after every epoch."""
+        assert isinstance(config, MethodConfig)
+        study = self.study
+        seeds = seeds_of(study.seed, self.algorithm, study.dataset, run)
+        method, task = method_named(self.algorithm), study.images.task()
+        search = Search(method, config, task, study.scale, seeds, study.device)
+        checkpoint = folder / f"{run:03d}.pt"
+        if checkpoint.exists():
+            resume_from(checkpoint, search)
+        try:
+            with threads(study.threads):
+                left = search.epochs()
+                while len(search.records) < epochs:
+                    next(left)
+                    write_atomically(checkpoint, search.to_bytes())
+        except DivergedError:
+            return 0.0
+        return search.records[epochs - 1].validation

@@ -1,0 +1,181 @@
+"""Importing a benchmark: official file -> table, in worker processes, resumable, published whole or not at all."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from benchmarks.convert import Source, open_source, read_checked
+from benchmarks.errors import InputError
+from benchmarks.table import BenchmarkTable, RowWriter, TableError, TableInfo, preallocate, publish
+from experiments.execution.processes import in_processes
+from experiments.storage.provenance import version
+
+Progress = Callable[[str, int, int], None]
+"""Told (what is being done, done, total)."""
+
+
+@dataclass(frozen=True)
+class _Partial:
+    """A table on its way: the preallocated file and the journal of its finished blocks."""
+
+    path: Path
+
+    @property
+    def table(self) -> Path:
+        return self.path.with_name(self.path.name + ".partial")
+
+    @property
+    def journal(self) -> Path:
+        return self.path.with_name(self.path.name + ".journal")
+
+    def begin(self, source: Source, info: TableInfo) -> set[int]:
+        """First rows of the blocks that an interrupted import of the same source already finished."""
+        stamp = json.dumps([info.to_json(), [column.name for column in source.columns], len(source.architectures)])
+        if self.table.exists() and self.journal.exists():
+            begun, *finished = self.journal.read_text().splitlines() or [""]
+            if begun == stamp:
+                return {int(line) for line in finished}
+        self.journal.unlink(missing_ok=True)  # an old journal never vouches for a new table
+        preallocate(self.table, info, source.columns, source.architectures)
+        self.journal.write_text(stamp + "\n")
+        return set()
+
+    def remove(self) -> None:
+        self.table.unlink(missing_ok=True)
+        self.journal.unlink(missing_ok=True)
+
+
+def import_benchmark(
+    path: Path,
+    home: Path,
+    *,
+    name: str | None = None,
+    workers: int | None = None,
+    force: bool = False,
+    progress: Progress,
+) -> Path:
+    """Convert the benchmark at `path` to a table in the directory `home`; return the table's path.
+
+    The table appears under its name only when it is complete. Interrupted or killed, the same call goes on where it
+    stopped; only a monolithic pickle is read from its start again. Bad data removes what was begun. Other imports into
+    `home` wait until this one is done.
+
+    Args:
+        name: of the table; by default the name of the official release, or the CSV's.
+        workers: processes that read and convert; by default one per core.
+        force: replace a table of the same name that was imported from another source.
+
+    Raises:
+        FileNotFoundError, InputError: nothing was imported; the message says why.
+    """
+    if workers is not None and workers < 1:
+        raise InputError(f"an import needs at least one worker process, got {workers}")
+    if name is not None and (not name or name.startswith(".") or "/" in name):
+        raise InputError(f"a table's name is a file name that does not begin with a dot, got {name!r}")
+    with scratch_directory(home) as scratch:
+        source = open_source(path, scratch, lambda done, total: progress("reading", done, total))
+        info = source.info
+        info = replace(
+            info, name=name or info.name, provenance={**info.provenance, "imported_by": f"nas-algos {version()}"}
+        )
+        table = home / f"{info.name}.arrow"
+        partial = _Partial(table)
+        there = _info_of(table)
+        if there == info:
+            partial.remove()
+            return table
+        if there and there.provenance.get("sha256") != info.provenance["sha256"] and not force:
+            raise InputError(
+                f"{table} was imported from another source, {there.provenance.get('source')}, or an earlier version of "
+                f"this one; import {path} under another name with nas-bench import --name OTHER, or replace the table "
+                "with nas-bench import --force"
+            )
+        try:
+            _convert(source, partial, info, workers or os.cpu_count() or 1, progress)
+        except InputError:
+            partial.remove()
+            raise
+        except BrokenProcessPool as error:
+            raise InputError(
+                f"{path}: a worker process died: out of memory, or the file crashes its reader. Finished blocks are "
+                "kept; the same command goes on there, with --workers 1 it needs the least memory"
+            ) from error
+        publish(partial.table, table)
+        partial.remove()
+    return table
+
+
+def _info_of(table: Path) -> TableInfo | None:
+    """What a finished table holds; None if there is none or it is damaged."""
+    try:
+        return BenchmarkTable.open(table).info
+    except (FileNotFoundError, TableError):
+        return None
+
+
+@contextmanager
+def scratch_directory(home: Path) -> Iterator[Path]:
+    """A directory for intermediate files, removed at the end; for one process at a time, the others wait for it."""
+    home.mkdir(parents=True, exist_ok=True)
+    scratch = home / ".scratch"
+    with (home / ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        shutil.rmtree(scratch, ignore_errors=True)  # of a process that was killed
+        scratch.mkdir()
+        try:
+            yield scratch
+        finally:
+            shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _convert(source: Source, partial: _Partial, info: TableInfo, workers: int, progress: Progress) -> None:
+    total = len(source.architectures)
+    finished = partial.begin(source, info)
+    blocks = source.blocks()
+    left = [block for block in blocks if block.start not in finished]
+    done = total - sum(len(block) for block in left)
+    progress("converting", done, total)
+    with partial.journal.open("a") as journal:
+        for block in _converted(source, partial.table, left, workers):
+            journal.write(f"{block.start}\n")
+            journal.flush()
+            done += len(block)
+            progress("converting", done, total)
+
+
+def _converted(source: Source, table: Path, blocks: list[range], workers: int) -> Iterator[range]:
+    """Convert blocks, yielding each as it is finished; in this process if there is only one."""
+    if len(blocks) <= 1 or workers == 1:
+        with RowWriter(table) as writer:
+            for block in blocks:
+                yield _convert_block(source, writer, block)
+    else:
+        yield from in_processes(_convert_in_worker, blocks, workers, _open_worker, source, table)
+
+
+_source: Source
+_writer: RowWriter
+
+
+def _open_worker(source: Source, table: Path) -> None:
+    """What one worker process holds for its whole life."""
+    global _source, _writer
+    _source, _writer = source, RowWriter(table)
+
+
+def _convert_in_worker(block: range) -> range:
+    return _convert_block(_source, _writer, block)
+
+
+def _convert_block(source: Source, writer: RowWriter, block: range) -> range:
+    for row, values in read_checked(source, block):
+        writer.write(row, values)
+    return block

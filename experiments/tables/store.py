@@ -1,0 +1,153 @@
+"""Where tables live: `$NAS_BENCH_HOME`, or the user's data directory; and those that come with the package."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Collection, Iterable, Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import platformdirs
+
+import benchmarks
+from benchmarks.errors import unknown_name
+from benchmarks.nats_layout import TASKS
+from benchmarks.spaces import SPACES
+from benchmarks.table import BenchmarkTable, TableError
+from experiments.tables.importing import import_benchmark
+
+OFFICIAL = {"tss": "NATS-tss-v1_0-3ffb9", "sss": "NATS-sss-v1_0-50262"}
+"""Space -> name of its official release, without '-simple', '.tar' or '.pickle.pbz2'."""
+EMBEDDED = Path(next(iter(benchmarks.__path__))) / "tables"
+"""The directory of the tables that come with the package."""
+
+
+class AmbiguousTableError(TableError):
+    """Several tables are equally good; the message lists them."""
+
+
+class MissingTableError(TableError):
+    """No table holds what was asked for; the message says where it was looked for and how to get one."""
+
+
+def home() -> Path:
+    """The directory of the tables: `$NAS_BENCH_HOME`, by default `nas-algos` in the user's data directory."""
+    return Path(os.environ.get("NAS_BENCH_HOME") or platformdirs.user_data_dir("nas-algos"))
+
+
+def torch_home() -> Path:
+    """Where the official tools keep benchmark files: `$TORCH_HOME`, by default `~/.torch`."""
+    return Path(os.environ.get("TORCH_HOME") or Path.home() / ".torch")
+
+
+def installed() -> list[Path]:
+    """The tables in `home()`, by name."""
+    return sorted(home().glob("*.arrow"))
+
+
+def embedded() -> list[Path]:
+    """The tables that come with the package, by name."""
+    return sorted(EMBEDDED.glob("*.arrow"))
+
+
+def is_table(wanted: str) -> bool:
+    """Whether `wanted` names a table, installed or embedded, or is a table file."""
+    named = any((place / f"{wanted}.arrow").exists() for place in (home(), EMBEDDED))
+    return named or (wanted.endswith(".arrow") and Path(wanted).exists())
+
+
+def table_named(wanted: str) -> BenchmarkTable:
+    """The table or table file `wanted`, an installed one before an embedded one before a file.
+
+    Raises:
+        MissingTableError: there is none; the message lists the names there are.
+    """
+    for path in (home() / f"{wanted}.arrow", EMBEDDED / f"{wanted}.arrow"):
+        if path.exists():
+            return BenchmarkTable.open(path)
+    if is_table(wanted):
+        return BenchmarkTable.open(wanted)
+    names = [path.stem for path in [*installed(), *embedded()]]
+    there = unknown_name("table", wanted, names) if names else f"unknown table {wanted!r}: no table is installed"
+    raise MissingTableError(f"{there} (looked in {home()}); there is no file of that name either")
+
+
+def find_table(
+    space: str,
+    wanted: str | None,
+    datasets: Collection[str] = (),
+    *,
+    progress: Callable[[str, int, int], None],
+) -> BenchmarkTable:
+    """The table to search on.
+
+    Args:
+        wanted: a table's name, a table file, or a benchmark file to import first; None for the table of the space that
+            holds the `datasets`: the installed one, an official release before others; or else official files, which
+            are imported; or else the one that comes with the package.
+        progress: told (what, done, total) while something is imported.
+
+    Raises:
+        MissingTableError: there is none, or none called `wanted`.
+        AmbiguousTableError: there are several that are equally good.
+        TableError: the table `wanted` is of another space.
+    """
+    if wanted is None:
+        return _table_of(space, frozenset(datasets), progress)
+    if Path(wanted).exists() and not is_table(wanted):
+        table = BenchmarkTable.open(import_benchmark(Path(wanted), home(), progress=progress))
+    else:
+        table = table_named(wanted)
+    if table.info.space != space:
+        raise TableError(f"the table {table.info.name} is of the space {table.info.space}, not {space}")
+    return table
+
+
+def official_files(space: str) -> list[Path]:
+    """Where an official release of `space` may lie under $TORCH_HOME, best first."""
+    stem = torch_home() / OFFICIAL[space]
+    return [stem.with_name(stem.name + suffix) for suffix in ("-simple", "-simple.tar", ".pickle.pbz2")]
+
+
+def _readable(paths: Iterable[Path]) -> Iterator[BenchmarkTable]:
+    """The tables at `paths`; a damaged one does not stand in the way of the others."""
+    for path in paths:
+        with suppress(TableError):
+            yield BenchmarkTable.open(path)
+
+
+def _table_of(space: str, datasets: frozenset[str], progress: Callable[[str, int, int], None]) -> BenchmarkTable:
+    of_space = [table for table in _readable(installed()) if table.info.space == space]
+    tables = [table for table in of_space if datasets <= table.info.tasks.keys()]
+    tables = [table for table in tables if len(table) == len(SPACES[space])] or tables  # whole ones, if there are any
+    official = [table for table in tables if table.info.name == OFFICIAL.get(space)]
+    if official or len(tables) == 1:
+        return (official or tables)[0]
+    if tables:
+        names = ", ".join(table.path.stem for table in tables)
+        raise AmbiguousTableError(f"several tables hold the space {space}: {names}; choose one with --table NAME")
+    published = TASKS.get(space, {}).keys()
+    if space in OFFICIAL and datasets <= published:
+        for path in official_files(space):
+            if path.exists():
+                return BenchmarkTable.open(import_benchmark(path, home(), progress=progress))
+    own = [table for table in _readable(embedded()) if table.info.space == space]
+    for table in own:
+        if datasets <= table.info.tasks.keys():
+            return table
+    known = {name for table in [*of_space, *own] for name in table.info.tasks} | published
+    for dataset in sorted(datasets - known):
+        raise MissingTableError(unknown_name("data set", dataset, sorted(known)))
+    raise MissingTableError(_how_to_get(space, datasets))
+
+
+def _how_to_get(space: str, datasets: frozenset[str]) -> str:
+    what = f" with {', '.join(sorted(datasets))}" if datasets else ""
+    if space not in OFFICIAL:
+        return f"no table of the space {space}{what} in {home()}: import one with nas-bench import PATH"
+    places = "\n".join(f"  {path}" for path in [home() / "*.arrow", *official_files(space)])
+    return (
+        f"no table of the space {space}{what}. Looked for (in $NAS_BENCH_HOME and $TORCH_HOME):\n{places}\n"
+        f"Get {OFFICIAL[space]}-simple.tar from the NATS-Bench authors (https://github.com/D-X-Y/NATS-Bench), then:\n"
+        f"  nas-bench import PATH/{OFFICIAL[space]}-simple.tar"
+    )

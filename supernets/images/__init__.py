@@ -1,0 +1,1 @@
+"""Image data sets: files, splits, augmentation and batches."""

@@ -1,0 +1,294 @@
+"""The image data sets that networks are trained on, split, and the batches of their training images."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from benchmarks.errors import InputError, unknown_name
+from benchmarks.nats_layout import SET_NAMES
+from supernets.images.augmentation import Augmentation, Normalisation, Variations, draw_variations, pad, vary
+from supernets.images.files import CIFAR10, CIFAR100, IMAGENET16_120, ImageArrays, read_batches, read_fashion_mnist
+from supernets.images.splits import (
+    CIFAR100_SPLIT,
+    IMAGENET16_120_SPLIT,
+    Indices,
+    SplitFile,
+    cifar10_halves,
+    random_split,
+)
+
+
+@dataclass(frozen=True, eq=False)
+class LabelledImages:
+    """The images of one split."""
+
+    images: Tensor  # (N, channels, height, width): uint8 in 0..255, or float32
+    labels: Tensor  # (N,), int64
+
+    def __post_init__(self) -> None:
+        if self.images.ndim != 4 or self.labels.shape != self.images.shape[:1] or self.labels.dtype != torch.int64:
+            raise InputError(
+                "labelled images are images of shape (N, channels, height, width) and labels of shape (N,) and type "
+                f"int64, got {tuple(self.images.shape)} and {tuple(self.labels.shape)} of {self.labels.dtype}"
+            )
+
+    @classmethod
+    def from_arrays(cls, arrays: ImageArrays) -> Self:
+        return cls(torch.from_numpy(arrays.images), torch.from_numpy(arrays.labels))
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def batches(self, size: int) -> Iterator[tuple[Tensor, Tensor]]:
+        """Images and labels in order; the last batch may be short."""
+        for start in range(0, len(self), size):
+            yield self.images[start : start + size], self.labels[start : start + size]
+
+    def head(self, count: int) -> LabelledImages:
+        """The first `count`, or all if there are fewer."""
+        return LabelledImages(self.images[:count], self.labels[:count])
+
+    def select(self, indices: Indices) -> LabelledImages:
+        chosen = torch.from_numpy(indices).to(self.labels.device)
+        return LabelledImages(self.images[chosen], self.labels[chosen])
+
+    def to(self, device: torch.device | str) -> LabelledImages:
+        return LabelledImages(self.images.to(device), self.labels.to(device))
+
+
+@dataclass(frozen=True, eq=False)
+class ImageTask:
+    """A data set, split. `evaluation` has those of 'valid' and 'test' that exist, as the benchmark tables name them."""
+
+    name: str  # as in records: 'cifar10-valid' trains on half of CIFAR-10, 'cifar10' on all of it
+    split: str  # 'official', or 'own-seed-S' where it was drawn from the seed S
+    num_classes: int
+    train: LabelledImages
+    evaluation: Mapping[str, LabelledImages]
+    normalisation: Normalisation
+    augmentation: Augmentation
+    varied: bool = False  # the evaluation images have been varied like training images, once for all
+
+    @property
+    def official_names(self) -> Mapping[str, str]:
+        """Our split -> the evaluation set's name in official records; 'valtest' is 'valid' and 'test' together."""
+        return SET_NAMES.get(self.name, {})
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """(channels, height, width)."""
+        channels, height, width = self.train.images.shape[1:]
+        return channels, height, width
+
+    def to(self, device: torch.device | str) -> ImageTask:
+        """The task on `device`; what lies there already is shared."""
+        evaluation = {split: images.to(device) for split, images in self.evaluation.items()}
+        normalisation = self.normalisation.to(device)
+        return replace(self, train=self.train.to(device), evaluation=evaluation, normalisation=normalisation)
+
+    def fingerprint(self) -> str:
+        """SHA-256 of all images and labels in order: equal tasks are trained on equal data."""
+        digest = hashlib.sha256()
+        for split, part in (("train", self.train), *self.evaluation.items()):
+            digest.update(f"{split} {tuple(part.images.shape)} {part.images.dtype}".encode())
+            for tensor in (part.images, part.labels):
+                digest.update(tensor.cpu().contiguous().numpy().data)
+        return digest.hexdigest()
+
+
+@dataclass(frozen=True)
+class DigitsConfig:
+    """Handwritten digits made harder. Which images are in which split depends on `seed` and the numbers of images."""
+
+    train_images: int = 600
+    valid_images: int = 597
+    test_images: int = 600  # all three together: at most 1,797
+    canvas: int = 10  # height and width in pixels, even and at least 8
+    noise: float = 0.15  # standard deviation, where ink is 1 and paper 0
+    seed: int = 0  # of the split, and of the places and the noise of validation and test images
+
+    def __post_init__(self) -> None:
+        sizes = (self.train_images, self.valid_images, self.test_images)
+        if min(sizes) < 1 or sum(sizes) > 1797 or self.canvas < 8 or self.canvas % 2 or self.noise < 0 or self.seed < 0:
+            raise InputError(
+                "digits come in splits of at least 1 image and 1,797 in all, on a canvas of an even number of pixels, "
+                f"at least 8, with noise and seed of at least 0; got {self}"
+            )
+
+
+def digits_task(config: DigitsConfig | None = None) -> ImageTask:
+    """Alpaydin, Kaynak: "Optical Recognition of Handwritten Digits", UCI 1998, as contained in scikit-learn.
+
+    Each 8x8 digit is set at a uniformly drawn place on a larger canvas of paper, and normal noise is added to every
+    pixel; values are not clipped. Place and noise of a training image are drawn anew whenever it is used, those of
+    validation and test images once. Training, validation and test images are disjoint draws of the 1,797.
+    """
+    from sklearn.datasets import load_digits  # slow to import, needed only here
+
+    config = config or DigitsConfig()
+    digits = load_digits()
+    margin = config.canvas // 2 - 4
+    ink = np.pad(digits.images.astype(np.float32) / 16, ((0, 0), (margin, margin), (margin, margin)))[:, None]
+    order, places, noise = (np.random.default_rng(seed) for seed in np.random.SeedSequence(config.seed).spawn(3))
+    shifts = (places.random((len(ink), 2)) * (2 * margin + 1)).astype(int) - margin  # -margin .. margin
+    moved = np.stack([np.roll(image, shift, axis=(1, 2)) for image, shift in zip(ink, shifts, strict=True)])
+    noisy = moved + config.noise * noise.standard_normal(ink.shape, dtype=np.float32)
+    labels = torch.from_numpy(digits.target.astype(np.int64))
+    centred, placed = (LabelledImages(torch.from_numpy(images), labels) for images in (ink, noisy))
+    ends = np.cumsum([config.train_images, config.valid_images, config.test_images])
+    train, valid, test, _unused = np.split(order.permutation(len(ink)), ends)
+    mean, std = ink[train].mean().item(), np.hypot(ink[train].std(), config.noise).item()
+    return ImageTask(
+        name="digits",
+        split=f"own-seed-{config.seed}",
+        num_classes=10,
+        train=centred.select(train),
+        evaluation={"valid": placed.select(valid), "test": placed.select(test)},
+        normalisation=Normalisation.of((mean,), (std,)),
+        augmentation=Augmentation(flip=False, padding=margin, noise=config.noise),
+        varied=True,
+    )
+
+
+def _fashion_mnist(data_dir: Path, seed: int) -> ImageTask:
+    """10,000 of the training images, drawn from `seed`, validate."""
+    arrays = read_fashion_mnist(data_dir / "fashion-mnist")
+    everything, test = (LabelledImages.from_arrays(part) for part in arrays)
+    valid, train = random_split(len(everything), 10_000, seed)
+    return ImageTask(
+        name="fashion-mnist",
+        split=f"own-seed-{seed}",
+        num_classes=10,
+        train=everything.select(train),
+        evaluation={"valid": everything.select(valid), "test": test},
+        normalisation=Normalisation.of((72.94,), (90.02,)),
+        augmentation=Augmentation(),
+    )
+
+
+_CIFAR10_NORMALISATION = Normalisation.of((125.3, 123.0, 113.9), (63.0, 62.1, 66.7))
+
+
+def _cifar10_valid(data_dir: Path, _seed: int) -> ImageTask:
+    """One official half of the training images trains, the other validates."""
+    everything, test = (LabelledImages.from_arrays(part) for part in read_batches(CIFAR10, data_dir))
+    train, valid = (everything.select(half) for half in cifar10_halves())
+    evaluation = {"valid": valid, "test": test}
+    return ImageTask("cifar10-valid", "official", 10, train, evaluation, _CIFAR10_NORMALISATION, Augmentation())
+
+
+def _cifar10(data_dir: Path, _seed: int) -> ImageTask:
+    """All training images train; there is no validation set."""
+    train, test = (LabelledImages.from_arrays(part) for part in read_batches(CIFAR10, data_dir))
+    return ImageTask("cifar10", "official", 10, train, {"test": test}, _CIFAR10_NORMALISATION, Augmentation())
+
+
+def _cifar100(data_dir: Path, seed: int) -> ImageTask:
+    train, held_out = (LabelledImages.from_arrays(part) for part in read_batches(CIFAR100, data_dir))
+    split, evaluation = _halved(held_out, CIFAR100_SPLIT, data_dir, seed)
+    normalisation = Normalisation.of((129.3, 124.1, 112.4), (68.2, 65.4, 70.4))
+    return ImageTask("cifar100", split, 100, train, evaluation, normalisation, Augmentation())
+
+
+def _imagenet16_120(data_dir: Path, seed: int) -> ImageTask:
+    train, held_out = (LabelledImages.from_arrays(part) for part in read_batches(IMAGENET16_120, data_dir))
+    split, evaluation = _halved(held_out, IMAGENET16_120_SPLIT, data_dir, seed)
+    normalisation = Normalisation.of((122.68, 116.66, 104.01), (63.22, 61.26, 65.09))
+    return ImageTask("ImageNet16-120", split, 120, train, evaluation, normalisation, Augmentation(padding=2))
+
+
+def _halved(
+    held_out: LabelledImages, split_file: SplitFile, data_dir: Path, seed: int
+) -> tuple[str, dict[str, LabelledImages]]:
+    """The name of the split, and the published test images in a half that validates and one that tests."""
+    official = split_file.read(data_dir)
+    valid, test = official or random_split(len(held_out), len(held_out) // 2, seed)
+    name = "official" if official else f"own-seed-{seed}"
+    return name, {"valid": held_out.select(valid), "test": held_out.select(test)}
+
+
+SPLIT_FILES = {"cifar100": CIFAR100_SPLIT, "ImageNet16-120": IMAGENET16_120_SPLIT}
+"""Name -> the published halves of its published test images, where a file tells them."""
+FILE_TASKS: dict[str, Callable[[Path, int], ImageTask]] = {
+    "fashion-mnist": _fashion_mnist,
+    "cifar10-valid": _cifar10_valid,
+    "cifar10": _cifar10,
+    "cifar100": _cifar100,
+    "ImageNet16-120": _imagenet16_120,
+}
+"""Name -> what reads it from (data directory, seed of the split where none is published)."""
+
+
+def image_task(name: str, data_dir: Path | None = None, seed: int = 0) -> ImageTask:
+    """The data set `name`: 'digits', or a key of FILE_TASKS, whose files are in `data_dir`.
+
+    Where `data_dir` lacks the published index lists of cifar100 and ImageNet16-120, the split is drawn from `seed`.
+
+    Raises:
+        InputError: the name is unknown, or a file is absent or damaged.
+    """
+    if name == "digits":
+        return digits_task(DigitsConfig(seed=seed))
+    if name not in FILE_TASKS:
+        raise InputError(unknown_name("image data set", name, ["digits", *FILE_TASKS]))
+    if data_dir is None:
+        raise InputError(f"the data set {name} is read from files: give the directory that holds them")
+    return FILE_TASKS[name](data_dir, seed)
+
+
+class TrainingBatches:
+    """Shuffled, varied and normalised batches of a task's training images; the last of an epoch may be short.
+
+    Everything random in an epoch is drawn on the CPU before its first batch: an epoch is the same on every device, and
+    the host never waits for the device between batches.
+    """
+
+    def __init__(self, task: ImageTask, batch_size: int) -> None:
+        self.task, self.batch_size = task, batch_size
+        self._padded = pad(task.train.images, task.augmentation.padding)
+
+    def epoch(self, rng: torch.Generator) -> Iterator[tuple[Tensor, Tensor]]:
+        """Every image once: (B, channels, height, width) float32 and (B,) labels, on the task's device."""
+        for images, labels in self.epochs([rng]):
+            yield images, labels.squeeze(1)
+
+    def epochs(self, rngs: Sequence[torch.Generator]) -> Iterator[tuple[Tensor, Tensor]]:
+        """An epoch for each of K networks side by side: (B, K channels, height, width) and (B, K) labels.
+
+        Network k sees in its part of the channels what `epoch(rngs[k])` gives.
+        """
+        train, augmentation = self.task.train, self.task.augmentation
+        draws = []
+        for rng in rngs:
+            order = torch.randperm(len(train), generator=rng)
+            draws.append((order, *draw_variations(augmentation, train.images.shape, rng)))
+        yield from self._drawn(draws)
+
+    def with_replacement(self, count: int, rng: torch.Generator) -> Iterator[tuple[Tensor, Tensor]]:
+        """`count` images, each drawn from all, in batches like those of `epoch`."""
+        train, augmentation = self.task.train, self.task.augmentation
+        order = torch.randint(len(train), (count,), generator=rng)
+        variations = draw_variations(augmentation, (count, *train.images.shape[1:]), rng)
+        for images, labels in self._drawn([(order, *variations)]):
+            yield images, labels.squeeze(1)
+
+    def _drawn(self, draws: Sequence[tuple[Tensor, ...]]) -> Iterator[tuple[Tensor, Tensor]]:
+        """The batches of (order, variations) drawn for each network, all of the same number of images."""
+        train, augmentation = self.task.train, self.task.augmentation
+        order, *varied = (torch.stack(parts, dim=1).to(train.labels.device) for parts in zip(*draws, strict=True))
+        for start in range(0, len(order), self.batch_size):
+            batch = slice(start, start + self.batch_size)
+            chosen = order[batch]  # (B, K)
+            variations = Variations(*(drawn[batch].flatten(0, 1) for drawn in varied))
+            images = self.task.normalisation(
+                vary(self._padded[chosen.flatten()], augmentation.padding, variations)
+            )  # (B K, channels, height, width)
+            yield images.view(len(chosen), -1, *images.shape[2:]), train.labels[chosen]

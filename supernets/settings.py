@@ -1,0 +1,61 @@
+"""Scales, recipes and schedules: plain data classes that need no PyTorch."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from benchmarks.errors import InputError
+from benchmarks.spaces.sss import CHANNELS
+
+
+@dataclass(frozen=True)
+class NetworkScale:
+    """How large the networks of a space are; the defaults are the published ones. Each space reads its own fields."""
+
+    width: int = 16  # tss: C, the channels of the first stage; doubled at each reduction
+    depth: int = 5  # tss: N, the cells per stage
+    channels: tuple[int, ...] = CHANNELS  # sss: what the eight choices of a layer stand for
+
+    def __post_init__(self) -> None:
+        if len(self.channels) != len(CHANNELS):
+            raise InputError(f"each layer of sss chooses among {len(CHANNELS)} channel counts, got {self.channels}")
+        if min(self.width, self.depth, *self.channels) < 1:
+            raise InputError(f"width, depth and channel counts of a network are at least 1, got {self}")
+
+
+PUBLISHED_SCALE = NetworkScale()
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """The recipe; the defaults are the published 12-epoch one."""
+
+    epochs: int = 12  # E
+    batch_size: int = 256
+    learning_rate: float = 0.1  # lr(0)
+    momentum: float = 0.9
+    nesterov: bool = True
+    weight_decay: float = 5e-4
+    evaluation_batch_size: int = 256
+    mixed_precision: bool = False  # bfloat16 where PyTorch deems it safe: faster on recent GPUs, slower on most CPUs
+    channels_last: bool = False  # memory layout of images and weights: faster on CPUs, and on GPUs in mixed precision
+    test_every_epoch: bool = True  # else after the last epoch only
+
+    def __post_init__(self) -> None:
+        if min(self.epochs, self.batch_size, self.evaluation_batch_size) < 1 or self.learning_rate <= 0:
+            raise InputError(f"epochs and batch sizes are at least 1 and the learning rate is above 0, got {self}")
+        if min(self.momentum, self.weight_decay) < 0 or (self.nesterov and not self.momentum):
+            raise InputError(f"momentum (of Nesterov's kind above 0) and weight decay are at least 0, got {self}")
+
+
+SCHEDULES: dict[str, dict[str, TrainConfig]] = {
+    "tss": {"12": TrainConfig(epochs=12), "200": TrainConfig(epochs=200)},
+    "sss": {"01": TrainConfig(epochs=1), "12": TrainConfig(epochs=12), "90": TrainConfig(epochs=90)},
+}
+"""Space -> the schedules of its published trainings, as the tables name them."""
+
+
+def learning_rate(config: TrainConfig, epoch: int) -> float:
+    """lr(e) of the epoch e = 0 .. E - 1."""
+    return config.learning_rate * (1 + math.cos(math.pi * epoch / config.epochs)) / 2

@@ -1,0 +1,1 @@
+"""Compiled training of small networks on CPUs."""

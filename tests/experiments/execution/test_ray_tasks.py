@@ -1,0 +1,84 @@
+"""Several nodes: a study's records do not depend on how many there are, what they have, and which of them are lost."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import ray
+from ray.cluster_utils import Cluster
+
+from benchmarks.table import BenchmarkTable
+from experiments.execution.ray_tasks import Shipped
+from experiments.studies.jobs import RUNS_PER_JOB
+from experiments.studies.runner import run_study
+from experiments.studies.table_study import Study
+from nas_algos.multi_trial import ALGORITHMS
+
+
+@pytest.fixture
+def study(tss_table: BenchmarkTable) -> Study:
+    return Study(
+        table=tss_table.path,
+        algorithms={name: ALGORITHMS[name].Config() for name in ("bohb", "regularized_ea")},
+        budgets={"made-up": 4000.0},
+        runs=6 * RUNS_PER_JOB,
+        seed=1,
+        cost_model="nats",
+        seed_policy="sampled",
+    )
+
+
+@pytest.fixture
+def cluster() -> Iterator[Cluster]:
+    """Three nodes of one CPU each."""
+    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1})
+    try:
+        for _ in range(2):
+            cluster.add_node(num_cpus=1)
+        yield cluster
+    finally:
+        ray.shutdown()
+        cluster.shutdown()
+
+
+def content(directory: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in (directory / "trials").iterdir()}
+
+
+def test_a_lost_node_loses_no_run(study: Study, cluster: Cluster, tmp_path: Path) -> None:
+    left = list(cluster.worker_nodes)
+
+    def lose_a_node(what: str, done: int, total: int) -> None:
+        if 0 < done < total and len(left) == 2:
+            cluster.remove_node(left.pop(), allow_graceful=False)
+
+    run_study(study, tmp_path / "cluster", 3, cluster.address, lose_a_node)
+    assert len(left) == 1, "one was lost in the middle"
+    run_study(study, tmp_path / "here", 0, None, lambda *_: None)
+    assert content(tmp_path / "cluster") == content(tmp_path / "here")
+    assert len(content(tmp_path / "here")) == 12
+
+
+def test_a_node_without_the_table_gets_a_copy(
+    study: Study, tss_table: BenchmarkTable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    expected = tss_table.path.read_bytes()
+    there = tmp_path / "table.arrow"
+    there.write_bytes(expected)
+    ray.init("local", num_cpus=1, include_dashboard=False, log_to_driver=False)
+    try:
+        table = Shipped.of(there)
+        assert table.here() == there
+        there.write_bytes(b"another table of the same name")
+        copy = table.here()
+        assert copy != there
+        assert copy.read_bytes() == expected
+        there.unlink()
+        assert table.here() == copy
+        assert [path.name for path in copy.parent.iterdir()] == [copy.name]
+    finally:
+        ray.shutdown()

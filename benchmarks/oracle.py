@@ -205,7 +205,7 @@ class Oracle:
         if fidelity.epoch not in epochs:
             raise TableError(
                 f"{self.table.info.name} has no clean validation score of {self.dataset} at {fidelity}; "
-                f"schedule {fidelity.schedule} has one at epoch {ranges(epochs)}"
+                f"schedule {fidelity.schedule} has one at epoch {format_ranges(epochs)}"
             )
         scores = self.table.values(name)[:, :, epochs.index(fidelity.epoch)]
         seconds = self._cost(fidelity, self.table.columns[name].seeds)
@@ -270,7 +270,7 @@ class Oracle:
         if not column.epochs:
             return np.broadcast_to(values, (*values.shape[:2], len(needed)))
         if column.epochs[: len(needed)] != needed:
-            raise TableError(f"{name} of {self.table.info.name} must cover the epochs {ranges(needed)}")
+            raise TableError(f"{name} of {self.table.info.name} must cover the epochs {format_ranges(needed)}")
         return values
 
     def _spread(self, rows: NDArray[Any], fill: float = np.nan) -> NDArray[Any]:
@@ -295,7 +295,7 @@ def _required(rng: np.random.Generator | None) -> np.random.Generator:
     return rng
 
 
-def ranges(epochs: tuple[int, ...]) -> str:
+def format_ranges(epochs: tuple[int, ...]) -> str:
     """Ascending epochs in words: '1-12' or '200'."""
     whole = epochs == tuple(range(epochs[0], epochs[-1] + 1)) and len(epochs) > 1
     return f"{epochs[0]}-{epochs[-1]}" if whole else ", ".join(map(str, epochs))

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from experiments.cli import bench_build
 from experiments.cli.config_options import guarded, new_parser
+from experiments.cli.option_groups import add_images
 
 if TYPE_CHECKING:
     from benchmarks.verify import Finding
@@ -69,7 +70,7 @@ def _add_one_shot_options(parser: argparse.ArgumentParser) -> None:
     count = "drawn at random among the table's (default: 200)"
     parser.add_argument("--architectures", type=int, metavar="N", default=200, help=count)
     parser.add_argument("--seed", type=int, metavar="N", default=0, help="of the draw (default: 0)")
-    bench_build.add_images(parser)
+    add_images(parser)
     parser.add_argument("--device", help="cpu or cuda (default: cuda where there is a GPU)")
     out = "draw the accuracies with shared weights against those after training into files *.png, *.svg, *.pdf"
     parser.add_argument("--out", type=Path, nargs="+", action="extend", default=[], metavar="FILE", help=out)

@@ -60,13 +60,13 @@ def _add_where(group: Any) -> None:
 def build(given: argparse.Namespace) -> int:
     from experiments.cli.console import progress_bar
     from experiments.factory.directory import BuildDirectory
-    from experiments.factory.factory import benchmark_of, plan
     from experiments.factory.factory import build as run
+    from experiments.factory.factory import build_header, plan
 
     if given.workers is not None and given.workers < 0:
         raise InputError(f"--workers is 0 or more, got {given.workers}")
     resources, images = resources_of(given), images_of(given.dataset, given)
-    benchmark = benchmark_of(
+    benchmark = build_header(
         given.space,
         images,
         scale_of(given.dataset, given),

@@ -26,15 +26,15 @@ from rich.progress import (
 )
 from rich.table import Table
 
-from benchmarks.oracle import ranges
+from benchmarks.oracle import format_ranges
 from benchmarks.spaces import space_named
 from benchmarks.table import BenchmarkTable, TableError
 from experiments.records.runs import Floats, Group
 from experiments.records.study import StudyRecords
-from experiments.records.sweep import Row
+from experiments.records.sweep import Configuration
 from experiments.reports.tables import plus_minus
 from experiments.statistics.aggregates import aggregate
-from experiments.statistics.weight_sharing import OneShot
+from experiments.statistics.weight_sharing import OneShotRanking
 from experiments.sweeps.confirmation import Confirmed
 
 LINE_SECONDS = 60.0
@@ -129,7 +129,7 @@ def show_table(table: BenchmarkTable) -> None:
         console.print(f"{key}: {value}", highlight=False, markup=False)
     columns = Table("record", "schedule", "split", "quantity", "seeds", "epochs")
     for column in table.columns.values():
-        epochs = ranges(column.epochs) if column.epochs else "any"
+        epochs = format_ranges(column.epochs) if column.epochs else "any"
         seeds = " ".join(column.seeds)
         columns.add_row(column.record, column.schedule, column.split, column.quantity, seeds, epochs)
     console.print(columns)
@@ -165,7 +165,7 @@ def show_results(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         console.print(table)
 
 
-def show_one_shot(compared: Mapping[Group, Sequence[OneShot]]) -> None:
+def show_one_shot(compared: Mapping[Group, Sequence[OneShotRanking]]) -> None:
     """Print how well the shared weights of each run rank architectures."""
     count = len(next(iter(compared.values()))[0].architectures)
     title = f"accuracies with shared weights and after training: rank correlations over {count} architectures"
@@ -195,7 +195,7 @@ SHOWN = 5
 """Configurations."""
 
 
-def show_ranking(rows: Sequence[Row], rungs: Sequence[int], unit: str) -> None:
+def show_ranking(rows: Sequence[Configuration], rungs: Sequence[int], unit: str) -> None:
     """Print the best configurations."""
     table = Table(title="best configurations: objective (%)", title_justify="left")
     for name in [*rows[0].options, *(f"{rung} {unit}" for rung in rungs)]:

@@ -73,7 +73,7 @@ def add_evaluation_options(group: Any) -> None:
     group.add_argument("--incumbent", choices=get_args(IncumbentRule), help=incumbent)
 
 
-def add_shared_options(group: Any) -> None:
+def add_weight_sharing_options(group: Any) -> None:
     """Those that nothing else has."""
     threads = "of each run on a CPU; another number rounds sums otherwise (default: 1)"
     group.add_argument("--threads", type=int, metavar="N", help=threads)

@@ -17,12 +17,12 @@ from experiments.cli.option_groups import (
     add_evaluation_options,
     add_network_options,
     add_recipe_options,
-    add_shared_options,
+    add_weight_sharing_options,
     refuse,
 )
 from experiments.cli.table_request import ORDINARY, study_on_table
 from experiments.cli.training_request import search_by_training
-from experiments.cli.weight_sharing_request import search_with_shared_weights
+from experiments.cli.weight_sharing_request import search_by_weight_sharing
 from experiments.studies.config_files import ConfigFile
 from experiments.studies.presets import STUDIES, Preset, preset_named
 from nas_algos.multi_trial import ALGORITHMS
@@ -94,7 +94,7 @@ def _parser(names: Sequence[str]) -> argparse.ArgumentParser:
     trained = parser.add_argument_group("images and networks (weight sharing, and --evaluate train)", default)
     add_network_options(trained)
     add_recipe_options(parser.add_argument_group("recipe (--evaluate train)", default))
-    add_shared_options(parser.add_argument_group("weight sharing"))
+    add_weight_sharing_options(parser.add_argument_group("weight sharing"))
     configs: dict[str, type[Config]] = {}
     for name in map(key_of, names):
         with suppress(InputError):  # which is told when all options are known
@@ -188,12 +188,12 @@ def _search(given: argparse.Namespace, algorithms: dict[str, Config], preset: Pr
     if algorithms.keys() & METHODS.keys():
         for add_options in (add_evaluation_options, add_recipe_options):
             refuse(given, add_options, "is of multi-trial algorithms, not of weight-sharing methods")
-        return search_with_shared_weights(given, algorithms)
+        return search_by_weight_sharing(given, algorithms)
     if given.evaluate == "train":
         return search_by_training(given, algorithms, preset)
     refuse(given, add_network_options, "is of networks that are trained here: give --evaluate train with it")
     refuse(given, add_recipe_options, "is of architectures that are really trained: give --evaluate train with it")
-    refuse(given, add_shared_options, "is of weight-sharing methods")
+    refuse(given, add_weight_sharing_options, "is of weight-sharing methods")
     return _search_table(given, algorithms, preset)
 
 

@@ -16,9 +16,14 @@ from benchmarks.errors import InputError, unknown_name
 from benchmarks.spaces import SPACES
 from experiments.cli.config_options import add_config_options, build_config, first_pass, guarded, new_parser
 from experiments.cli.names import config_of, import_from_here, key_of
-from experiments.cli.option_groups import add_evaluation_options, add_network_options, add_shared_options, refuse
+from experiments.cli.option_groups import (
+    add_evaluation_options,
+    add_network_options,
+    add_weight_sharing_options,
+    refuse,
+)
 from experiments.cli.table_request import ORDINARY, study_on_table
-from experiments.cli.weight_sharing_request import shared_study
+from experiments.cli.weight_sharing_request import weight_sharing_study
 from experiments.studies.presets import preset_named
 from experiments.sweeps.knobs import tuned_knobs
 from nas_algos.multi_trial import ALGORITHMS
@@ -28,8 +33,8 @@ if TYPE_CHECKING:
     from experiments.execution.resources import Resources
     from experiments.records.study import StudyRecords
     from experiments.records.sweep import SweepRecords
-    from experiments.studies.table_study import Study
-    from experiments.studies.weight_sharing_study import SharedStudy
+    from experiments.studies.table_study import TableStudy
+    from experiments.studies.weight_sharing_study import WeightSharingStudy
     from experiments.sweeps.tune import Place, Scheduler, Sweep
     from nas_algos.config import Config
 
@@ -64,7 +69,7 @@ def _parser(names: Sequence[str]) -> argparse.ArgumentParser:
     _add_where(parser.add_argument_group("where"))
     default = "Defaults are those of nas-bench build."
     add_network_options(parser.add_argument_group("images and networks (weight sharing)", default))
-    add_shared_options(parser.add_argument_group("weight sharing"))
+    add_weight_sharing_options(parser.add_argument_group("weight sharing"))
     for name in names[:1]:
         with suppress(InputError):  # which is told when all options are known
             add_config_options(parser, {key_of(name): config_of(key_of(name))})
@@ -115,7 +120,7 @@ def _sweep(given: argparse.Namespace) -> int:
             raise InputError(f"--{name.replace('_', '-')} is {least} or more, got {number}")
     sweep, resources = _described(given)
     from experiments.cli.console import progress_bar  # slow to import, and --help does not need it
-    from experiments.storage.directories import alone
+    from experiments.storage.directories import exclusive_lock
     from experiments.sweeps.tune import Place, default_directory, run_sweep
 
     workers = resources.workers if resources else given.workers or os.cpu_count() or 1
@@ -123,7 +128,7 @@ def _sweep(given: argparse.Namespace) -> int:
     directory = given.out or default_directory(sweep)
     with progress_bar() as progress:
         records = run_sweep(sweep, directory, place, progress)
-    with alone(directory):
+    with exclusive_lock(directory):
         run = partial(_run_study, resources, place)
         _show(given, sweep, records, run)
     return 0
@@ -150,17 +155,19 @@ def _described(given: argparse.Namespace) -> tuple[Sweep, Resources | None]:
         from experiments.cli.network_request import resources_of
 
         resources = resources_of(given)
-        return _of(given, tuned, shared_study(given, {key: base}, resources.device), asdict(base)["epochs"]), resources
+        return _of(
+            given, tuned, weight_sharing_study(given, {key: base}, resources.device), asdict(base)["epochs"]
+        ), resources
     if given.evaluate == "train":
         raise InputError("a sweep looks evaluations up in a table: leave --evaluate train out")
-    for add_options in (add_network_options, add_shared_options):
+    for add_options in (add_network_options, add_weight_sharing_options):
         refuse(given, add_options, "is of weight-sharing methods")
     return _of(given, tuned, study_on_table(given, {key: base}, preset), given.runs), None
 
 
-def _of(given: argparse.Namespace, tuned: Any, study: Study | SharedStudy, last: int) -> Sweep:
+def _of(given: argparse.Namespace, tuned: Any, study: TableStudy | WeightSharingStudy, last: int) -> Sweep:
     from experiments.sweeps.evaluator import rungs_to
-    from experiments.sweeps.tune import Sweep, batches_of
+    from experiments.sweeps.tune import Sweep, evaluator_for
 
     if given.search == "bohb" and given.scheduler:
         raise InputError("--search bohb has Hyperband's brackets: leave --scheduler out")
@@ -168,7 +175,7 @@ def _of(given: argparse.Namespace, tuned: Any, study: Study | SharedStudy, last:
     if scheduler == "none" and given.first_rung is not None:
         raise InputError("--scheduler none compares configurations at the end only: leave --first-rung out")
     return Sweep(
-        batches=batches_of(study, next(iter(study.algorithms)), given.objective),
+        batches=evaluator_for(study, next(iter(study.algorithms)), given.objective),
         tuned=tuned,
         rungs=(last,) if scheduler == "none" else rungs_to(last, given.first_rung),
         search=given.search,
@@ -225,9 +232,9 @@ def _run_study(resources: Resources | None, place: Place, study: Any, directory:
 
     with progress_bar() as progress:
         if resources:
-            from experiments.studies.weight_sharing_study import run_shared_study
+            from experiments.studies.weight_sharing_study import run_weight_sharing_study
 
-            return run_shared_study(study, directory, resources, progress)
+            return run_weight_sharing_study(study, directory, resources, progress)
         from experiments.studies.runner import run_study
 
         workers = place.workers if place.address else 0  # here most are done before a Ray has started

@@ -13,7 +13,7 @@ from experiments.studies.presets import PRESETS, Preset
 
 if TYPE_CHECKING:
     from benchmarks.table import BenchmarkTable
-    from experiments.studies.table_study import Study
+    from experiments.studies.table_study import TableStudy
     from nas_algos.config import Config
 
 
@@ -25,7 +25,7 @@ EVALUATIONS = 200
 """At the highest fidelity, of average cost, in a budget where none is published."""
 
 
-def study_on_table(given: argparse.Namespace, algorithms: Mapping[str, Config], preset: Preset) -> Study:
+def study_on_table(given: argparse.Namespace, algorithms: Mapping[str, Config], preset: Preset) -> TableStudy:
     """The study that is asked for, on the table that is asked for or found."""
     from experiments.cli.console import progress_bar
     from experiments.tables.store import embedded, find_table
@@ -38,10 +38,12 @@ def study_on_table(given: argparse.Namespace, algorithms: Mapping[str, Config], 
     return _study(given, algorithms, preset, table)
 
 
-def _study(given: argparse.Namespace, algorithms: Mapping[str, Config], preset: Preset, table: BenchmarkTable) -> Study:
-    from experiments.studies.table_study import Study
+def _study(
+    given: argparse.Namespace, algorithms: Mapping[str, Config], preset: Preset, table: BenchmarkTable
+) -> TableStudy:
+    from experiments.studies.table_study import TableStudy
 
-    return Study(
+    return TableStudy(
         table=table.path,
         algorithms=algorithms,
         budgets=_budgets(given, preset, table),

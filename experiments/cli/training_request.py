@@ -12,7 +12,7 @@ from pathlib import Path
 from benchmarks.errors import InputError
 from experiments.cli.option_groups import (
     RECIPE,
-    add_shared_options,
+    add_weight_sharing_options,
     refuse,
 )
 from experiments.studies.presets import Preset
@@ -22,18 +22,18 @@ from nas_algos.config import Config
 def search_by_training(given: argparse.Namespace, algorithms: Mapping[str, Config], preset: Preset) -> Path:
     """Run the study; returns its directory."""
     _check(given)
-    refuse(given, add_shared_options, "is of weight-sharing methods, which --evaluate train does not go with")
+    refuse(given, add_weight_sharing_options, "is of weight-sharing methods, which --evaluate train does not go with")
     from experiments.cli.console import search_bar
     from experiments.cli.network_request import images_of, recipe_of, resources_of, scale_of
-    from experiments.factory.factory import benchmark_of
+    from experiments.factory.factory import build_header
     from experiments.studies.runner import default_directory
-    from experiments.studies.training_study import TrainedStudy, run_trained_study
+    from experiments.studies.training_study import TrainingStudy, run_training_study
 
     dataset = given.dataset[0] if given.dataset else "digits"
     images, resources = images_of(dataset, given), resources_of(given)
     scale, recipe = scale_of(dataset, given), recipe_of(dataset, given, RECIPE)
-    benchmark = benchmark_of(given.space, images, scale, recipe, canonical=False, device=resources.device)
-    study = TrainedStudy(
+    benchmark = build_header(given.space, images, scale, recipe, canonical=False, device=resources.device)
+    study = TrainingStudy(
         benchmark,
         algorithms=algorithms,
         budgets={benchmark.dataset: given.budget},
@@ -50,7 +50,7 @@ def search_by_training(given: argparse.Namespace, algorithms: Mapping[str, Confi
     )
     directory = given.out or default_directory(study)
     with search_bar() as progress:
-        records = run_trained_study(study, directory, images, resources, progress)
+        records = run_training_study(study, directory, images, resources, progress)
     build = records.evaluations_path
     print(f"trainings: {build}; make a table of them with: nas-bench calibrate {build} && nas-bench merge {build}")
     return directory

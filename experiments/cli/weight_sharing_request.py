@@ -12,32 +12,34 @@ from benchmarks.errors import InputError
 from nas_algos.config import Config
 
 if TYPE_CHECKING:
-    from experiments.studies.weight_sharing_study import SharedStudy
+    from experiments.studies.weight_sharing_study import WeightSharingStudy
 
 IMAGES = {"cifar10": "cifar10-valid"}
 """Data set as the published tables call it -> images that are searched on, where these are called otherwise."""
 
 
-def search_with_shared_weights(given: argparse.Namespace, algorithms: Mapping[str, Config]) -> Path:
+def search_by_weight_sharing(given: argparse.Namespace, algorithms: Mapping[str, Config]) -> Path:
     """Run the study; returns its directory."""
     from experiments.cli.console import progress_bar
     from experiments.cli.network_request import resources_of
     from experiments.studies.runner import default_directory
-    from experiments.studies.weight_sharing_study import run_shared_study
+    from experiments.studies.weight_sharing_study import run_weight_sharing_study
 
     resources = resources_of(given)
-    study = shared_study(given, algorithms, resources.device)
+    study = weight_sharing_study(given, algorithms, resources.device)
     study.check()
     directory: Path = given.out or default_directory(study)
     with progress_bar() as progress:
-        run_shared_study(study, directory, resources, progress)
+        run_weight_sharing_study(study, directory, resources, progress)
     return directory
 
 
-def shared_study(given: argparse.Namespace, algorithms: Mapping[str, Config], device: str) -> SharedStudy:
+def weight_sharing_study(
+    given: argparse.Namespace, algorithms: Mapping[str, Config], device: str
+) -> WeightSharingStudy:
     """The study that is asked for; a table that nobody asked for is used if it fits."""
     from experiments.cli.network_request import images_of, scale_of
-    from experiments.studies.weight_sharing_study import OtherTableError, SharedStudy
+    from experiments.studies.weight_sharing_study import OtherTableError, WeightSharingStudy
     from nas_algos.weight_sharing.method import MethodConfig
 
     if given.dataset and len(given.dataset) > 1:
@@ -47,7 +49,7 @@ def shared_study(given: argparse.Namespace, algorithms: Mapping[str, Config], de
     dataset = given.dataset[0] if given.dataset else "digits"
     images = IMAGES.get(dataset, dataset)
     table, dataset = _table(given, images)
-    study = SharedStudy(
+    study = WeightSharingStudy(
         space=given.space,
         algorithms={name: config for name, config in algorithms.items() if isinstance(config, MethodConfig)},
         dataset=dataset,

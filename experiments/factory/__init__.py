@@ -1,6 +1,6 @@
 """A benchmark from scratch: train the architectures of a space, merge the results into a table."""
 
-from experiments.factory.directory import Benchmark, BuildDirectory
+from experiments.factory.directory import BuildDirectory, BuildHeader
 from experiments.factory.images import Images
 
-__all__ = ["Benchmark", "BuildDirectory", "Images"]
+__all__ = ["BuildDirectory", "BuildHeader", "Images"]

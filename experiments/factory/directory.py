@@ -56,7 +56,7 @@ class Trainings(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Benchmark:
+class BuildHeader:
     """What all trainings of a benchmark share. Every field but `made_with` decides numbers."""
 
     space: str
@@ -84,7 +84,7 @@ class Benchmark:
         return identity
 
     @classmethod
-    def from_json(cls, text: str) -> Benchmark:
+    def from_json(cls, text: str) -> BuildHeader:
         return cls(**json.loads(text))
 
     def to_json(self) -> str:
@@ -109,10 +109,10 @@ class BuildDirectory:
     def timings(self) -> ShardedLog:
         return ShardedLog(self.path / "timings", TIMINGS, key_columns=1)
 
-    def benchmark(self) -> Benchmark:
+    def benchmark(self) -> BuildHeader:
         """What is being made here; InputError if this is no build or was written by a newer version."""
         try:
-            benchmark = Benchmark.from_json(self.header_path.read_text())
+            benchmark = BuildHeader.from_json(self.header_path.read_text())
         except FileNotFoundError:
             raise InputError(f"{self.path} holds no build.json: give the --out directory of nas-bench build") from None
         except (KeyError, TypeError, ValueError) as error:
@@ -121,7 +121,7 @@ class BuildDirectory:
             raise InputError(f"{self.path} has build format {benchmark.format}, this version reads up to {FORMAT}")
         return benchmark
 
-    def begin(self, benchmark: Benchmark) -> None:
+    def begin(self, benchmark: BuildHeader) -> None:
         """Start the benchmark here or go on with it, noting in build.json if other code or hardware does.
 
         Raises:
@@ -140,7 +140,7 @@ class BuildDirectory:
         write_atomically(self.header_path, benchmark.to_json().encode())
 
 
-def check_same(held: Benchmark, other: Benchmark, path: Path) -> None:
+def check_same(held: BuildHeader, other: BuildHeader, path: Path) -> None:
     """InputError unless `other` is the benchmark `held`, which lies at `path`."""
     mine, yours = held.identity, other.identity
     for key in mine:

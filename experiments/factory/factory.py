@@ -13,7 +13,7 @@ from benchmarks.errors import InputError
 from benchmarks.spaces import space_named
 from experiments.execution.ray_tasks import TORCH, connected, result_of, task_of
 from experiments.execution.resources import Resources
-from experiments.factory.directory import SPLITS, Benchmark, BuildDirectory, Trainings, classes
+from experiments.factory.directory import SPLITS, BuildDirectory, BuildHeader, Trainings, classes
 from experiments.factory.images import Images, check_images
 from experiments.storage.provenance import git_commit, processor, versions
 from experiments.storage.sharded_log import Row
@@ -34,13 +34,13 @@ Progress = Callable[[str, int, int], None]
 """Told (what is being done, done, total)."""
 
 
-def benchmark_of(
+def build_header(
     space: str, images: Images, scale: NetworkScale, recipe: TrainConfig, *, canonical: bool, device: str
-) -> Benchmark:
+) -> BuildHeader:
     """The benchmark that trains `space` on `images`; errors as `image_task`."""
     settings = asdict(recipe)
     del settings["epochs"]
-    return Benchmark(
+    return BuildHeader(
         space=space,
         **images.facts(),
         scale=asdict(scale),
@@ -57,14 +57,14 @@ def benchmark_of(
     )
 
 
-def network_of(benchmark: Benchmark, architecture: int) -> NetworkConfig:
+def network_of(benchmark: BuildHeader, architecture: int) -> NetworkConfig:
     """The stand-alone network of an official index."""
     scale = NetworkScale(**{**benchmark.scale, "channels": tuple(benchmark.scale["channels"])})
     arch = space_named(benchmark.space).arch(architecture)
     return candidate_config(benchmark.space, arch, benchmark.num_classes, benchmark.image_shape[0], scale)
 
 
-def trained_for(benchmark: Benchmark) -> dict[int, int]:
+def trained_for(benchmark: BuildHeader) -> dict[int, int]:
     """Official index -> that of the architecture whose training stands for it."""
     space = space_named(benchmark.space)
     if not benchmark.canonical:
@@ -74,7 +74,7 @@ def trained_for(benchmark: Benchmark) -> dict[int, int]:
     return classes(space, cost)
 
 
-def plan(benchmark: Benchmark, part: range, schedules: Sequence[int], seeds: Sequence[int]) -> list[Trainings]:
+def plan(benchmark: BuildHeader, part: range, schedules: Sequence[int], seeds: Sequence[int]) -> list[Trainings]:
     """The trainings of the architectures `part`, all of one schedule before the next.
 
     Raises:
@@ -114,7 +114,7 @@ def build(
             progress("trainings", finished, total)
 
 
-def prepare(benchmark: Benchmark, images: Images, architecture: int, device: str) -> None:
+def prepare(benchmark: BuildHeader, images: Images, architecture: int, device: str) -> None:
     """Compile what trains such networks now, if anything does: workers then find it, and a warning is seen here."""
     serves([network_of(benchmark, architecture)], images.task(), benchmark.recipe["batch_size"], device)
 
@@ -162,7 +162,7 @@ def _each(
             yield result_of(ready, "a training")
 
 
-def _train(benchmark: Benchmark, images: Images, device: str, trainings: Trainings) -> list[Row]:
+def _train(benchmark: BuildHeader, images: Images, device: str, trainings: Trainings) -> list[Row]:
     """Rows of TRAININGS."""
     task = images.task()
     check_images(benchmark, task)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.errors import InputError
-from experiments.factory.directory import Benchmark
+from experiments.factory.directory import BuildHeader
 from supernets.images.tasks import ImageTask, image_task
 
 
@@ -42,7 +42,7 @@ def _task(dataset: str, data_dir: Path | None, seed: int) -> ImageTask:
     return image_task(dataset, data_dir, seed)
 
 
-def check_images(benchmark: Benchmark, task: ImageTask) -> None:
+def check_images(benchmark: BuildHeader, task: ImageTask) -> None:
     """InputError unless `task` has the images of the benchmark."""
     if _fingerprint(task) != benchmark.fingerprint:
         raise InputError(

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from benchmarks.errors import InputError
 from benchmarks.table import BenchmarkTable, Column, RowWriter, TableInfo, Task, preallocate, publish, write_compressed
-from experiments.factory.directory import SPLITS, Benchmark, BuildDirectory, check_same
+from experiments.factory.directory import SPLITS, BuildDirectory, BuildHeader, check_same
 from experiments.factory.factory import network_of, trained_for
 from experiments.storage.provenance import version
 from supernets.counting import cost_by_formula
@@ -26,7 +26,7 @@ Values = dict[Column, NDArray[np.float64]]
 class Rows:
     """The trainings and timings of a benchmark, and for which architectures they stand."""
 
-    benchmark: Benchmark
+    benchmark: BuildHeader
     trainings: pa.Table  # TRAININGS, every training once
     timings: pa.Table  # TIMINGS
     trained: NDArray[np.int64]  # (rows of the table,) official index of the architecture trained for each row
@@ -59,7 +59,7 @@ class Rows:
         makers = [maker for one in directories for maker in one.benchmark().made_with]
         made_with = [maker for i, maker in enumerate(makers) if maker not in makers[:i]]
         return cls(
-            Benchmark(**{**vars(benchmark), "made_with": made_with}),
+            BuildHeader(**{**vars(benchmark), "made_with": made_with}),
             trainings,
             timings,
             standing,

@@ -23,7 +23,8 @@ Group = tuple[str, str]
 
 @dataclass(frozen=True)
 class Runs:
-    """The trials of one algorithm on one data set, run after run, each in the order of telling: all, or `condensed`.
+    """The trials of one algorithm on one data set, run after run, each in the order of telling:
+    all, or only `incumbent_changes`.
 
     `number` and `first` have shapes (runs,) and (runs + 1,); the rest, columns of TRIALS_SCHEMA but for `told`, shape
     (trials,).
@@ -62,7 +63,7 @@ _COLUMNS = {
 }  # field of Runs -> column of TRIALS_SCHEMA
 
 
-def split(trials: pa.Table) -> dict[Group, Runs]:
+def runs_by_group(trials: pa.Table) -> dict[Group, Runs]:
     """The trials (TRIALS_SCHEMA) of each algorithm on each data set that has any.
 
     Runs may lie in any order and in pieces; the order of the trials within a run is kept.
@@ -102,10 +103,10 @@ def split(trials: pa.Table) -> dict[Group, Runs]:
     return groups
 
 
-def condensed(runs: Runs) -> Runs:
+def incumbent_changes(runs: Runs) -> Runs:
     """Without the trials that neither change a run's answer nor end it.
 
-    Whatever is made of runs stays the same, but for `incumbents_at_every_trial` and `shared_runs`.
+    Whatever is made of runs stays the same, but for `incumbents_at_every_trial` and `weight_sharing_runs`.
     """
     kept = runs.incumbent.copy()
     kept[runs.first[1:] - 1] = True
@@ -113,7 +114,7 @@ def condensed(runs: Runs) -> Runs:
     return Runs(runs.number, np.append(0, np.cumsum(kept))[runs.first], **rows)
 
 
-def concatenated(parts: Sequence[Runs]) -> Runs:
+def concatenate_runs(parts: Sequence[Runs]) -> Runs:
     """Runs of one algorithm on one data set that were read apart, in the order of their numbers.
 
     Raises:
@@ -158,7 +159,7 @@ class RecordedTrials:
         """Read tables of trials (TRIALS_SCHEMA) of whole runs, one after the other.
 
         Args:
-            every_trial: whether all are kept; otherwise the runs are `condensed`, about 0.35 KB each.
+            every_trial: whether all are kept; otherwise the runs are `incumbent_changes`, about 0.35 KB each.
 
         Raises:
             RecordError: a run is recorded twice, or its clock goes backwards.
@@ -167,12 +168,12 @@ class RecordedTrials:
         used: dict[Group, Counter[tuple[str, int]]] = {}
         failed = 0
         for trials in batches:
-            for group, runs in split(trials).items():
-                parts.setdefault(group, []).append(runs if every_trial else condensed(runs))
+            for group, runs in runs_by_group(trials).items():
+                parts.setdefault(group, []).append(runs if every_trial else incumbent_changes(runs))
             for group, counts in fidelities(trials).items():
                 used.setdefault(group, Counter()).update(counts)
             failed += int(np.isnan(trials["validation"].to_numpy()).sum())
-        return cls({group: concatenated(runs) for group, runs in parts.items()}, used, failed)
+        return cls({group: concatenate_runs(runs) for group, runs in parts.items()}, used, failed)
 
 
 def fidelities(trials: pa.Table) -> dict[Group, Counter[tuple[str, int]]]:

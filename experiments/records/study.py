@@ -278,14 +278,14 @@ def _joined(tables: Iterable[pa.Table], schema: pa.Schema) -> pa.Table:
     return pa.concat_tables(found).unify_dictionaries() if found else schema.empty_table()
 
 
-def is_shared(header: StudyHeader) -> bool:
+def is_weight_sharing(header: StudyHeader) -> bool:
     """Whether a study is of weight-sharing searches."""
     return "shared" in header.settings
 
 
 def measured(header: StudyHeader) -> bool:
     """Whether a study's seconds were spent in it, rather than looked up in a table."""
-    return "trained" in header.settings or is_shared(header)
+    return "trained" in header.settings or is_weight_sharing(header)
 
 
 def clock(header: StudyHeader) -> str:

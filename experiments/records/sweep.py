@@ -55,7 +55,7 @@ class SweepHeader:
 
 
 @dataclass(frozen=True)
-class Row:
+class Configuration:
     """One configuration that was tried."""
 
     options: Mapping[str, Any]
@@ -99,7 +99,7 @@ class SweepRecords(RecordedDirectory):
             raise RecordError(f"{self.header_path} is damaged: it lacks {', '.join(sorted(missing))}")
         return header
 
-    def write(self, rows: Sequence[Row]) -> None:
+    def write(self, rows: Sequence[Configuration]) -> None:
         """Replace the table of what was tried: trial, each knob, status, objective at each rung, seconds."""
         rungs = self.header().settings["rungs"]
         objectives = [row.evaluation.objectives if row.evaluation else {} for row in rows]
@@ -114,7 +114,7 @@ class SweepRecords(RecordedDirectory):
         }
         write_parquet(self.path / TRIALS, pa.table(columns))
 
-    def rows(self) -> list[Row]:
+    def rows(self) -> list[Configuration]:
         """What was tried so far, in the order of suggestion, with all that is known of it."""
         path, knobs = self.path / TRIALS, list(self.header().settings["tuned"])
         if not path.exists():
@@ -125,8 +125,8 @@ class SweepRecords(RecordedDirectory):
             raise RecordError(f"{path} is damaged ({error}): delete it and run the command again") from error
         return [self.row({name: row[name] for name in knobs}, row["status"]) for row in table.to_pylist()]
 
-    def row(self, options: Mapping[str, Any], status: str) -> Row:
-        return Row(options, status, read_evaluation(folder_of(self.store, options)))
+    def row(self, options: Mapping[str, Any], status: str) -> Configuration:
+        return Configuration(options, status, read_evaluation(folder_of(self.store, options)))
 
 
 Objective = Literal["final_validation", "validation_area"]
@@ -167,24 +167,24 @@ def read_evaluation(folder: Path) -> Evaluation | None:
         raise RecordError(f"{path} is damaged ({error}): delete it and run the command again") from error
 
 
-def ranked(rows: Sequence[Row]) -> list[Row]:
+def ranked(rows: Sequence[Configuration]) -> list[Configuration]:
     """The best first: configurations that were evaluated further before others, then by the objective there.
 
     Configurations that were suggested twice count once; of equal ones the first suggested is first.
     """
-    known: dict[str, Row] = {}
+    known: dict[str, Configuration] = {}
     for row in rows:
         if row.evaluation and row.evaluation.objectives:
             known.setdefault(repr(row.options), row)
     return sorted(known.values(), key=_merit, reverse=True)
 
 
-def different(rows: Sequence[Row]) -> int:
+def different(rows: Sequence[Configuration]) -> int:
     """Configurations, however often each was suggested."""
     return len({repr(row.options) for row in rows})
 
 
-def _merit(row: Row) -> tuple[int, float]:
+def _merit(row: Configuration) -> tuple[int, float]:
     assert row.evaluation is not None
     last = max(row.evaluation.objectives)
     return last, row.evaluation.objectives[last]

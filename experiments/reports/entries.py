@@ -14,15 +14,20 @@ import numpy as np
 
 from benchmarks.errors import InputError
 from experiments.records.runs import Group, RecordedTrials, Runs, finished_runs, mean_search_seconds
-from experiments.records.study import StudyHeader, StudyRecords, is_shared
+from experiments.records.study import StudyHeader, StudyRecords, is_weight_sharing
 from experiments.reports.tables import joined
 from experiments.statistics import aggregates as statistics
 from experiments.statistics.aggregates import Answers, Final
-from experiments.statistics.weight_sharing import OneShot, SharedRuns, one_shots, shared_runs
+from experiments.statistics.weight_sharing import (
+    OneShotRanking,
+    WeightSharingRuns,
+    one_shot_rankings,
+    weight_sharing_runs,
+)
 
 MUST_AGREE = ("space", "table", "trained", "datasets", "budgets", "cost_model", "report_fidelity")
 """Settings without which the numbers of two multi-trial studies mean different things."""
-SHARED_MUST_AGREE = ("space", "shared", "datasets", "table", "report_fidelity")
+WEIGHT_SHARING_MUST_AGREE = ("space", "shared", "datasets", "table", "report_fidelity")
 """The same for two weight-sharing studies."""
 MIXED_MUST_AGREE = ("space", "datasets")
 """The same for one of each kind, which must also agree in those of LOOKED_UP that both have ..."""
@@ -52,9 +57,9 @@ class RecordedStudy:
     """Recorded runs, also those without a trial."""
     search_seconds: Mapping[Group, float]
     """Host seconds of the search per run."""
-    epochs: Mapping[Group, SharedRuns]
+    epochs: Mapping[Group, WeightSharingRuns]
     """Of weight-sharing searches; else empty."""
-    one_shots: Mapping[Group, Sequence[OneShot]]
+    one_shot_rankings: Mapping[Group, Sequence[OneShotRanking]]
     """Of weight-sharing searches that were compared with a table; else empty."""
     planned: int
     """Runs of the whole study, of each algorithm on each data set."""
@@ -83,15 +88,15 @@ class Entry:
     """Data sets without a recorded run are absent."""
     finals: Mapping[str, Final]
     fidelities: Mapping[str, Counter[tuple[str, int]]]
-    epochs: Mapping[str, SharedRuns]
+    epochs: Mapping[str, WeightSharingRuns]
     """Empty for multi-trial algorithms."""
-    one_shots: Mapping[str, Sequence[OneShot]]
+    one_shot_rankings: Mapping[str, Sequence[OneShotRanking]]
     """Empty if the shared weights were not compared with a table."""
 
     @property
     def shared(self) -> bool:
         """Whether this is a weight-sharing method."""
-        return is_shared(self.study.header)
+        return is_weight_sharing(self.study.header)
 
     def end(self, dataset: str) -> float:
         """Seconds at which its searches on a data set are over: the budget; of weight sharing, the longest run's."""
@@ -152,8 +157,8 @@ def read_studies(
 
 def disagreement(one: RecordedStudy, other: RecordedStudy) -> tuple[str, Any, Any] | None:
     """(setting, its value in one, in the other) that keeps two studies from sharing a report; or None."""
-    if is_shared(one.header) == is_shared(other.header):
-        same = SHARED_MUST_AGREE if is_shared(one.header) else MUST_AGREE
+    if is_weight_sharing(one.header) == is_weight_sharing(other.header):
+        same = WEIGHT_SHARING_MUST_AGREE if is_weight_sharing(one.header) else MUST_AGREE
         return difference(one.settings(same), other.settings(same))
     both = [key for key in LOOKED_UP if one.header.settings.get(key) and other.header.settings.get(key)]
     mixed = (*MIXED_MUST_AGREE, *both)
@@ -179,7 +184,7 @@ def common_header(studies: Sequence[RecordedStudy]) -> StudyHeader:
 def _read(path: Path, name: str, runs: int | None, every_trial: bool) -> RecordedStudy:
     records = StudyRecords(path)
     header, overhead = records.header(), records.overhead(runs)
-    shared, planned = is_shared(header), header.settings["runs"]
+    shared, planned = is_weight_sharing(header), header.settings["runs"]
     recorded = RecordedTrials.of(records.batches(runs), every_trial or shared)
     groups = recorded.groups
     if runs is not None:
@@ -196,8 +201,8 @@ def _read(path: Path, name: str, runs: int | None, every_trial: bool) -> Recorde
         recorded=recorded,
         finished={group: len(runs) for group, runs in groups.items()} if shared else finished_runs(overhead),
         search_seconds=mean_search_seconds(overhead),
-        epochs=shared_runs(records.epochs(runs), groups) if shared else {},
-        one_shots=one_shots(records.one_shot(runs)) if shared else {},
+        epochs=weight_sharing_runs(records.epochs(runs), groups) if shared else {},
+        one_shot_rankings=one_shot_rankings(records.one_shot(runs)) if shared else {},
         planned=planned,
     )
 
@@ -232,7 +237,11 @@ def _entry(study: RecordedStudy, algorithm: str, label: str) -> Entry:
     finals = {name: statistics.final(runs[name], seconds[name]) for name in recorded}
     fidelities = {name: study.recorded.fidelities[algorithm, name] for name in recorded}
     epochs = {name: study.epochs[algorithm, name] for name in recorded if study.epochs}
-    compared = {name: study.one_shots[algorithm, name] for name in recorded if (algorithm, name) in study.one_shots}
+    compared = {
+        name: study.one_shot_rankings[algorithm, name]
+        for name in recorded
+        if (algorithm, name) in study.one_shot_rankings
+    }
     return Entry(label, algorithm, study, runs, finals, fidelities, epochs, compared)
 
 

@@ -32,7 +32,7 @@ from experiments.reports.sections.provenance import what_was_run
 from experiments.reports.sections.published import write_published
 from experiments.reports.sections.sensitivity import write_sensitivity
 from experiments.reports.sections.speed import AskedTarget, write_overhead, write_speed
-from experiments.reports.sections.weight_sharing import write_shared
+from experiments.reports.sections.weight_sharing import write_weight_sharing
 from experiments.reports.tables import latex, markdown
 from experiments.reports.text import bullets, figure
 from experiments.statistics.aggregates import Band, Interpolation
@@ -111,7 +111,7 @@ def _write_sections(
         write_comparison(entries, legend, directory),
         write_speed(header, entries, legend, targets, directory),
         write_found(header, entries, legend, directory),
-        write_shared(entries, legend, band, directory),
+        write_weight_sharing(entries, legend, band, directory),
         write_sensitivity(sweeps, directory),
         write_overhead(header, entries, directory),
         write_checklist(studies, entries, [SweepRecords(path) for path in sweeps], directory),

@@ -77,7 +77,7 @@ def _alignment(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> list[st
 Fact = str | int | float
 
 
-class Table(NamedTuple):
+class ReportTable(NamedTuple):
     """A table of a report."""
 
     headers: Sequence[str]
@@ -86,7 +86,7 @@ class Table(NamedTuple):
     """The same as one mapping per line of the CSV file: column -> value in full precision; NaN becomes empty."""
 
 
-def write_table(table: Table, stem: Path) -> str:
+def write_table(table: ReportTable, stem: Path) -> str:
     """Write a table as Markdown, LaTeX and CSV, `stem` with the suffix appended; return it as Markdown."""
     text = markdown(table.headers, table.rows)
     stem.with_name(f"{stem.name}.md").write_text(text + "\n", "utf-8")

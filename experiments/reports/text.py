@@ -39,14 +39,14 @@ def sources(name: str) -> str:
     return f"Full precision: [{name}.csv]({name}.csv); for a paper: [{name}.tex]({name}.tex)."
 
 
-def told(value: Any) -> str:
+def format_setting(value: Any) -> str:
     """A setting in words."""
     if isinstance(value, Mapping):
-        return ", ".join(f"{key}: {told(inner)}" for key, inner in value.items()) or "none"
+        return ", ".join(f"{key}: {format_setting(inner)}" for key, inner in value.items()) or "none"
     return "none" if value is None else str(value)
 
 
-def told_fidelities(used: Iterable[tuple[str, int]]) -> str:
+def format_fidelities(used: Iterable[tuple[str, int]]) -> str:
     """(schedule, epoch) pairs as 'epochs 1, 4, 12 of schedule 12'."""
     schedules: dict[str, list[int]] = {}
     for schedule, epoch in sorted(used):
@@ -57,6 +57,6 @@ def told_fidelities(used: Iterable[tuple[str, int]]) -> str:
     )
 
 
-def told_p(p: float) -> str:
+def format_p(p: float) -> str:
     """'0.012', or '< 0.001'."""
     return "< 0.001" if p < 0.001 else f"{p:.3f}"

@@ -70,7 +70,7 @@ class Aggregate:
     """Where it ends."""
 
     @classmethod
-    def concatenated(cls, parts: Sequence[Aggregate]) -> Aggregate:
+    def concatenate_runs(cls, parts: Sequence[Aggregate]) -> Aggregate:
         """Of parts of the remaining axis."""
         return cls(*(np.concatenate([getattr(part, field.name) for part in parts]) for field in fields(cls)))
 

@@ -27,7 +27,7 @@ from nas_algos.weight_sharing import PHASES
 
 
 @dataclass(frozen=True)
-class SharedRuns:
+class WeightSharingRuns:
     """Every epoch of one method on one data set; shape (runs, epochs) but for `number`, (runs,)."""
 
     number: NDArray[np.int32]
@@ -56,16 +56,16 @@ class SharedRuns:
 _COLUMNS = ("architecture", "one_shot_validation", "weight_loss", "weight_accuracy", "entropy")
 
 
-def shared_runs(epochs: pa.Table, groups: Mapping[Group, Runs]) -> dict[Group, SharedRuns]:
+def weight_sharing_runs(epochs: pa.Table, groups: Mapping[Group, Runs]) -> dict[Group, WeightSharingRuns]:
     """The epochs (EPOCHS_SCHEMA) of the runs in `groups`; those of runs that have no trials yet are left out.
 
     Raises:
         RecordError: a run's epochs are not the same as its trials, or as the other runs'.
     """
-    return {group: _shared_runs(epochs, group, runs) for group, runs in groups.items()}
+    return {group: _weight_sharing_runs(epochs, group, runs) for group, runs in groups.items()}
 
 
-def _shared_runs(epochs: pa.Table, group: Group, runs: Runs) -> SharedRuns:
+def _weight_sharing_runs(epochs: pa.Table, group: Group, runs: Runs) -> WeightSharingRuns:
     algorithm, dataset = group
     rows = epochs.filter(
         pc.and_(
@@ -87,11 +87,11 @@ def _shared_runs(epochs: pa.Table, group: Group, runs: Runs) -> SharedRuns:
     columns = {name: rows[name].to_numpy().reshape(shape) for name in _COLUMNS}
     seconds = {phase: rows[f"{phase}_seconds"].to_numpy().reshape(shape) for phase in PHASES}
     rank = rows["rank"].to_numpy().astype(float).reshape(shape)  # null becomes NaN
-    return SharedRuns(number=runs.number, test=runs.test.reshape(shape), rank=rank, seconds=seconds, **columns)
+    return WeightSharingRuns(number=runs.number, test=runs.test.reshape(shape), rank=rank, seconds=seconds, **columns)
 
 
 @dataclass(frozen=True)
-class OneShot:
+class OneShotRanking:
     """What one run's supernet says at the end of its search of some architectures, beside a table."""
 
     run: int
@@ -108,9 +108,9 @@ class OneShot:
         return float(kendalltau(self.shared, self.trained).statistic)
 
 
-def one_shots(rows: pa.Table) -> dict[Group, list[OneShot]]:
+def one_shot_rankings(rows: pa.Table) -> dict[Group, list[OneShotRanking]]:
     """The runs of a table of ONE_SHOT_SCHEMA."""
-    runs: dict[Group, list[OneShot]] = {}
+    runs: dict[Group, list[OneShotRanking]] = {}
     names = ("algorithm", "dataset", "run")
     for key in rows.group_by(names, use_threads=False).aggregate([]).to_pylist():
         algorithm, dataset, run = (key[name] for name in names)
@@ -118,7 +118,7 @@ def one_shots(rows: pa.Table) -> dict[Group, list[OneShot]]:
         architecture, shared, trained = (
             column.to_numpy() for column in rows.filter(chosen).select(["architecture", "shared", "trained"]).columns
         )
-        runs.setdefault((algorithm, dataset), []).append(OneShot(run, architecture, shared, trained))
+        runs.setdefault((algorithm, dataset), []).append(OneShotRanking(run, architecture, shared, trained))
     return runs
 
 
@@ -127,8 +127,8 @@ def relative_entropy(space: Space, entropy: Floats) -> Floats:
     return entropy / math.log(space.shape[1])
 
 
-def shared_finals(
-    runs: SharedRuns, settings: Mapping[str, Any], optimum: float = math.nan, architectures: int = 0
+def weight_sharing_finals(
+    runs: WeightSharingRuns, settings: Mapping[str, Any], optimum: float = math.nan, architectures: int = 0
 ) -> dict[str, Aggregate]:
     """How the runs of a method ended, over runs: name -> scalars.
 

@@ -26,7 +26,7 @@ class RecordError(InputError):
 
 
 @contextmanager
-def alone(folder: Path) -> Iterator[None]:
+def exclusive_lock(folder: Path) -> Iterator[None]:
     """An existing folder for this process, until it ends, however it does.
 
     Where a file system has no locks, nothing keeps a second process away.
@@ -91,7 +91,7 @@ class RecordedDirectory(ABC):
         """
         self.check(header)  # nothing is written into somebody else's directory
         self.path.mkdir(parents=True, exist_ok=True)
-        with alone(self.path):
+        with exclusive_lock(self.path):
             self.begin(header)
             yield
 

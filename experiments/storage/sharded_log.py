@@ -20,7 +20,7 @@ import pyarrow.parquet as pq
 
 from benchmarks.errors import InputError
 from experiments.storage.atomic import write_atomically, write_parquet
-from experiments.storage.directories import alone
+from experiments.storage.directories import exclusive_lock
 
 ROWS_PER_SHARD = 5000
 
@@ -67,7 +67,7 @@ class ShardedLog:
             InputError: another process is writing.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
-        with alone(self.folder):
+        with exclusive_lock(self.folder):
             writer = _Writer(self)
             try:
                 yield writer

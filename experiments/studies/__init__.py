@@ -3,20 +3,20 @@
 from experiments.studies.presets import PRESETS, STUDIES
 from experiments.studies.runner import run_study
 from experiments.studies.search_loop import Clock, RunResult, search
-from experiments.studies.table_study import Study
-from experiments.studies.training_study import TrainedStudy, run_trained_study
-from experiments.studies.weight_sharing_study import SharedStudy, run_shared_study
+from experiments.studies.table_study import TableStudy
+from experiments.studies.training_study import TrainingStudy, run_training_study
+from experiments.studies.weight_sharing_study import WeightSharingStudy, run_weight_sharing_study
 
 __all__ = [
     "PRESETS",
     "STUDIES",
     "Clock",
     "RunResult",
-    "SharedStudy",
-    "Study",
-    "TrainedStudy",
-    "run_shared_study",
+    "TableStudy",
+    "TrainingStudy",
+    "WeightSharingStudy",
     "run_study",
-    "run_trained_study",
+    "run_training_study",
+    "run_weight_sharing_study",
     "search",
 ]

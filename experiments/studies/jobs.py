@@ -33,7 +33,7 @@ class Job:
         return f"{algorithm}-{self.dataset}-{self.first:07d}-{self.stop - 1:07d}"
 
 
-def cut(algorithms: Iterable[str], datasets: Iterable[str], runs: int, runs_per_job: int) -> list[Job]:
+def split_into_jobs(algorithms: Iterable[str], datasets: Iterable[str], runs: int, runs_per_job: int) -> list[Job]:
     """All runs of all algorithms on all data sets."""
     return [
         Job(algorithm, dataset, first, min(first + runs_per_job, runs))

@@ -17,12 +17,12 @@ from benchmarks.table import BenchmarkTable
 from experiments.factory.images import Images
 from experiments.records.runs import Group
 from experiments.records.study import ONE_SHOT_SCHEMA, StudyRecords
-from experiments.statistics.weight_sharing import OneShot, one_shots
+from experiments.statistics.weight_sharing import OneShotRanking, one_shot_rankings
 from experiments.storage.directories import RecordError
 from experiments.studies.jobs import Job, seeds_of
 from experiments.studies.weight_sharing_study import resume_from
 from nas_algos.weight_sharing import method_named
-from nas_algos.weight_sharing.search import Search
+from nas_algos.weight_sharing.search import SupernetSearch
 from supernets.settings import NetworkScale
 from supernets.training.devices import threads
 
@@ -38,7 +38,7 @@ def one_shot(
     seed: int,
     progress: Progress,
     device: str = "cpu",
-) -> dict[Group, list[OneShot]]:
+) -> dict[Group, list[OneShotRanking]]:
     """Evaluate the same `count` random architectures with the shared weights of each finished run of a study.
 
     The study's directory keeps the result, in place of an earlier one.
@@ -89,7 +89,7 @@ def one_shot(
             compared.append(pa.table(columns, schema=ONE_SHOT_SCHEMA))
     rows = pa.concat_tables(compared)
     records.write_one_shot(rows)
-    return one_shots(rows)
+    return one_shot_rankings(rows)
 
 
 def _as_facts(shared: dict[str, Any]) -> dict[str, Any]:
@@ -102,7 +102,7 @@ def _accuracies(
     """(architectures,) percent."""
     settings = records.header().settings
     method, space, scale = method_named(job.algorithm), space_named(settings["space"]), settings["shared"]["scale"]
-    search = Search(
+    search = SupernetSearch(
         method,
         method.Config(**settings["algorithms"][job.algorithm]),
         images.task(),

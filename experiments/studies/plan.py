@@ -14,7 +14,7 @@ from benchmarks.oracle import CostModel
 from benchmarks.outcomes import Fidelity
 from benchmarks.spaces import Space
 from experiments.records.study import StudyHeader
-from experiments.studies.jobs import JOBS, MOST_RUNS_PER_JOB, RUNS_PER_JOB, Job, cut, seeds_of
+from experiments.studies.jobs import JOBS, MOST_RUNS_PER_JOB, RUNS_PER_JOB, Job, seeds_of, split_into_jobs
 from experiments.studies.search_loop import Clock, Crossing, IncumbentRule
 from nas_algos.config import Config
 from nas_algos.multi_trial import algorithm_named, code_of
@@ -50,7 +50,7 @@ class Plan(ABC):
         return Clock(self.budgets[dataset], self.crossing, self.cache, self.simulated_workers)
 
     def jobs(self) -> list[Job]:
-        return cut(self.algorithms, self.budgets, self.runs, self.runs_per_job)
+        return split_into_jobs(self.algorithms, self.budgets, self.runs, self.runs_per_job)
 
     @property
     def runs_per_job(self) -> int:

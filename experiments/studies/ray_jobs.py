@@ -12,13 +12,13 @@ import ray
 from experiments.execution.ray_tasks import Shipped, connected, result_of, task_of
 from experiments.storage.atomic import parquet
 from experiments.studies.jobs import Job
-from experiments.studies.table_study import Study, execute
+from experiments.studies.table_study import TableStudy, execute
 
-Batch = tuple[Job, pa.Buffer, pa.Buffer]
+FinishedJob = tuple[Job, pa.Buffer, pa.Buffer]
 """A job and its (trials, overhead) as Parquet files."""
 
 
-def run_jobs(study: Study, jobs: Sequence[Job], workers: int, address: str | None = None) -> Iterator[Batch]:
+def run_jobs(study: TableStudy, jobs: Sequence[Job], workers: int, address: str | None = None) -> Iterator[FinishedJob]:
     """Execute jobs as Ray tasks, yielding each batch when it is done, in any order.
 
     Args:
@@ -42,7 +42,7 @@ def run_jobs(study: Study, jobs: Sequence[Job], workers: int, address: str | Non
             del running[done]
 
 
-def _execute(given: tuple[Study, Shipped | None], job: Job) -> tuple[pa.Buffer, pa.Buffer]:
+def _execute(given: tuple[TableStudy, Shipped | None], job: Job) -> tuple[pa.Buffer, pa.Buffer]:
     """`execute` on a node that may lack the table; its tables as files, which leaves the driver little to do."""
     study, table = given
     trials, overhead = execute(replace(study, table=table.here()) if table else study, job)

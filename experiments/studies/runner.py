@@ -14,7 +14,7 @@ import pyarrow as pa
 from experiments.records.study import StudyHeader, StudyRecords
 from experiments.storage.atomic import parquet
 from experiments.studies.jobs import Job
-from experiments.studies.table_study import Study, execute
+from experiments.studies.table_study import TableStudy, execute
 
 Progress = Callable[[str, int, int], None]
 """Told (what is being done, done, total)."""
@@ -36,7 +36,7 @@ def default_directory(study: Recorded) -> Path:
 
 
 def run_study(
-    study: Study,
+    study: TableStudy,
     directory: Path,
     workers: int = 0,
     ray_address: str | None = None,
@@ -54,7 +54,7 @@ def run_study(
         InputError: another process is writing to the directory, or no cluster answers.
     """
     study.check()
-    with begun(study, directory) as (records, left):
+    with open_study(study, directory) as (records, left):
         total = len(study.algorithms) * len(study.budgets) * study.runs
         done = total - sum(job.stop - job.first for job in left)
         progress("runs", done, total)
@@ -66,7 +66,7 @@ def run_study(
 
 
 @contextmanager
-def begun(study: Recorded, directory: Path) -> Iterator[tuple[StudyRecords, list[Job]]]:
+def open_study(study: Recorded, directory: Path) -> Iterator[tuple[StudyRecords, list[Job]]]:
     """The records of a study, begun or resumed, for this process alone; and the jobs that they lack.
 
     Raises:
@@ -83,7 +83,7 @@ def begun(study: Recorded, directory: Path) -> Iterator[tuple[StudyRecords, list
 
 
 def _batches(
-    study: Study, jobs: Sequence[Job], workers: int, ray_address: str | None
+    study: TableStudy, jobs: Sequence[Job], workers: int, ray_address: str | None
 ) -> Iterator[tuple[Job, pa.Buffer, pa.Buffer]]:
     if not jobs:
         return

@@ -26,7 +26,7 @@ from nas_algos.searcher import Searcher
 
 
 @dataclass(frozen=True)
-class Study(Plan):
+class TableStudy(Plan):
     """A plan on a table. Two equal studies give equal records."""
 
     table: Path
@@ -100,7 +100,7 @@ def _oracle(table: Path, dataset: str, cost_model: CostModel, seed_policy: str) 
     return Oracle(BenchmarkTable.open(table), dataset, cost_model=cost_model, seed_policy=policy)
 
 
-def execute(study: Study, job: Job) -> tuple[pa.Table, pa.Table]:
+def execute(study: TableStudy, job: Job) -> tuple[pa.Table, pa.Table]:
     """Run a job; return its (trials, overhead) tables."""
     oracle = study.oracle(job.dataset)
     results = []

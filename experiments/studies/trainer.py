@@ -11,7 +11,7 @@ from typing import Protocol
 
 from experiments.execution.ray_tasks import RayTasks, connected
 from experiments.execution.resources import Resources
-from experiments.factory.directory import Benchmark
+from experiments.factory.directory import BuildHeader
 from experiments.factory.factory import network_of, prepare, row_of
 from experiments.factory.images import Images, check_images
 from experiments.studies.training_records import Curves, Trained, Training
@@ -24,7 +24,7 @@ Beat = Callable[[float], None]
 """Told now and then how many seconds the steps of a training have taken so far."""
 
 
-def train(benchmark: Benchmark, images: Images, device: str, training: Training, beat: Beat | None = None) -> Trained:
+def train(benchmark: BuildHeader, images: Images, device: str, training: Training, beat: Beat | None = None) -> Trained:
     """Train one network, on one thread of this process.
 
     Raises:
@@ -66,7 +66,7 @@ class Trainer(Protocol):
         """What the steps of unfinished trainings have taken at least, as far as anything new is known."""
 
 
-class Here:
+class LocalTrainer:
     """Trains in this process, one after the other, whenever a result is waited for."""
 
     def __init__(self, work: Callable[[Training], Trained]) -> None:
@@ -87,10 +87,10 @@ class Here:
 
 
 @contextmanager
-def trainer(benchmark: Benchmark, images: Images, resources: Resources) -> Iterator[Trainer]:
+def trainer(benchmark: BuildHeader, images: Images, resources: Resources) -> Iterator[Trainer]:
     """Here without workers; on Ray otherwise."""
     if not resources.workers:
-        yield Here(partial(train, benchmark, images, resources.device))
+        yield LocalTrainer(partial(train, benchmark, images, resources.device))
         return
     prepare(benchmark, images, 0, resources.device)
     with connected(resources.workers, resources.address, gpus=resources.gpus * resources.workers):

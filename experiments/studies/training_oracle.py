@@ -16,7 +16,7 @@ from benchmarks.oracle import CostModel, SeedPolicy
 from benchmarks.outcomes import Fidelity, Outcome
 from benchmarks.spaces import Arch, Space
 from experiments.studies.trainer import Trainer
-from experiments.studies.training_records import Evaluations, Training
+from experiments.studies.training_records import Training, TrainingRecords
 from nas_algos.searcher import Trial
 
 Tick = Callable[[float, int], None]
@@ -50,7 +50,7 @@ class TrainingOracle:
     """
 
     def __init__(
-        self, space: Space, seed: int, cost_model: CostModel, evaluations: Evaluations, trainer: Trainer
+        self, space: Space, seed: int, cost_model: CostModel, evaluations: TrainingRecords, trainer: Trainer
     ) -> None:
         self.space = space
         self.done = 0  # trainings, since the start of this process

@@ -80,7 +80,7 @@ class Trained(NamedTuple):
     """The columns of TRAININGS that follow its key, if it ran its whole schedule."""
 
 
-class Evaluations:
+class TrainingRecords:
     """The trainings of a directory, as `evaluations` opens it."""
 
     def __init__(
@@ -118,7 +118,7 @@ class Evaluations:
 
 
 @contextmanager
-def evaluations(directory: BuildDirectory) -> Iterator[Evaluations]:
+def evaluations(directory: BuildDirectory) -> Iterator[TrainingRecords]:
     """The trainings that a directory holds, and more to come.
 
     Raises:
@@ -132,7 +132,7 @@ def evaluations(directory: BuildDirectory) -> Iterator[Evaluations]:
         for *training, seconds in _rows(relied):  # ascending in seconds
             known[Training(*training)] = seconds
         append = {"trainings": whole.append, "curves": add.append, "relied": rely.append}
-        yield Evaluations(held, known, append, directory.trainings.keys())
+        yield TrainingRecords(held, known, append, directory.trainings.keys())
 
 
 def _rows(log: ShardedLog) -> Iterator[tuple[Any, ...]]:

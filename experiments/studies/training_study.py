@@ -15,13 +15,13 @@ from benchmarks.errors import InputError
 from benchmarks.outcomes import Fidelity
 from benchmarks.spaces import Space, space_named
 from experiments.execution.resources import Resources
-from experiments.factory.directory import Benchmark, BuildDirectory, check_same
+from experiments.factory.directory import BuildDirectory, BuildHeader, check_same
 from experiments.factory.images import Images
 from experiments.records.study import StudyHeader, StudyRecords
 from experiments.studies.jobs import Job
 from experiments.studies.plan import Plan
 from experiments.studies.rows import overhead_table, trials_table
-from experiments.studies.runner import begun
+from experiments.studies.runner import open_study
 from experiments.studies.search_loop import RunResult, search
 from experiments.studies.trainer import trainer
 from experiments.studies.training_oracle import TrainingEvents, TrainingOracle, epochs_of, training_seed
@@ -32,10 +32,10 @@ Progress = Callable[[str, int, float, float], None]
 
 
 @dataclass(frozen=True)
-class TrainedStudy(Plan):
+class TrainingStudy(Plan):
     """A plan whose oracle trains. Two equal studies with equal trainings give equal records."""
 
-    benchmark: Benchmark
+    benchmark: BuildHeader
     """What is trained; its `made_with` last is this machine."""
 
     @property
@@ -81,8 +81,8 @@ class TrainedStudy(Plan):
         return StudyHeader(settings, {}, versions, maker["git_commit"])
 
 
-def run_trained_study(
-    study: TrainedStudy, directory: Path, images: Images, resources: Resources, progress: Progress
+def run_training_study(
+    study: TrainingStudy, directory: Path, images: Images, resources: Resources, progress: Progress
 ) -> StudyRecords:
     """Execute what the study's directory does not hold yet, run after run.
 
@@ -99,7 +99,7 @@ def run_trained_study(
     build = BuildDirectory(StudyRecords(directory).evaluations_path)
     if build.header_path.exists():
         check_same(build.benchmark(), study.benchmark, build.path)
-    with begun(study, directory) as (records, left):
+    with open_study(study, directory) as (records, left):
         if not left:
             return records
         build.begin(study.benchmark)
@@ -110,7 +110,7 @@ def run_trained_study(
     return records
 
 
-def _execute(study: TrainedStudy, job: Job, oracle: TrainingOracle, progress: Progress) -> tuple[pa.Table, pa.Table]:
+def _execute(study: TrainingStudy, job: Job, oracle: TrainingOracle, progress: Progress) -> tuple[pa.Table, pa.Table]:
     """The (trials, overhead) of one run."""
     clock = study.clock(job.dataset)
     tick = partial(_tick, progress, f"{job.algorithm}, run {job.first + 1} of {study.runs}", clock.budget)
@@ -126,7 +126,7 @@ def _tick(progress: Progress, run: str, budget: float, clock: float, done: int) 
 
 
 def _reported(
-    study: TrainedStudy, result: RunResult, oracle: TrainingOracle
+    study: TrainingStudy, result: RunResult, oracle: TrainingOracle
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """(validation, test) percent by official index of the architectures that this run trained to the end; else NaN."""
     validation, test = (np.full(len(study.space), np.nan) for _ in range(2))

@@ -22,11 +22,11 @@ from experiments.factory.images import Images
 from experiments.records.study import EPOCHS_SCHEMA, OVERHEAD_SCHEMA, TRIALS_SCHEMA, Optimum, StudyHeader, StudyRecords
 from experiments.storage.atomic import write_atomically
 from experiments.storage.provenance import git_commit, processor, versions
-from experiments.studies.jobs import Job, cut, seeds_of
-from experiments.studies.runner import begun
+from experiments.studies.jobs import Job, seeds_of, split_into_jobs
+from experiments.studies.runner import open_study
 from nas_algos.weight_sharing import PHASES, method_named
 from nas_algos.weight_sharing.method import MethodConfig
-from nas_algos.weight_sharing.search import DivergedError, EpochRecord, Search
+from nas_algos.weight_sharing.search import DivergedError, EpochRecord, SupernetSearch
 from supernets.images.search_batches import SearchImages
 from supernets.images.tasks import SPLIT_FILES
 from supernets.networks import supernet_config
@@ -47,7 +47,7 @@ class OtherTableError(InputError):
 
 
 @dataclass(frozen=True, kw_only=True)
-class SharedStudy:
+class WeightSharingStudy:
     """What to search. Two equal studies give equal records on CPUs of one kind, times aside."""
 
     space: str
@@ -108,7 +108,7 @@ class SharedStudy:
 
     def jobs(self) -> list[Job]:
         """Run by run rather than method by method, so that all methods have results early."""
-        return sorted(cut(self.algorithms, [self.dataset], self.runs, 1), key=lambda job: job.first)
+        return sorted(split_into_jobs(self.algorithms, [self.dataset], self.runs, 1), key=lambda job: job.first)
 
     def header(self) -> StudyHeader:
         oracle, settings, optima = self.oracle, self._settings(), {}
@@ -135,7 +135,9 @@ class SharedStudy:
         }
 
 
-def run_shared_study(study: SharedStudy, directory: Path, resources: Resources, progress: Progress) -> StudyRecords:
+def run_weight_sharing_study(
+    study: WeightSharingStudy, directory: Path, resources: Resources, progress: Progress
+) -> StudyRecords:
     """Execute what the study's directory does not hold yet.
 
     Whatever kills this, the same call goes on after the last epoch that each run has finished.
@@ -149,7 +151,7 @@ def run_shared_study(study: SharedStudy, directory: Path, resources: Resources, 
     """
     study.check()
     diverged: list[DivergedError] = []
-    with begun(study, directory) as (records, left):
+    with open_study(study, directory) as (records, left):
         records.checkpoints_path.mkdir(exist_ok=True)
         for job, result in _executed(study, left, records.checkpoints_path.absolute(), resources, progress):
             if isinstance(result, DivergedError):
@@ -163,7 +165,7 @@ def run_shared_study(study: SharedStudy, directory: Path, resources: Resources, 
 
 
 def _executed(
-    study: SharedStudy, jobs: Sequence[Job], checkpoints: Path, resources: Resources, progress: Progress
+    study: WeightSharingStudy, jobs: Sequence[Job], checkpoints: Path, resources: Resources, progress: Progress
 ) -> Iterator[tuple[Job, Tables | DivergedError]]:
     def report(job: Job, share: float) -> None:
         epochs = study.algorithms[job.algorithm].epochs
@@ -195,7 +197,9 @@ def _executed(
                 report(job, share)
 
 
-def execute(study: SharedStudy, checkpoints: Path, job: Job, beat: Callable[[float], None]) -> Tables | DivergedError:
+def execute(
+    study: WeightSharingStudy, checkpoints: Path, job: Job, beat: Callable[[float], None]
+) -> Tables | DivergedError:
     """One run, from its checkpoint if there is one, which is renewed after every epoch.
 
     Args:
@@ -204,7 +208,7 @@ def execute(study: SharedStudy, checkpoints: Path, job: Job, beat: Callable[[flo
     Returns:
         What is recorded of it; or how it diverged, which concerns no other run.
     """
-    search = Search(
+    search = SupernetSearch(
         method_named(job.algorithm),
         study.algorithms[job.algorithm],
         study.images.task(),
@@ -228,7 +232,7 @@ def execute(study: SharedStudy, checkpoints: Path, job: Job, beat: Callable[[flo
     return tables_of(study, job, search.records)
 
 
-def resume_from(checkpoint: Path, search: Search) -> None:
+def resume_from(checkpoint: Path, search: SupernetSearch) -> None:
     """InputError if the file is not a checkpoint of this search."""
     try:
         search.resume(checkpoint.read_bytes())
@@ -242,7 +246,7 @@ def _oracle(table: Path, dataset: str) -> Oracle:
     return Oracle(BenchmarkTable.open(table), dataset)
 
 
-def tables_of(study: SharedStudy, job: Job, records: Sequence[EpochRecord]) -> Tables:
+def tables_of(study: WeightSharingStudy, job: Job, records: Sequence[EpochRecord]) -> Tables:
     """(TRIALS_SCHEMA, OVERHEAD_SCHEMA, EPOCHS_SCHEMA): a trial is what an epoch derived."""
     space, oracle, count = space_named(study.space), study.oracle, len(records)
     indices = np.array([space.index(record.arch) for record in records], np.int32)

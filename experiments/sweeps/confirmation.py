@@ -17,16 +17,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from benchmarks.errors import InputError
-from experiments.records.runs import Floats, split
+from experiments.records.runs import Floats, runs_by_group
 from experiments.records.study import StudyRecords
 from experiments.records.sweep import Objective
 from experiments.statistics.aggregates import incumbents
 from experiments.statistics.objectives import run_values
-from experiments.studies.table_study import Study
+from experiments.studies.table_study import TableStudy
 from nas_algos.config import Config
 
 if TYPE_CHECKING:
-    from experiments.studies.weight_sharing_study import SharedStudy
+    from experiments.studies.weight_sharing_study import WeightSharingStudy
 
 LABELS = ("best", "default")
 EARLIER = "earlier_confirmations"
@@ -52,7 +52,11 @@ def fresh_seeds(seed: int) -> tuple[int, ...]:
 
 
 def confirm(
-    study: Study | SharedStudy, best: Config, runs: int, directory: Path, run: Callable[[Any, Path], StudyRecords]
+    study: TableStudy | WeightSharingStudy,
+    best: Config,
+    runs: int,
+    directory: Path,
+    run: Callable[[Any, Path], StudyRecords],
 ) -> dict[str, Confirmed]:
     """By label: the configuration `best` of the one algorithm of a study, and the one that the study has.
 
@@ -90,17 +94,17 @@ def _digest(config: Config, runs: int) -> str:
     return hashlib.sha256(json.dumps([asdict(config), runs]).encode()).hexdigest()[:8]
 
 
-def _confirmed(records: StudyRecords, study: Study | SharedStudy) -> Confirmed:
+def _confirmed(records: StudyRecords, study: TableStudy | WeightSharingStudy) -> Confirmed:
     trials = records.trials()
     if not trials.num_rows:
         raise InputError(
             f"no evaluation of the runs in {records.path} ended within the budget: sweep with a larger --budget"
         )
-    (runs,) = split(trials).values()
+    (runs,) = runs_by_group(trials).values()
     points = incumbents(runs)
     last = points.first[1:][points.sizes > 0] - 1
     area = np.full(len(last), np.nan)
-    if isinstance(study, Study):
+    if isinstance(study, TableStudy):
         (budget,) = study.budgets.values()
         area = run_values(runs, "validation_area", budget)
     return Confirmed(records.path, runs.score[runs.incumbent][last], points.test[last], area)

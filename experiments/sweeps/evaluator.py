@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from benchmarks.errors import InputError
 from experiments.records.sweep import EVALUATION, Evaluation, Objective, read_evaluation
 from experiments.storage.atomic import write_atomically
-from experiments.studies.table_study import Study
+from experiments.studies.table_study import TableStudy
 from nas_algos.config import Config
 
 if TYPE_CHECKING:
-    from experiments.studies.weight_sharing_study import SharedStudy
+    from experiments.studies.weight_sharing_study import WeightSharingStudy
 
 
 FACTOR = 3
@@ -42,12 +42,12 @@ def rungs_to(last: int, first: int | None = None) -> tuple[int, ...]:
     return tuple(sorted({rung for rung in thirds if rung >= (first or 1)}))
 
 
-class Batches(ABC):
+class Evaluator(ABC):
     """Searches of one algorithm, whose options `base` are replaced by those that are tuned."""
 
     unit: ClassVar[str]
     """What the rungs count."""
-    study: Study | SharedStudy
+    study: TableStudy | WeightSharingStudy
     algorithm: str
     objective: Objective
 

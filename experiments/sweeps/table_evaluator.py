@@ -15,13 +15,13 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 
 from benchmarks.errors import InputError
-from experiments.records.runs import Floats, split
+from experiments.records.runs import Floats, runs_by_group
 from experiments.records.sweep import Objective
 from experiments.statistics.objectives import run_values
 from experiments.storage.atomic import write_atomically
 from experiments.studies.jobs import Job
-from experiments.studies.table_study import Study, execute
-from experiments.sweeps.evaluator import Batches
+from experiments.studies.table_study import TableStudy, execute
+from experiments.sweeps.evaluator import Evaluator
 from nas_algos.config import Config
 
 if TYPE_CHECKING:
@@ -29,11 +29,11 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class TableBatches(Batches):
+class TableEvaluator(Evaluator):
     """Searches on a table; a rung is a number of runs."""
 
     unit: ClassVar[str] = "runs"
-    study: Study
+    study: TableStudy
     algorithm: str
     objective: Objective
 
@@ -55,6 +55,6 @@ class TableBatches(Batches):
         study = replace(self.study, algorithms={self.algorithm: config})
         trials, _ = execute(study, Job(self.algorithm, dataset, first, stop))
         values = np.zeros(stop - first)
-        for runs in split(trials).values():
+        for runs in runs_by_group(trials).values():
             values[runs.number - first] = run_values(runs, self.objective, budget)
         return values

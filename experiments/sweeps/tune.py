@@ -36,25 +36,25 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Literal
 
 from ray import tune
-from ray.tune.experiment import Trial
+from ray.tune.experiment import Trial as TuneTrial
 from ray.tune.schedulers import ASHAScheduler, HyperBandForBOHB
 from ray.tune.search import BasicVariantGenerator
 
 from benchmarks.errors import InputError
 from experiments.execution.ray_tasks import RETRIES, TORCH, check_versions, connected
 from experiments.records.domains import Choice, Domain, Tuned
-from experiments.records.sweep import COLUMNS, TRIALS, Objective, Row, SweepHeader, SweepRecords, folder_of
+from experiments.records.sweep import COLUMNS, TRIALS, Configuration, Objective, SweepHeader, SweepRecords, folder_of
 from experiments.storage.provenance import git_commit, versions
-from experiments.studies.table_study import Study
-from experiments.sweeps.evaluator import FACTOR, Batches
+from experiments.studies.table_study import TableStudy
+from experiments.sweeps.evaluator import FACTOR, Evaluator
 from experiments.sweeps.knobs import plain, tuned_knobs
-from experiments.sweeps.table_evaluator import TableBatches
+from experiments.sweeps.table_evaluator import TableEvaluator
 from nas_algos.config import Config
 
 if TYPE_CHECKING:
-    from experiments.studies.weight_sharing_study import SharedStudy
+    from experiments.studies.weight_sharing_study import WeightSharingStudy
 
-Search = Literal["random", "bohb", "optuna"]
+SearchAlgorithm = Literal["random", "bohb", "optuna"]
 Scheduler = Literal["asha", "hyperband", "none"]
 Progress = Callable[[str, int, int], None]
 """Told (a rung, configurations evaluated there, all)."""
@@ -74,11 +74,11 @@ ENVIRONMENT = {
 class Sweep:
     """What to tune, and how. `trials` may grow later; everything else decides numbers."""
 
-    batches: Batches
+    batches: Evaluator
     tuned: Tuned
     rungs: tuple[int, ...]
     """The last is what the best configuration is chosen at; all others are for dropping bad ones early."""
-    search: Search
+    search: SearchAlgorithm
     scheduler: Scheduler
     trials: int
 
@@ -140,7 +140,7 @@ def _tune_domain(domain: Domain) -> Any:
 
 
 def tune_searcher(
-    study: Study | SharedStudy,
+    study: TableStudy | WeightSharingStudy,
     algorithm: str,
     rungs: Sequence[int] = (10, 30, 90),
     objective: Objective = "final_validation",
@@ -155,8 +155,8 @@ def tune_searcher(
         study: of `algorithm` alone on one data set. Options that are not tuned are its.
         store: keeps everything that is evaluated; what it holds is reported at once. All nodes see it under its path.
     """
-    batches = batches_of(study, algorithm, objective)
-    libraries = () if isinstance(study, Study) else TORCH
+    batches = evaluator_for(study, algorithm, objective)
+    libraries = () if isinstance(study, TableStudy) else TORCH
     expected = versions(*libraries)
 
     def trainable(suggested: dict[str, Any]) -> None:
@@ -204,7 +204,9 @@ def run_sweep(sweep: Sweep, directory: Path, place: Place, progress: Progress) -
     return records
 
 
-def _tune(sweep: Sweep, records: SweepRecords, tried: Sequence[Row], place: Place, progress: Progress) -> None:
+def _tune(
+    sweep: Sweep, records: SweepRecords, tried: Sequence[Configuration], place: Place, progress: Progress
+) -> None:
     batches, watch = sweep.batches, _Watch(sweep, records, tried, progress)
     store = records.store
     trainable: Any = tune_searcher(batches.study, batches.algorithm, sweep.rungs, batches.objective, store)
@@ -239,9 +241,9 @@ def _tune(sweep: Sweep, records: SweepRecords, tried: Sequence[Row], place: Plac
 class _Watch(tune.Callback):
     """Writes the table of what was tried whenever something happens."""
 
-    def __init__(self, sweep: Sweep, records: SweepRecords, tried: Sequence[Row], progress: Progress) -> None:
+    def __init__(self, sweep: Sweep, records: SweepRecords, tried: Sequence[Configuration], progress: Progress) -> None:
         self._sweep, self._records, self._tried, self._progress = sweep, records, tried, progress
-        self._rows: dict[str, Row] = {}
+        self._rows: dict[str, Configuration] = {}
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Tune writes its callbacks down for `Tuner.restore`, which gets none."""
@@ -262,7 +264,7 @@ class _Watch(tune.Callback):
     def on_trial_error(self, *_: Any, **info: Any) -> None:
         self._note(info["trial"], "failed")
 
-    def _note(self, trial: Trial, status: str) -> None:
+    def _note(self, trial: TuneTrial, status: str) -> None:
         options = plain(type(self._sweep.batches.base), trial.config)
         self._rows[trial.trial_id] = self._records.row(options, status)
         rows = list(self._rows.values())  # in the order in which they began
@@ -326,7 +328,9 @@ def _scheduler(sweep: Sweep) -> Any:
     return ASHAScheduler(time_attr=RESOURCE, max_t=last, grace_period=1, reduction_factor=FACTOR)
 
 
-def batches_of(study: Study | SharedStudy, algorithm: str, objective: Objective = "final_validation") -> Batches:
+def evaluator_for(
+    study: TableStudy | WeightSharingStudy, algorithm: str, objective: Objective = "final_validation"
+) -> Evaluator:
     """The searches of `algorithm` in a Study or, trained to any epoch, in a SharedStudy.
 
     Raises:
@@ -334,8 +338,8 @@ def batches_of(study: Study | SharedStudy, algorithm: str, objective: Objective 
     """
     if list(study.algorithms) != [algorithm]:
         raise InputError(f"the study to tune {algorithm} is of it alone, got one of {', '.join(study.algorithms)}")
-    if isinstance(study, Study):
-        return TableBatches(replace(study, table=study.table.absolute()), algorithm, objective)
-    from experiments.sweeps.weight_sharing_evaluator import SharedBatches  # imports PyTorch
+    if isinstance(study, TableStudy):
+        return TableEvaluator(replace(study, table=study.table.absolute()), algorithm, objective)
+    from experiments.sweeps.weight_sharing_evaluator import WeightSharingEvaluator  # imports PyTorch
 
-    return SharedBatches(study, algorithm, objective)
+    return WeightSharingEvaluator(study, algorithm, objective)

@@ -12,17 +12,17 @@ from benchmarks.errors import InputError
 from experiments.records.sweep import Objective
 from experiments.storage.atomic import write_atomically
 from experiments.studies.jobs import seeds_of
-from experiments.studies.weight_sharing_study import SharedStudy, resume_from
-from experiments.sweeps.evaluator import Batches
+from experiments.studies.weight_sharing_study import WeightSharingStudy, resume_from
+from experiments.sweeps.evaluator import Evaluator
 from nas_algos.config import Config
 from nas_algos.weight_sharing import method_named
 from nas_algos.weight_sharing.method import MethodConfig
-from nas_algos.weight_sharing.search import DivergedError, Search
+from nas_algos.weight_sharing.search import DivergedError, SupernetSearch
 from supernets.training.devices import threads
 
 
 @dataclass(frozen=True)
-class SharedBatches(Batches):
+class WeightSharingEvaluator(Evaluator):
     """Runs of a weight-sharing method; a rung is a number of epochs.
 
     The objective is the validation accuracy, with the shared weights, of what the last epoch of the rung derived, mean
@@ -31,7 +31,7 @@ class SharedBatches(Batches):
     """
 
     unit: ClassVar[str] = "epochs"
-    study: SharedStudy
+    study: WeightSharingStudy
     algorithm: str
     objective: Objective
 
@@ -52,7 +52,7 @@ class SharedBatches(Batches):
         study = self.study
         seeds = seeds_of(study.seed, self.algorithm, study.dataset, run)
         method, task = method_named(self.algorithm), study.images.task()
-        search = Search(method, config, task, study.scale, seeds, study.device)
+        search = SupernetSearch(method, config, task, study.scale, seeds, study.device)
         checkpoint = folder / f"{run:03d}.pt"
         if checkpoint.exists():
             resume_from(checkpoint, search)

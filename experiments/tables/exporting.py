@@ -55,7 +55,7 @@ def export_benchmark(
         )
     partial = folder.with_name(f"{folder.name}.partial")
     _begin(partial, stamp)
-    with _alone(partial):
+    with _exclusively(partial):
         try:
             _write(export, partial, workers or os.cpu_count() or 1, progress)
         except InputError:
@@ -94,7 +94,7 @@ def _begin(partial: Path, stamp: dict[str, Any]) -> None:
     if held == stamp:
         return
     if held is not None:
-        with _alone(partial):
+        with _exclusively(partial):
             shutil.rmtree(partial)
     if partial.exists() and not _is_empty(partial):
         raise InputError(f"{partial} is no unfinished export, but an export is written there first: remove it")
@@ -103,7 +103,7 @@ def _begin(partial: Path, stamp: dict[str, Any]) -> None:
 
 
 @contextmanager
-def _alone(partial: Path) -> Iterator[None]:
+def _exclusively(partial: Path) -> Iterator[None]:
     """InputError if another process is at work in this unfinished export."""
     with (partial / STAMP).open() as lock:
         try:

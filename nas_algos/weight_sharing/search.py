@@ -58,7 +58,7 @@ class EpochRecord:
         return float(-(p * np.log(np.where(p > 0, p, 1))).sum(axis=1).mean())
 
 
-class Search:
+class SupernetSearch:
     """One run of a method: a pure function of its arguments, on a CPU; the state after each epoch is complete.
 
     Args:

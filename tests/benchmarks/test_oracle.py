@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from scipy.stats import chisquare
 
 from benchmarks.errors import InputError
-from benchmarks.oracle import COST_MODELS, CostModel, Oracle, SeedPolicy, ranges
+from benchmarks.oracle import COST_MODELS, CostModel, Oracle, SeedPolicy, format_ranges
 from benchmarks.outcomes import Fidelity, Outcome
 from benchmarks.spaces import SPACES
 from benchmarks.table import BenchmarkTable, Column, RowWriter, TableError, TableInfo, Task, preallocate
@@ -370,7 +370,7 @@ def test_fidelities_of_the_task_are_the_ends_of_its_schedules(write: Table) -> N
     ("epochs", "text"), [((200,), "200"), ((1, 2, 3), "1-3"), ((5, 6), "5-6"), ((4, 12, 36), "4, 12, 36")]
 )
 def test_epochs_are_written_as_ranges_where_they_are(epochs: tuple[int, ...], text: str) -> None:
-    assert ranges(epochs) == text
+    assert format_ranges(epochs) == text
 
 
 # The final report, and what is kept from the search.

@@ -10,8 +10,8 @@ import torch
 
 from experiments.execution.resources import Resources
 from experiments.factory.digits import RECIPE, SCALES
-from experiments.factory.directory import Benchmark, BuildDirectory
-from experiments.factory.factory import benchmark_of, build, network_of, plan
+from experiments.factory.directory import BuildDirectory, BuildHeader
+from experiments.factory.factory import build, build_header, network_of, plan
 from experiments.factory.images import Images
 from supernets.candidate_network import CandidateNetwork
 from supernets.images.tasks import digits_task
@@ -24,11 +24,11 @@ ARCHITECTURES = range(1000, 1012)
 
 
 @pytest.fixture(scope="module")
-def benchmark_made() -> Benchmark:
-    return benchmark_of("tss", IMAGES, SCALES["tss"], RECIPE, canonical=False, device="cpu")
+def benchmark_made() -> BuildHeader:
+    return build_header("tss", IMAGES, SCALES["tss"], RECIPE, canonical=False, device="cpu")
 
 
-def seconds_of_the_factory(benchmark: Benchmark, folder: Path, seeds: list[int], epochs: int) -> float:
+def seconds_of_the_factory(benchmark: BuildHeader, folder: Path, seeds: list[int], epochs: int) -> float:
     """Seconds per training of one worker, from its first result to its last: without the start of Ray."""
     directory = BuildDirectory(folder)
     directory.begin(benchmark)
@@ -40,7 +40,7 @@ def seconds_of_the_factory(benchmark: Benchmark, folder: Path, seeds: list[int],
     return (stop - start) / (last - first)
 
 
-def seconds_of_a_loop(benchmark: Benchmark, seeds: list[int], epochs: int) -> float:
+def seconds_of_a_loop(benchmark: BuildHeader, seeds: list[int], epochs: int) -> float:
     """Seconds per training in PyTorch, one after the other in this process."""
     task, config = digits_task(), TrainConfig(epochs=epochs, **benchmark.recipe)
 
@@ -62,7 +62,7 @@ def seconds_of_a_loop(benchmark: Benchmark, seeds: list[int], epochs: int) -> fl
     [(True, [0], 3.0), (True, [0, 1], 3.0), (False, [0], 0.95), (False, [0, 1], 1.2), (False, [0, 1, 2, 3], 1.4)],
 )
 def test_the_factory_loses_nothing_to_orchestration(
-    benchmark_made: Benchmark,
+    benchmark_made: BuildHeader,
     compiled: bool,
     seeds: list[int],
     least: float,

@@ -11,10 +11,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
-from experiments.records.study import is_shared, measured
+from experiments.records.study import is_weight_sharing, measured
 from experiments.records.sweep import SweepRecords
 from experiments.reports.entries import Entry, RecordedStudy
-from experiments.reports.tables import Table, seconds, write_table
+from experiments.reports.tables import ReportTable, seconds, write_table
 
 Answer = Literal["yes", "partly", "no", "to be answered by the authors"]
 AUTHORS: Answer = "to be answered by the authors"
@@ -40,7 +40,7 @@ def write_checklist(
     """Write the checklist into a directory; return the section of report.md."""
     items = list(checklist(studies, entries, sweeps))
     facts = [dict(item._asdict()) for item in items]
-    table = write_table(Table(["practice", "followed", "what tells so"], items, facts), directory / "checklist")
+    table = write_table(ReportTable(["practice", "followed", "what tells so"], items, facts), directory / "checklist")
     return "\n\n".join(["## Reproducibility checklist", table, RULE])
 
 
@@ -86,7 +86,7 @@ def _tables(studies: Sequence[RecordedStudy]) -> str:
 
 def _comparison(studies: Sequence[RecordedStudy], entries: Sequence[Entry]) -> Iterator[Item]:
     benchmark = "All methods are compared on one benchmark: data, splits, space, training and its settings"
-    if len({is_shared(study.header) for study in studies}) > 1:
+    if len({is_weight_sharing(study.header) for study in studies}) > 1:
         yield Item(benchmark, "partly", "multi-trial searches and weight sharing agree in space and data set only")
     else:
         yield Item(benchmark, "yes", "studies that differ in it are refused")
@@ -157,7 +157,7 @@ def _tuned_for(sweep: Mapping[str, Any], entry: Entry) -> bool:
 
 
 def _reporting(studies: Sequence[RecordedStudy]) -> Iterator[Item]:
-    shared = any(is_shared(study.header) for study in studies)
+    shared = any(is_weight_sharing(study.header) for study in studies)
     yield Item(
         "The time of the whole method, not of its search alone, is reported",
         "partly" if shared else "yes",

@@ -110,7 +110,7 @@ def curve_of(
         test = resample(runs, some, interpolation)
         accuracies.append(aggregate(test, interval=interval))
         regrets.append(aggregate(regret(optimum, test), interval=interval))
-    return Curve(label, times, Aggregate.concatenated(accuracies), Aggregate.concatenated(regrets), end)
+    return Curve(label, times, Aggregate.concatenate_runs(accuracies), Aggregate.concatenate_runs(regrets), end)
 
 
 def views(panels: Sequence[Panel]) -> dict[str, View]:
@@ -247,7 +247,7 @@ CURVE_RULES = (
 )
 
 
-SHARED_CURVE_RULE = (
+WEIGHT_SHARING_CURVE_RULE = (
     "Weight sharing counts with what the last finished epoch derived, whatever the rule between trials. Its lines end "
     "with the longest run, and the axis leaves out dips that make up less than a tenth of one."
 )
@@ -319,4 +319,4 @@ def _curve_rules(
     if header.optima:
         yield REGRET_RULE
     if any(entry.shared for entry in entries):
-        yield SHARED_CURVE_RULE
+        yield WEIGHT_SHARING_CURVE_RULE

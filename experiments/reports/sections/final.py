@@ -6,7 +6,7 @@ import csv
 from collections.abc import Sequence
 from pathlib import Path
 
-from experiments.records.study import StudyHeader, is_shared
+from experiments.records.study import StudyHeader, is_weight_sharing
 from experiments.reports.entries import Entry, RecordedStudy
 from experiments.reports.tables import (
     CSV_COLUMNS,
@@ -42,7 +42,7 @@ OPTIMUM = "The optimum is the table's best architecture by test accuracy, with i
 
 
 def _table_rule(header: StudyHeader, studies: Sequence[RecordedStudy]) -> str:
-    kinds = {is_shared(study.header) for study in studies}
+    kinds = {is_weight_sharing(study.header) for study in studies}
     return TABLE_RULE.format(
         crossing=CROSSING if False in kinds else "",
         shared=SHARED if True in kinds else "",

@@ -20,7 +20,7 @@ from experiments.reports.drawings.sss import CHANNELS_INCHES, draw_channels
 from experiments.reports.drawings.tss import CELL_INCHES, draw_cell
 from experiments.reports.entries import Entry
 from experiments.reports.figures import CENTRED, COLUMNS, figure_for, place_legend, report_style, save, styles
-from experiments.reports.tables import DASH, Fact, Table, number, write_table
+from experiments.reports.tables import DASH, Fact, ReportTable, number, write_table
 from experiments.reports.text import figure, sources
 
 MOST = 5
@@ -45,7 +45,7 @@ DIVERSITY_RULE = (
 
 
 @dataclass(frozen=True)
-class Found:
+class FinalArchitecture:
     """An architecture that was the final answer of a run."""
 
     architecture: int
@@ -60,7 +60,7 @@ class Found:
         return sum(self.runs.values())
 
 
-def found_on(entries: Sequence[Entry], dataset: str) -> list[Found]:
+def final_architectures(entries: Sequence[Entry], dataset: str) -> list[FinalArchitecture]:
     """Every final answer on a data set, the most frequent first, of equally frequent the better one."""
     counts: dict[int, Counter[str]] = {}
     test: dict[int, float] = {}
@@ -70,7 +70,7 @@ def found_on(entries: Sequence[Entry], dataset: str) -> list[Found]:
             if architecture >= 0:
                 counts.setdefault(architecture, Counter())[entry.label] += 1
                 test[architecture] = accuracy
-    found = [Found(architecture, test[architecture], runs) for architecture, runs in counts.items()]
+    found = [FinalArchitecture(architecture, test[architecture], runs) for architecture, runs in counts.items()]
     return sorted(found, key=lambda one: (-one.times, -_or_worst(one.test), one.architecture))
 
 
@@ -91,7 +91,7 @@ def write_found(header: StudyHeader, entries: Sequence[Entry], legend: Mapping[s
     name = header.settings["space"]
     space = SPACES.get(name)  # None: somebody's own, which is not there now
     datasets = dict.fromkeys(dataset for entry in entries for dataset in entry.runs)
-    found = {dataset: answers for dataset in datasets if (answers := found_on(entries, dataset))}
+    found = {dataset: answers for dataset in datasets if (answers := final_architectures(entries, dataset))}
     if not found:
         return ""
     labels = [label for label in legend if any(label in one.runs for answers in found.values() for one in answers)]
@@ -118,7 +118,7 @@ def write_found(header: StudyHeader, entries: Sequence[Entry], legend: Mapping[s
     return "\n\n".join(parts)
 
 
-def _caption(space: Space, dataset: str, one: Found, answers: Sequence[Found]) -> str:
+def _caption(space: Space, dataset: str, one: FinalArchitecture, answers: Sequence[FinalArchitecture]) -> str:
     runs = sum(other.times for other in answers)
     test = "" if math.isnan(one.test) else f", {number(one.test)} %"
     return f"{dataset}: {space.name} {one.architecture}, {one.times} of {runs} runs{test}"
@@ -129,7 +129,9 @@ def _told(space: Space | None, architecture: int) -> str:
     return space.to_string(space.arch(architecture)) if space else DASH
 
 
-def found_table(space: Space | None, found: Mapping[str, Sequence[Found]], labels: Sequence[str]) -> Table:
+def found_table(
+    space: Space | None, found: Mapping[str, Sequence[FinalArchitecture]], labels: Sequence[str]
+) -> ReportTable:
     """The most frequent answers, with a column of runs per algorithm; the facts are of all answers."""
     rows = [
         [
@@ -150,10 +152,10 @@ def found_table(space: Space | None, found: Mapping[str, Sequence[Found]], label
         for label in labels
         if label in one.runs
     ]  # fmt: skip
-    return Table(["data set", "index", "architecture", "test (%)", *labels], rows, facts)
+    return ReportTable(["data set", "index", "architecture", "test (%)", *labels], rows, facts)
 
 
-def diversity_table(found: Mapping[str, Sequence[Found]], labels: Sequence[str]) -> Table:
+def diversity_table(found: Mapping[str, Sequence[FinalArchitecture]], labels: Sequence[str]) -> ReportTable:
     """How many different answers each algorithm has."""
     rows: list[list[str]] = []
     facts: list[dict[str, Fact]] = []
@@ -170,19 +172,19 @@ def diversity_table(found: Mapping[str, Sequence[Found]], labels: Sequence[str])
             facts.append({"dataset": dataset, "algorithm": label, "runs": runs, "different_answers": len(own),
                           "most_frequent": most.architecture, "most_frequent_runs": times})  # fmt: skip
     headers = ["data set", "algorithm", "runs with an answer", "different answers", "most frequent", "by runs"]
-    return Table(headers, rows, facts)
+    return ReportTable(headers, rows, facts)
 
 
 TITLE_INCHES = 0.45
 
 
-def write_counts(found: Mapping[str, Sequence[Found]], legend: Mapping[str, str], directory: Path) -> None:
+def write_counts(found: Mapping[str, Sequence[FinalArchitecture]], legend: Mapping[str, str], directory: Path) -> None:
     """A panel per data set: a bar per architecture, as long as the number of runs that ended with it."""
     with report_style():
         save(draw_counts(found, legend), directory / "found")
 
 
-def draw_counts(found: Mapping[str, Sequence[Found]], legend: Mapping[str, str]) -> Figure:
+def draw_counts(found: Mapping[str, Sequence[FinalArchitecture]], legend: Mapping[str, str]) -> Figure:
     """Bars are made up of the runs of each algorithm.
 
     Args:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import combinations
 
-from experiments.records.study import is_shared, measured
-from experiments.reports.entries import MUST_AGREE, OWN, SHARED_MUST_AGREE, Entry, RecordedStudy, difference
+from experiments.records.study import is_weight_sharing, measured
+from experiments.reports.entries import MUST_AGREE, OWN, WEIGHT_SHARING_MUST_AGREE, Entry, RecordedStudy, difference
 from experiments.reports.tables import joined
-from experiments.reports.text import told_fidelities
+from experiments.reports.text import format_fidelities
 
 
 def notes(studies: Sequence[RecordedStudy], entries: Sequence[Entry]) -> Iterator[str]:
@@ -24,7 +24,7 @@ def notes(studies: Sequence[RecordedStudy], entries: Sequence[Entry]) -> Iterato
     yield from _weight_sharing(studies, entries, hardware)
     for entry in entries:
         if entry.one_fidelity:
-            used = joined(told_fidelities(entry.fidelities[dataset]) for dataset in entry.one_fidelity)
+            used = joined(format_fidelities(entry.fidelities[dataset]) for dataset in entry.one_fidelity)
             yield (
                 f"**{entry.label} searched at one fidelity** on {', '.join(entry.one_fidelity)}: all its recorded "
                 f"trials are at {used}. None was a cheaper, shorter training, so these numbers do not show what "
@@ -35,8 +35,8 @@ def notes(studies: Sequence[RecordedStudy], entries: Sequence[Entry]) -> Iterato
         yield from _missing(entry)
     for study in studies:
         yield from _course(study)
-    yield from _differences([study for study in studies if not is_shared(study.header)], MUST_AGREE)
-    yield from _differences([study for study in studies if is_shared(study.header)], SHARED_MUST_AGREE)
+    yield from _differences([study for study in studies if not is_weight_sharing(study.header)], MUST_AGREE)
+    yield from _differences([study for study in studies if is_weight_sharing(study.header)], WEIGHT_SHARING_MUST_AGREE)
 
 
 def _where(hardware: Mapping[str, str]) -> str:

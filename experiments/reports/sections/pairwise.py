@@ -25,8 +25,8 @@ from experiments.reports.figures import (
     text_inches,
 )
 from experiments.reports.sections.ranks import RANK_TIME_RULE, _over_datasets
-from experiments.reports.tables import DASH, Fact, Table, write_table
-from experiments.reports.text import figure, sources, told_p
+from experiments.reports.tables import DASH, Fact, ReportTable, write_table
+from experiments.reports.text import figure, format_p, sources
 from experiments.statistics.inference import (
     ALPHA,
     Comparison,
@@ -110,11 +110,11 @@ def _pair_table(
     compared: Sequence[Comparison],
     tests: Mapping[str, Mapping[str, Floats]],
     validations: Mapping[str, Mapping[str, Floats]],
-) -> Table:
+) -> ReportTable:
     rows = [
         [
             pair.dataset, pair.first, pair.second, f"{pair.difference:+.2f}", f"{pair.a12:.2f}",
-            effect_size(pair.a12) if min(_runs(tests, pair)) > 1 else DASH, told_p(pair.p), told_p(pair.holm),
+            effect_size(pair.a12) if min(_runs(tests, pair)) > 1 else DASH, format_p(pair.p), format_p(pair.holm),
         ]
         for pair in compared
     ]  # fmt: skip
@@ -125,7 +125,7 @@ def _pair_table(
         for quantity, (pairs, values) in quantities.items()
         for pair in pairs
     ]  # fmt: skip
-    return Table(headers, rows, facts)
+    return ReportTable(headers, rows, facts)
 
 
 def _facts(quantity: str, pair: Comparison, values: Mapping[str, Mapping[str, Floats]]) -> dict[str, Fact]:

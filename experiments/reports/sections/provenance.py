@@ -7,10 +7,10 @@ from math import nan
 from pathlib import Path
 from typing import Any
 
-from experiments.records.study import Optimum, clock, is_shared
+from experiments.records.study import Optimum, clock, is_weight_sharing
 from experiments.reports.entries import Entry, RecordedStudy
-from experiments.reports.tables import DASH, Fact, Table, joined, number, write_table
-from experiments.reports.text import bullets, told, told_fidelities
+from experiments.reports.tables import DASH, Fact, ReportTable, joined, number, write_table
+from experiments.reports.text import bullets, format_fidelities, format_setting
 
 GENERAL = (
     "space", "table", "trained", "shared", "code", "runs", "seed", "threads", "preset", "cost_model", "seed_policy",
@@ -38,16 +38,16 @@ def _study(study: RecordedStudy, entries: Sequence[Entry], name: str, directory:
     settings = study.header.settings
     facts = {key.replace("_", " "): settings[key] for key in GENERAL if key in settings}
     facts |= {"versions": study.header.versions, "commit": study.header.git_commit}
-    words = bullets(f"{key}: {told(fact)}" for key, fact in facts.items())
+    words = bullets(f"{key}: {format_setting(fact)}" for key, fact in facts.items())
     tables = {"datasets": _datasets(study), "algorithms": _algorithms(study, entries)}
     shown = [write_table(table, directory / f"{name}_{kind}") for kind, table in tables.items()]
     files = ", ".join(f"[{name}_{kind}.{form}]({name}_{kind}.{form})" for kind in tables for form in ("csv", "tex"))
     return "\n\n".join([f"### {study.name}", words, *shown, f"In other forms: {files}."])
 
 
-def _datasets(study: RecordedStudy) -> Table:
+def _datasets(study: RecordedStudy) -> ReportTable:
     settings, optima = study.header.settings, study.header.optima
-    shared, facts, rows = is_shared(study.header), [], []
+    shared, facts, rows = is_weight_sharing(study.header), [], []
     for name in settings["datasets"]:
         reported, best = settings["report_fidelity"].get(name), optima.get(name)
         row = [name, _told_fidelity(reported) if reported else DASH, *_best(best)]
@@ -64,19 +64,21 @@ def _datasets(study: RecordedStudy) -> Table:
         rows.append(row)
         facts.append(fact)
     more = [] if shared else [f"budget ({clock(study.header)} s)", "searched at"]
-    return Table(["data set", *more, "reported at", "best index", "its test (%)"], rows, facts)
+    return ReportTable(["data set", *more, "reported at", "best index", "its test (%)"], rows, facts)
 
 
-def _algorithms(study: RecordedStudy, entries: Sequence[Entry]) -> Table:
+def _algorithms(study: RecordedStudy, entries: Sequence[Entry]) -> ReportTable:
     rows, facts = [], []
     for entry in entries:
         options = study.header.settings["algorithms"][entry.algorithm]
-        at = joined(told_fidelities(used) for used in entry.fidelities.values())
+        at = joined(format_fidelities(used) for used in entry.fidelities.values())
         used = {} if entry.shared else {"trials_at": at}
-        rows.append([entry.label, told(options), *used.values()])
-        facts.append({"algorithm": entry.label, **used, **{name: told(value) for name, value in options.items()}})
-    more = [] if is_shared(study.header) else ["trials at"]
-    return Table(["algorithm", "options", *more], rows, facts)
+        rows.append([entry.label, format_setting(options), *used.values()])
+        facts.append(
+            {"algorithm": entry.label, **used, **{name: format_setting(value) for name, value in options.items()}}
+        )
+    more = [] if is_weight_sharing(study.header) else ["trials at"]
+    return ReportTable(["algorithm", "options", *more], rows, facts)
 
 
 def _best(optimum: Optimum | None) -> tuple[str, str]:
@@ -85,4 +87,4 @@ def _best(optimum: Optimum | None) -> tuple[str, str]:
 
 
 def _told_fidelity(fidelity: Mapping[str, Any]) -> str:
-    return told_fidelities([(fidelity["schedule"], fidelity["epoch"])])
+    return format_fidelities([(fidelity["schedule"], fidelity["epoch"])])

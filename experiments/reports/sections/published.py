@@ -6,10 +6,10 @@ import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from experiments.records.study import StudyHeader, is_shared
+from experiments.records.study import StudyHeader, is_weight_sharing
 from experiments.reports.entries import Entry
 from experiments.reports.sections.published_numbers import FOUND_ELSEWHERE, MEANS, OPTIMA, SOURCES, Published, rows_of
-from experiments.reports.tables import DASH, Fact, Table, number, plus_minus, write_table
+from experiments.reports.tables import DASH, Fact, ReportTable, number, plus_minus, write_table
 
 TOLERANCE = 0.05
 """Percentage points by which a table may differ from what is published of it: mirrors round."""
@@ -52,7 +52,7 @@ def write_published(header: StudyHeader, entries: Sequence[Entry], directory: Pa
         }
         for row, label, _ in pairs
     ]  # fmt: skip
-    parts = ["## Published results", write_table(Table(headers, rows, facts), directory / "published"), RULE]
+    parts = ["## Published results", write_table(ReportTable(headers, rows, facts), directory / "published"), RULE]
     parts.append("\n".join(f"{i + 1}. {SOURCES[source]}" for i, source in enumerate(sources)))
     return "\n\n".join([*parts, *_differences(entries)])
 
@@ -102,7 +102,7 @@ def _differences(entries: Sequence[Entry]) -> Iterator[str]:
     told = {
         f"{key.replace('_', ' ')} {entry.study.header.settings[key]}"
         for entry in entries
-        if not is_shared(entry.study.header)
+        if not is_weight_sharing(entry.study.header)
         for key, value in PROTOCOL.items()
         if entry.study.header.settings.get(key, value) != value
     }

@@ -25,8 +25,8 @@ from experiments.reports.figures import (
     styles,
     text_inches,
 )
-from experiments.reports.tables import Fact, Table, number, write_table
-from experiments.reports.text import bullets, figure, sources, told_p
+from experiments.reports.tables import Fact, ReportTable, number, write_table
+from experiments.reports.text import bullets, figure, format_p, sources
 from experiments.statistics.aggregates import incumbents
 from experiments.statistics.inference import (
     ALPHA,
@@ -184,8 +184,8 @@ def _over_datasets(tests: Mapping[str, Mapping[str, Floats]], legend: Mapping[st
     write_diagram(ranks, legend, directory)
     caution = CAUTION.format(datasets=ranks.datasets) if ranks.datasets < MANY_DATASETS else ""
     rule = DIAGRAM_RULE.format(
-        count=len(means), datasets=ranks.datasets, statistic=ranks.statistic, p=told_p(ranks.p).replace("< ", "below "),
-        alpha=ALPHA, difference=ranks.critical_difference, caution=caution,
+        count=len(means), datasets=ranks.datasets, statistic=ranks.statistic,
+        p=format_p(ranks.p).replace("< ", "below "), alpha=ALPHA, difference=ranks.critical_difference, caution=caution,
     )  # fmt: skip
     return [
         figure("critical_difference", "Average rank by final test accuracy over data sets, and critical difference"),
@@ -195,7 +195,7 @@ def _over_datasets(tests: Mapping[str, Mapping[str, Floats]], legend: Mapping[st
     ]
 
 
-def _rank_table(ranks: Ranks, means: Mapping[str, Sequence[float]]) -> Table:
+def _rank_table(ranks: Ranks, means: Mapping[str, Sequence[float]]) -> ReportTable:
     order = sorted(ranks.average, key=lambda label: ranks.average[label])
     rows = [[label, number(ranks.average[label]), number(math.fsum(means[label]) / ranks.datasets)] for label in order]
     facts: list[dict[str, Fact]] = [
@@ -206,7 +206,7 @@ def _rank_table(ranks: Ranks, means: Mapping[str, Sequence[float]]) -> Table:
         }
         for label in order
     ]  # fmt: skip
-    return Table(["algorithm", "average rank", "mean test over data sets (%)"], rows, facts)
+    return ReportTable(["algorithm", "average rank", "mean test over data sets (%)"], rows, facts)
 
 
 def _signed_ranks(means: Mapping[str, Sequence[float]]) -> str:
@@ -218,7 +218,7 @@ def _signed_ranks(means: Mapping[str, Sequence[float]]) -> str:
             f"{2 / 2**datasets:.2f}."
         )
     found = (
-        f"{first} and {second}: p = {told_p(p)}, {told_p(adjusted)} after Holm's correction"
+        f"{first} and {second}: p = {format_p(p)}, {format_p(adjusted)} after Holm's correction"
         for first, second, p, adjusted in compare_over_datasets(means)
     )
     return "Wilcoxon's signed-rank test over data sets, two-sided:\n\n" + bullets(found)

@@ -14,9 +14,9 @@ from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
 from experiments.records.domains import Choice, Domain, Tuned, tuned_of
 from experiments.records.runs import Floats
-from experiments.records.sweep import Row, SweepHeader, SweepRecords, different, ranked
+from experiments.records.sweep import Configuration, SweepHeader, SweepRecords, different, ranked
 from experiments.reports.figures import RARE, figure_for
-from experiments.reports.tables import DASH, Fact, Table, number, write_table
+from experiments.reports.tables import DASH, Fact, ReportTable, number, write_table
 from experiments.reports.text import figure, sources
 from experiments.storage.directories import RecordError
 
@@ -70,7 +70,7 @@ def _sweep(records: SweepRecords, name: str, directory: Path) -> str:
     return "\n\n".join([f"### {settings['algorithm']}: {records.path.name}", table, rule, figure(name, caption)])
 
 
-def _table(ranking: Sequence[Row], header: SweepHeader) -> Table:
+def _table(ranking: Sequence[Configuration], header: SweepHeader) -> ReportTable:
     """The best configurations; the facts are of all."""
     rungs, unit = header.settings["rungs"], header.settings["unit"]
     facts: list[dict[str, Fact]] = []
@@ -80,7 +80,7 @@ def _table(ranking: Sequence[Row], header: SweepHeader) -> Table:
         facts.append({**row.options, **{f"objective_{rung}_{unit}": value for rung, value in known.items()}})
         values = (f"{value:.4g}" if isinstance(value, float) else str(value) for value in row.options.values())
         rows.append([*values, *(number(known[rung]) if rung in known else DASH for rung in rungs)])
-    return Table([*ranking[0].options, *(f"{rung} {unit} (%)" for rung in rungs)], rows[:MOST], facts)
+    return ReportTable([*ranking[0].options, *(f"{rung} {unit} (%)" for rung in rungs)], rows[:MOST], facts)
 
 
 SHADES = ("#C6DBEF", "#6BAED6", "#2171B5", "#08306B")
@@ -108,7 +108,7 @@ JITTER = 0.18
 """Of points on an axis of names, as a part of the distance between two."""
 
 
-def sensitivity(ranked: Sequence[Row], tuned: Tuned, rungs: Sequence[int], unit: str) -> Figure:
+def sensitivity(ranked: Sequence[Configuration], tuned: Tuned, rungs: Sequence[int], unit: str) -> Figure:
     """One panel per knob: the objective of each configuration at the last rung that it reached.
 
     Args:

@@ -14,7 +14,7 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 from experiments.records.study import StudyHeader, clock
 from experiments.reports.entries import Entry, ReportError
 from experiments.reports.figures import COLUMNS, add_legend, figure_for, line_style, marks, report_style, save, styles
-from experiments.reports.tables import DASH, Fact, Table, number, plus_minus, seconds, write_table
+from experiments.reports.tables import DASH, Fact, ReportTable, number, plus_minus, seconds, write_table
 from experiments.reports.text import figure, sources
 from experiments.statistics.aggregates import CONFIDENCE, RESAMPLES, Aggregate, aggregate, regret
 from experiments.statistics.anytime import Reached, mean_over_time, median_needed, reach, reached_by, within_reach
@@ -141,7 +141,7 @@ def _targets(
     ]
 
 
-def target_table(header: StudyHeader, entries: Sequence[Entry], targets: Sequence[Target]) -> Table:
+def target_table(header: StudyHeader, entries: Sequence[Entry], targets: Sequence[Target]) -> ReportTable:
     """A row per data set and algorithm, three columns per target."""
     headers = ["data set", "algorithm"]
     for target in targets:
@@ -157,7 +157,7 @@ def target_table(header: StudyHeader, entries: Sequence[Entry], targets: Sequenc
                 else:
                     row += [DASH] * 3
             rows.append(row)
-    return Table(headers, rows, facts)
+    return ReportTable(headers, rows, facts)
 
 
 def _target_facts(header: StudyHeader, entry: Entry, dataset: str, target: Target) -> dict[str, Fact]:
@@ -180,7 +180,7 @@ def _target_cells(fact: Mapping[str, Fact]) -> list[str]:
     return [f"{float(fact['fraction_reached']):.0%}", *told]
 
 
-def anytime_table(header: StudyHeader, entries: Sequence[Entry]) -> Table:
+def anytime_table(header: StudyHeader, entries: Sequence[Entry]) -> ReportTable:
     """A row per data set and algorithm: accuracy, or regret where the best is known, over time and at the end."""
     known = bool(header.optima)
     what = "regret (points)" if known else "test (%)"
@@ -199,7 +199,7 @@ def anytime_table(header: StudyHeader, entries: Sequence[Entry]) -> Table:
             quantity = "regret" if known else "test"
             named = {"dataset": dataset, "algorithm": entry.text, "runs": len(entry.runs[dataset])}
             facts.append(named | _facts(f"{quantity}_over_time", over_time) | _facts(f"{quantity}_at_end", end))
-    return Table(headers, rows, facts)
+    return ReportTable(headers, rows, facts)
 
 
 def _interval(value: Aggregate) -> str:
@@ -231,7 +231,7 @@ def write_overhead(header: StudyHeader, entries: Sequence[Entry], out: Path) -> 
                           "search_host_seconds_mean": end.search_seconds,
                           "search_host_seconds_per_evaluation": each})  # fmt: skip
     headers = ["data set", "algorithm", "evaluations per run", "search itself (s per run)", "(ms per evaluation)"]
-    table = write_table(Table(headers, rows, facts), out / "overhead")
+    table = write_table(ReportTable(headers, rows, facts), out / "overhead")
     return "\n\n".join(["## Search overhead", table, OVERHEAD_RULE.format(sources=sources("overhead"))])
 
 

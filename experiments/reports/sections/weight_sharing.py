@@ -14,7 +14,7 @@ from benchmarks.spaces.sss import CHANNELS
 from experiments.reports.entries import Entry
 from experiments.reports.tables import (
     Fact,
-    Table,
+    ReportTable,
     _statistics,
     _without_nan,
     latex,
@@ -26,7 +26,7 @@ from experiments.reports.tables import (
 )
 from experiments.reports.text import BAND_RULES, bullets, figure
 from experiments.statistics.aggregates import Aggregate, Band, aggregate
-from experiments.statistics.weight_sharing import most_frequent, shared_finals
+from experiments.statistics.weight_sharing import most_frequent, weight_sharing_finals
 from nas_algos.weight_sharing import PHASES
 
 TABLE_RULE = (
@@ -68,7 +68,7 @@ ONE_SHOT_RULE = (
 ANSWER_RULE = "Of each method the final architecture that most runs derived; of several, that of the earliest run."
 
 
-def write_shared(entries: Sequence[Entry], legend: Mapping[str, str], band: Band, directory: Path) -> str:
+def write_weight_sharing(entries: Sequence[Entry], legend: Mapping[str, str], band: Band, directory: Path) -> str:
     """Write the tables and figures of the weight-sharing methods among the entries into a directory.
 
     Args:
@@ -76,16 +76,18 @@ def write_shared(entries: Sequence[Entry], legend: Mapping[str, str], band: Band
 
     Returns: the section of report.md; empty if there are none.
     """
-    from experiments.reports.sections.weight_sharing_figures import write_shared_figures  # matplotlib is slow to import
+    from experiments.reports.sections.weight_sharing_figures import (
+        write_weight_sharing_figures,
+    )  # matplotlib is slow to import
 
     shared = [entry for entry in entries if entry.epochs]
     if not shared:
         return ""
-    headers, rows = shared_table(shared)
+    headers, rows = weight_sharing_table(shared)
     (directory / "table_shared.md").write_text(markdown(headers, rows) + "\n", "utf-8")
     (directory / "table_shared.tex").write_text(latex(headers, rows) + "\n", "utf-8")
-    write_shared_csv(directory / "table_shared.csv", shared)
-    figures = write_shared_figures(shared, legend, band, directory)
+    write_weight_sharing_csv(directory / "table_shared.csv", shared)
+    figures = write_weight_sharing_figures(shared, legend, band, directory)
     where = " and ".join(dict.fromkeys(dataset for entry in shared for dataset in entry.epochs))
     known = any(entry.study.header.optima for entry in shared)
     parts = [
@@ -131,7 +133,7 @@ def _one_shot(entries: Sequence[Entry], directory: Path) -> Iterator[str]:
         facts += [{"method": label, "run": one.run, "spearman": one.spearman, "kendall": one.kendall} for one in runs]
     count = len(next(iter(compared.values()))[0].architectures)
     headers = ["method", "runs", "Spearman's rho", "Kendall's tau"]
-    yield write_table(Table(headers, rows, facts), directory / "table_one_shot")
+    yield write_table(ReportTable(headers, rows, facts), directory / "table_one_shot")
     yield ONE_SHOT_RULE.format(count=count)
     yield figure(ONE_SHOT, "Validation accuracy with shared weights and after training")
 
@@ -168,7 +170,7 @@ def _names(entries: Sequence[Entry]) -> list[str]:
     ]
 
 
-SHARED_COLUMNS = {
+WEIGHT_SHARING_COLUMNS = {
     "test": "test (%)",
     "regret": "regret (points)",
     "rank": "rank",
@@ -178,10 +180,10 @@ SHARED_COLUMNS = {
     **{f"{phase}_seconds": f"{phase} (s)" for phase in PHASES},
     "relative_entropy": "relative entropy",
 }
-"""Of `shared_finals` -> heading; traits of the space follow under their own names."""
+"""Of `weight_sharing_finals` -> heading; traits of the space follow under their own names."""
 
 
-def shared_table(entries: Sequence[Entry]) -> tuple[list[str], list[list[str]]]:
+def weight_sharing_table(entries: Sequence[Entry]) -> tuple[list[str], list[list[str]]]:
     """(headers, rows) of what only weight-sharing methods have, a row per method and data set.
 
     Accuracies, regret, rank, entropy and traits are mean ± standard deviation over runs, seconds the mean.
@@ -189,8 +191,8 @@ def shared_table(entries: Sequence[Entry]) -> tuple[list[str], list[list[str]]]:
     rows, traits = [], []
     for entry in entries:
         for dataset, runs in entry.epochs.items():
-            finals = _shared_finals(entry, dataset)
-            traits = [name for name in finals if name not in SHARED_COLUMNS]
+            finals = _finals(entry, dataset)
+            traits = [name for name in finals if name not in WEIGHT_SHARING_COLUMNS]
             cells = [
                 seconds(float(value.mean))
                 if name.endswith("seconds")
@@ -207,28 +209,28 @@ def shared_table(entries: Sequence[Entry]) -> tuple[list[str], list[list[str]]]:
                 "regret": number(best.test - best.mean_test) + spread,
                 "beats": "50.0",
             }
-            cells = [known.get(name, "") for name in [*SHARED_COLUMNS, *traits]]
+            cells = [known.get(name, "") for name in [*WEIGHT_SHARING_COLUMNS, *traits]]
             rows.append(["random architecture", "", "", *cells])
-    return ["method", "runs", "epochs", *SHARED_COLUMNS.values(), *traits], rows
+    return ["method", "runs", "epochs", *WEIGHT_SHARING_COLUMNS.values(), *traits], rows
 
 
-def _shared_finals(entry: Entry, dataset: str) -> dict[str, Aggregate]:
+def _finals(entry: Entry, dataset: str) -> dict[str, Aggregate]:
     """In the order of SHARED_COLUMNS, then traits."""
     header = entry.study.header
     best = header.optima.get(dataset)
     known = (best.test, best.architectures) if best else ()
-    finals = shared_finals(entry.epochs[dataset], header.settings, *known)
-    return {name: finals[name] for name in SHARED_COLUMNS} | finals
+    finals = weight_sharing_finals(entry.epochs[dataset], header.settings, *known)
+    return {name: finals[name] for name in WEIGHT_SHARING_COLUMNS} | finals
 
 
-def write_shared_csv(path: Path, entries: Sequence[Entry]) -> None:
-    """`shared_table` in full precision, with every statistic; empty where there is none."""
+def write_weight_sharing_csv(path: Path, entries: Sequence[Entry]) -> None:
+    """`weight_sharing_table` in full precision, with every statistic; empty where there is none."""
     rows, columns = [], []
     for entry in entries:
         for dataset, runs in entry.epochs.items():
             names = {"method": entry.text, "dataset": dataset}
             row: dict[str, float] = {"runs": len(runs.number), "epochs": runs.epochs}
-            for name, value in _shared_finals(entry, dataset).items():
+            for name, value in _finals(entry, dataset).items():
                 row |= _statistics(name.replace(" ", "_"), value)
             columns = [*names, *row]
             rows.append({**names, **_without_nan(row)})

@@ -37,7 +37,7 @@ from experiments.reports.figures import (
 )
 from experiments.statistics.aggregates import Aggregate, Band, aggregate
 from experiments.statistics.traits import traits
-from experiments.statistics.weight_sharing import OneShot, SharedRuns, relative_entropy
+from experiments.statistics.weight_sharing import OneShotRanking, WeightSharingRuns, relative_entropy
 
 EARLY = 0.05
 """Part of the epochs after which the axis of test accuracy shows a curve whole: first architectures are poor."""
@@ -60,7 +60,7 @@ class EpochPanel:
     """Of the quantity, to be drawn; NaN if there is none."""
 
 
-def write_shared_figures(
+def write_weight_sharing_figures(
     entries: Sequence[Entry], legend: Mapping[str, str], band: Band, directory: Path
 ) -> dict[str, str]:
     """Draw the figures of weight-sharing entries, all of one space and data set, in every format.
@@ -114,7 +114,7 @@ def architecture_panels(entries: Sequence[Entry]) -> list[EpochPanel]:
     return panels
 
 
-def _trait(space: Space, scale: Mapping[str, Any], name: str, runs: SharedRuns) -> Floats:
+def _trait(space: Space, scale: Mapping[str, Any], name: str, runs: WeightSharingRuns) -> Floats:
     return traits(space, scale, runs.architecture)[name]
 
 
@@ -126,7 +126,7 @@ def training_panels(entries: Sequence[Entry]) -> list[EpochPanel]:
     ]
 
 
-def _curves(entries: Sequence[Entry], quantity: Callable[[SharedRuns], Floats]) -> dict[str, Aggregate]:
+def _curves(entries: Sequence[Entry], quantity: Callable[[WeightSharingRuns], Floats]) -> dict[str, Aggregate]:
     return {
         entry.label: aggregate(quantity(runs), interval=True) for entry in entries for runs in entry.epochs.values()
     }
@@ -177,12 +177,12 @@ def write_answer(space: Space, architecture: int, stem: Path) -> None:
         save(draw_answer(space, architecture), stem)
 
 
-def one_shots_of(entries: Sequence[Entry]) -> dict[str, Sequence[OneShot]]:
+def one_shots_of(entries: Sequence[Entry]) -> dict[str, Sequence[OneShotRanking]]:
     """Label -> the runs that were compared with a table, of the entries that have any."""
-    return {entry.label: runs for entry in entries for runs in entry.one_shots.values()}
+    return {entry.label: runs for entry in entries for runs in entry.one_shot_rankings.values()}
 
 
-def draw_one_shot(compared: Mapping[str, Sequence[OneShot]]) -> Figure:
+def draw_one_shot(compared: Mapping[str, Sequence[OneShotRanking]]) -> Figure:
     """Accuracy with shared weights against that after training: a panel per label, all its runs; a point each."""
     look = styles(compared)
     figure, grid = figure_for(len(compared), gap=0.04)

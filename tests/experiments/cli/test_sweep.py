@@ -19,7 +19,7 @@ from benchmarks.table import BenchmarkTable
 from experiments.cli.run import main as nas_run
 from experiments.cli.sweep import main
 from experiments.records.study import StudyRecords
-from experiments.studies.table_study import Study
+from experiments.studies.table_study import TableStudy
 from nas_algos.multi_trial import RegularizedEA
 
 ROOT = Path(__file__).parents[3]
@@ -201,7 +201,7 @@ def test_a_searcher_is_tuned_by_a_script_of_one_s_own(tss_table: BenchmarkTable,
     from experiments.execution.ray_tasks import connected
     from experiments.sweeps.tune import _quiet_tune, search_space, tune_searcher
 
-    study = Study(
+    study = TableStudy(
         tss_table.path,
         algorithms={"regularized_ea": RegularizedEA.Config()},
         budgets={"made-up": 500.0},

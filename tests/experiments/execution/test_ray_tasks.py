@@ -14,13 +14,13 @@ from benchmarks.table import BenchmarkTable
 from experiments.execution.ray_tasks import Shipped
 from experiments.studies.jobs import RUNS_PER_JOB
 from experiments.studies.runner import run_study
-from experiments.studies.table_study import Study
+from experiments.studies.table_study import TableStudy
 from nas_algos.multi_trial import ALGORITHMS
 
 
 @pytest.fixture
-def study(tss_table: BenchmarkTable) -> Study:
-    return Study(
+def study(tss_table: BenchmarkTable) -> TableStudy:
+    return TableStudy(
         table=tss_table.path,
         algorithms={name: ALGORITHMS[name].Config() for name in ("bohb", "regularized_ea")},
         budgets={"made-up": 4000.0},
@@ -48,7 +48,7 @@ def content(directory: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in (directory / "trials").iterdir()}
 
 
-def test_a_lost_node_loses_no_run(study: Study, cluster: Cluster, tmp_path: Path) -> None:
+def test_a_lost_node_loses_no_run(study: TableStudy, cluster: Cluster, tmp_path: Path) -> None:
     left = list(cluster.worker_nodes)
 
     def lose_a_node(what: str, done: int, total: int) -> None:
@@ -63,7 +63,7 @@ def test_a_lost_node_loses_no_run(study: Study, cluster: Cluster, tmp_path: Path
 
 
 def test_a_node_without_the_table_gets_a_copy(
-    study: Study, tss_table: BenchmarkTable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    study: TableStudy, tss_table: BenchmarkTable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     expected = tss_table.path.read_bytes()

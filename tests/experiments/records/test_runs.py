@@ -13,11 +13,11 @@ import pytest
 from experiments.records.runs import (
     RecordedTrials,
     Runs,
-    concatenated,
-    condensed,
+    concatenate_runs,
     fidelities,
+    incumbent_changes,
     mean_search_seconds,
-    split,
+    runs_by_group,
 )
 from experiments.records.study import OVERHEAD_SCHEMA, TRIALS_SCHEMA
 from experiments.statistics.aggregates import answers, final
@@ -40,7 +40,7 @@ class TestSplit:
     )
 
     def test_groups_runs_in_any_order_and_keeps_the_order_of_telling(self) -> None:
-        groups = split(self.TABLE)
+        groups = runs_by_group(self.TABLE)
         assert set(groups) == {("ea", "c10"), ("ea", "c100"), ("rs", "c10")}
         ea = groups["ea", "c10"]
         assert len(ea) == 2
@@ -57,17 +57,17 @@ class TestSplit:
     def test_reads_tables_whose_parts_have_different_dictionaries(self) -> None:
         parts = [self.TABLE.slice(i, 1) for i in range(self.TABLE.num_rows)]
         parts = [pa.Table.from_pylist(part.to_pylist(), schema=TRIALS_SCHEMA) for part in parts]
-        assert split(pa.concat_tables(parts))["ea", "c10"].architecture.tolist() == [3, 4, 7, 8]
+        assert runs_by_group(pa.concat_tables(parts))["ea", "c10"].architecture.tolist() == [3, 4, 7, 8]
         assert fidelities(pa.concat_tables(parts))["ea", "c10"] == Counter({("12", 12): 4})
 
     def test_of_no_trials_is_empty(self) -> None:
-        assert split(TRIALS_SCHEMA.empty_table()) == {}
+        assert runs_by_group(TRIALS_SCHEMA.empty_table()) == {}
         assert fidelities(TRIALS_SCHEMA.empty_table()) == {}
 
     def test_refuses_a_run_that_is_recorded_twice(self) -> None:
         rows = [("rs", "c10", 4, 0, elapsed, True, 1.0, 1.0) for elapsed in (1.0, 2.0, 1.0, 2.0)]
         with pytest.raises(RecordError, match="run 4 of rs on c10"):
-            split(trials_table(rows))
+            runs_by_group(trials_table(rows))
 
 
 def test_fidelities_counts_the_trials_of_each() -> None:
@@ -99,8 +99,8 @@ def random_searches(seed: int, numbers: range) -> pa.Table:
 
 
 class TestCondensed:
-    WHOLE = split(random_searches(0, range(40)))["ea", "c10"]
-    LESS = condensed(WHOLE)
+    WHOLE = runs_by_group(random_searches(0, range(40)))["ea", "c10"]
+    LESS = incumbent_changes(WHOLE)
 
     def test_holds_changes_of_the_answer_and_ends(self) -> None:
         assert len(self.LESS.told) < len(self.WHOLE.told) / 2
@@ -131,7 +131,7 @@ class TestBatchByBatch:
         every = pa.concat_tables(self.BATCHES)
         read = RecordedTrials.of((self.BATCHES[i] for i in order), every_trial=True)
         ((group, runs),) = read.groups.items()
-        for name, values in vars(split(every)[group]).items():
+        for name, values in vars(runs_by_group(every)[group]).items():
             np.testing.assert_array_equal(getattr(runs, name), values, err_msg=name)
         assert read.fidelities == fidelities(every)
         assert (read.trials, read.failed) == (every.num_rows, 0)
@@ -149,9 +149,9 @@ class TestBatchByBatch:
         assert RecordedTrials.of([*self.BATCHES, failed], every_trial=False).failed == 1
 
     def test_refuses_a_run_in_two_batches(self) -> None:
-        parts: list[Runs] = [split(batch)["ea", "c10"] for batch in self.BATCHES]
+        parts: list[Runs] = [runs_by_group(batch)["ea", "c10"] for batch in self.BATCHES]
         with pytest.raises(RecordError, match="run 20 is recorded twice"):
-            concatenated([*parts, condensed(parts[2])])
-        (one,) = split(random_searches(7, range(5, 6))).values()
+            concatenate_runs([*parts, incumbent_changes(parts[2])])
+        (one,) = runs_by_group(random_searches(7, range(5, 6))).values()
         with pytest.raises(RecordError, match="run 5 is recorded twice"):
-            concatenated([one, one])
+            concatenate_runs([one, one])

@@ -18,12 +18,12 @@ from matplotlib.colors import to_hex
 from matplotlib.patches import Rectangle
 
 from benchmarks.spaces import SPACES
-from experiments.records.runs import RecordedTrials, Runs, fidelities, split
+from experiments.records.runs import RecordedTrials, Runs, fidelities, runs_by_group
 from experiments.records.study import TRIALS_SCHEMA, Optimum, StudyHeader
 from experiments.reports import figures
 from experiments.reports.entries import Entry, RecordedStudy, ReportError, entries_of
 from experiments.reports.figures import STYLES
-from experiments.reports.sections.found import draw_cells, draw_counts, found_on, write_found
+from experiments.reports.sections.found import draw_cells, draw_counts, final_architectures, write_found
 from experiments.reports.sections.pairwise import SHARES, draw_matrix, write_comparison
 from experiments.reports.sections.ranks import draw_diagram, draw_ranks
 from experiments.reports.sections.speed import (
@@ -35,8 +35,8 @@ from experiments.reports.sections.speed import (
     write_overhead,
     write_speed,
 )
-from experiments.reports.tables import Table, write_table
-from experiments.reports.text import told_p
+from experiments.reports.tables import ReportTable, write_table
+from experiments.reports.text import format_p
 from experiments.statistics.anytime import median_needed, reach
 from experiments.statistics.inference import Ranks, compare_all, nemenyi_quantile
 
@@ -71,7 +71,7 @@ def a_study(finals: Mapping[str, Sequence[float]] = FINAL, datasets: Sequence[st
         "report_fidelity": {dataset: {"schedule": "200", "epoch": 200} for dataset in datasets},
     }  # fmt: skip
     optima = {dataset: Optimum(950, OPTIMUM, math.nan) for dataset in datasets}
-    groups, header = split(trials), StudyHeader(settings, optima, {"python": "3"}, "abc")
+    groups, header = runs_by_group(trials), StudyHeader(settings, optima, {"python": "3"}, "abc")
     finished, overhead = dict.fromkeys(groups, 4), dict.fromkeys(groups, 0.06)
     recorded = RecordedTrials(groups, fidelities(trials), 0)
     return RecordedStudy("study", header, recorded, finished, overhead, {}, {}, 4)
@@ -166,7 +166,7 @@ class TestComparison:
         assert list(tmp_path.iterdir()) == []
 
     def test_p_is_told_in_three_digits(self) -> None:
-        assert [told_p(p) for p in (0.0004, 0.001, 0.0456, 1)] == ["< 0.001", "0.001", "0.046", "1.000"]
+        assert [format_p(p) for p in (0.0004, 0.001, 0.0456, 1)] == ["< 0.001", "0.001", "0.046", "1.000"]
 
 
 class TestMatrix:
@@ -318,7 +318,7 @@ class TestSpeed:
 
 class TestFound:
     def test_answers_are_counted_by_algorithm_the_most_frequent_first(self, entries: list[Entry]) -> None:
-        found = found_on(entries, "one")
+        found = final_architectures(entries, "one")
         assert sum(one.times for one in found) == 12
         assert (found[0].architecture, found[0].test, found[0].runs) == (925, 92.5, {"reinforce": 2})
         assert [one.architecture for one in found[1:3]] == [950, 946], "of equally frequent ones the better"
@@ -345,7 +345,7 @@ class TestFound:
         assert {path.name for path in tmp_path.glob("*.svg")} == {"found.svg"}
 
     def test_bars_are_as_long_as_the_runs_of_each_algorithm(self, entries: list[Entry]) -> None:
-        (axes,) = draw_counts({"one": found_on(entries, "one")[:2]}, LEGEND).axes
+        (axes,) = draw_counts({"one": final_architectures(entries, "one")[:2]}, LEGEND).axes
         bars = [
             (bar.get_width(), to_hex(bar.get_facecolor()).upper()) for bar in axes.patches if isinstance(bar, Rectangle)
         ]
@@ -362,7 +362,9 @@ class TestFound:
 
 
 def test_a_table_is_written_in_three_forms(tmp_path: Path) -> None:
-    table = Table(["name", "value"], [["a|b", "1.00"]], [{"name": "a|b", "value": 1.0, "more": math.nan}, {"other": 2}])
+    table = ReportTable(
+        ["name", "value"], [["a|b", "1.00"]], [{"name": "a|b", "value": 1.0, "more": math.nan}, {"other": 2}]
+    )
     assert write_table(table, tmp_path / "t") in (tmp_path / "t.md").read_text()
     assert "a\\|b" in (tmp_path / "t.md").read_text()
     assert r"a\textbar{}b & 1.00" in " ".join((tmp_path / "t.tex").read_text().split())

@@ -39,7 +39,7 @@ from experiments.reports.report import page, write_report
 from experiments.reports.sections.curves import FIGURES, draw, panel_of
 from experiments.reports.sections.final import final_table, long_table
 from experiments.reports.sections.provenance import what_was_run
-from experiments.reports.sections.weight_sharing import shared_table, write_shared
+from experiments.reports.sections.weight_sharing import weight_sharing_table, write_weight_sharing
 from experiments.reports.sections.weight_sharing_figures import (
     accuracy_panels,
     architecture_panels,
@@ -50,7 +50,7 @@ from experiments.reports.sections.weight_sharing_figures import (
 )
 from experiments.statistics.aggregates import INTERPOLATIONS
 from experiments.statistics.traits import traits
-from experiments.statistics.weight_sharing import most_frequent, relative_entropy, shared_finals
+from experiments.statistics.weight_sharing import most_frequent, relative_entropy, weight_sharing_finals
 from experiments.storage.directories import RecordError
 
 TSS, SSS = SPACES["tss"], SPACES["sss"]
@@ -82,7 +82,7 @@ def shared_header(*methods: str, **settings: Any) -> StudyHeader:
     return StudyHeader({**held, **settings}, optima, {"torch": "2.8", "hardware": "a fast GPU"}, "abc123")
 
 
-def shared_study(path: Path, header: StudyHeader | None = None, runs: int = RUNS, epochs: int = EPOCHS) -> Path:
+def weight_sharing_study(path: Path, header: StudyHeader | None = None, runs: int = RUNS, epochs: int = EPOCHS) -> Path:
     """Write a study; run r takes 16 (1 + r) seconds per epoch. Returns its path."""
     header = header or shared_header(**LOOKED_UP)
     records = StudyRecords(path)
@@ -170,7 +170,7 @@ def cells(markdown: str) -> list[list[str]]:
 
 @pytest.fixture(scope="module")
 def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return shared_study(tmp_path_factory.mktemp("studies") / "shared")
+    return weight_sharing_study(tmp_path_factory.mktemp("studies") / "shared")
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -215,7 +215,7 @@ class TestNumbers:
 
     def test_of_the_end(self, study: Path) -> None:
         _, (gdas, _) = compared(study)
-        finals = shared_finals(gdas.epochs["digits"], gdas.study.header.settings, OPTIMUM, 3001)
+        finals = weight_sharing_finals(gdas.epochs["digits"], gdas.study.header.settings, OPTIMUM, 3001)
         means = {name: float(value.mean) for name, value in finals.items()}
         assert means == pytest.approx(
             {
@@ -243,7 +243,7 @@ class TestNumbers:
         assert most_frequent([5, 3, 3, 5, 4]) == (5, 2)
 
     def test_epochs_of_a_run_that_is_not_complete_are_left_out(self, tmp_path: Path) -> None:
-        path = shared_study(tmp_path / "study")
+        path = weight_sharing_study(tmp_path / "study")
         (path / "trials" / "gdas-1.parquet").unlink()
         _, (gdas, _) = compared(path)
         assert gdas.epochs["digits"].number.tolist() == [0, 2]
@@ -253,7 +253,7 @@ class TestNumbers:
 
     @pytest.mark.parametrize("damage", ["missing", "shorter", "another"])
     def test_epochs_that_do_not_fit_the_trials_are_damage(self, tmp_path: Path, damage: str) -> None:
-        path = shared_study(tmp_path / "study")
+        path = weight_sharing_study(tmp_path / "study")
         records = StudyRecords(path)
         file = path / "epochs" / "gdas-1.parquet"
         rows = [row for row in records.epochs().to_pylist() if (row["algorithm"], row["run"]) == ("gdas", 1)]
@@ -267,7 +267,7 @@ class TestNumbers:
 
 class TestComparison:
     def test_unites_what_agrees_where_both_have_it(self, study: Path, multi_trial: Path, tmp_path: Path) -> None:
-        bare = shared_study(tmp_path / "bare", shared_header())
+        bare = weight_sharing_study(tmp_path / "bare", shared_header())
         for paths in ([study, multi_trial], [multi_trial, study], [bare, multi_trial]):
             studies, entries = compared(*paths)
             assert [entry.shared for entry in entries] == ["shared" in entry.study.header.settings for entry in entries]
@@ -306,12 +306,12 @@ class TestComparison:
     def test_refuses_a_weight_sharing_study_of_something_else(
         self, study: Path, tmp_path: Path, settings: dict[str, Any], named: str
     ) -> None:
-        other = shared_study(tmp_path / "other", shared_header(**{**LOOKED_UP, **settings}))
+        other = weight_sharing_study(tmp_path / "other", shared_header(**{**LOOKED_UP, **settings}))
         with pytest.raises(ReportError, match=f"shared and other cannot share a report: {named}"):
             read_studies([study, other])
 
     def test_of_weight_sharing_studies_notes_other_threads(self, study: Path, tmp_path: Path) -> None:
-        other = shared_study(tmp_path / "other", shared_header("setn", **LOOKED_UP, threads=2))
+        other = weight_sharing_study(tmp_path / "other", shared_header("setn", **LOOKED_UP, threads=2))
         assert "**The studies differ**: threads is 1 in shared, 2 in other." in page_of(study, other)
 
     def test_of_multi_trial_studies_stays_strict_beside_weight_sharing(self, study: Path, tmp_path: Path) -> None:
@@ -332,7 +332,7 @@ class TestComparison:
     def test_with_trainings_needs_the_same_images_and_networks(
         self, tmp_path: Path, different: dict[str, Any], named: str | None
     ) -> None:
-        bare = shared_study(tmp_path / "bare", shared_header())
+        bare = weight_sharing_study(tmp_path / "bare", shared_header())
         trained = multi_trial_study(tmp_path / "trained", trained={**IMAGES, "scale": SCALE, **different})
         if named:
             with pytest.raises(ReportError, match=f"bare and trained cannot share a report: {named}"):
@@ -392,23 +392,23 @@ class TestTables:
         header = shared_header(**LOOKED_UP)
         for old, spread in ((True, ""), (False, " ± 6.20")):
             best = Optimum(6111, OPTIMUM, math.nan, 80.5) if old else Optimum(6111, OPTIMUM, math.nan, 80.5, 6.2, 9)
-            path = shared_study(tmp_path / f"{old}", replace(header, optima={"digits": best}))
-            headers, rows = shared_table(entries_of(read_studies([path])))
+            path = weight_sharing_study(tmp_path / f"{old}", replace(header, optima={"digits": best}))
+            headers, rows = weight_sharing_table(entries_of(read_studies([path])))
             below = dict(zip(headers, rows[-1], strict=True))
             assert below["method"] == "random architecture"
             found = [below[name] for name in ("test (%)", "regret (points)", "rank", "beats (%)")]
             assert found == [f"80.50{spread}", f"14.50{spread}", "", "50.0"]
 
     def test_unknown_accuracy_is_a_dash(self, tmp_path: Path) -> None:
-        _, entries = compared(shared_study(tmp_path / "bare", shared_header()))
-        _, rows = shared_table(entries)
+        _, entries = compared(weight_sharing_study(tmp_path / "bare", shared_header()))
+        _, rows = weight_sharing_table(entries)
         assert rows[0][3:8] == ["–", "–", "–", "–", "41.00 ± 0.82"]
 
 
 @pytest.fixture(scope="module")
 def compared_study(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Ranked rightly by the first run of gdas; in reverse by the second; darts_v1 was not compared."""
-    path = shared_study(tmp_path_factory.mktemp("one shot") / "study")
+    path = weight_sharing_study(tmp_path_factory.mktemp("one shot") / "study")
     trained = [50.0, 60.0, 90.0, 70.0]
     rows = [
         {"algorithm": "gdas", "dataset": "digits", "run": run, "architecture": a, "shared": s, "trained": t}
@@ -424,9 +424,12 @@ class TestOneShot:
 
     def test_belongs_to_the_runs(self, compared_study: Path) -> None:
         _, (gdas, darts) = compared(compared_study)
-        assert [(one.run, one.spearman, one.kendall) for one in gdas.one_shots["digits"]] == [(0, 1, 1), (1, -1, -1)]
-        assert gdas.one_shots["digits"][1].architectures.tolist() == [5, 6, 7, 8]
-        assert darts.one_shots == {}
+        assert [(one.run, one.spearman, one.kendall) for one in gdas.one_shot_rankings["digits"]] == [
+            (0, 1, 1),
+            (1, -1, -1),
+        ]
+        assert gdas.one_shot_rankings["digits"][1].architectures.tolist() == [5, 6, 7, 8]
+        assert darts.one_shot_rankings == {}
 
     def test_is_a_table_and_a_figure_of_the_report(self, compared_study: Path, tmp_path: Path) -> None:
         report = write_report([compared_study], tmp_path / "report")
@@ -496,7 +499,7 @@ class TestEpochFigures:
             assert panel.limits == pytest.approx((-0.04 * top, 1.04 * top))
 
     def test_of_the_size_space_it_has_channels(self, tmp_path: Path) -> None:
-        path = shared_study(tmp_path / "sizes", shared_header("tas", space="sss"))
+        path = weight_sharing_study(tmp_path / "sizes", shared_header("tas", space="sss"))
         panels = architecture_panels(compared(path)[1])
         assert [panel.quantity for panel in panels] == ["relative entropy", "mean channels"]
         assert panels[1].limits == pytest.approx((8 - 0.04 * 56, 64 + 0.04 * 56))
@@ -514,7 +517,7 @@ class TestEpochFigures:
         assert [text.get_text() for text in drawn.get_texts()] == list(LEGEND.values())
 
     def test_one_epoch_of_one_run_is_a_mark(self, tmp_path: Path) -> None:
-        path = shared_study(tmp_path / "short", shared_header("gdas", **LOOKED_UP, runs=1), runs=1, epochs=1)
+        path = weight_sharing_study(tmp_path / "short", shared_header("gdas", **LOOKED_UP, runs=1), runs=1, epochs=1)
         write_report([path], tmp_path / "report", band="sem")
         (axes,) = draw_epochs(accuracy_panels(compared(path)[1]), LEGEND, "sem").axes
         assert axes.lines[0].get_markevery() is None
@@ -575,7 +578,7 @@ class TestReport:
             assert (tmp_path / "again" / file.name).read_bytes() == file.read_bytes(), file.name
 
     def test_without_a_table_leaves_accuracy_out_and_says_why(self, tmp_path: Path) -> None:
-        path = shared_study(tmp_path / "bare", shared_header())
+        path = weight_sharing_study(tmp_path / "bare", shared_header())
         out = tmp_path / "report"
         write_report([path], out)
         drawn = ("found", "found_cells", "shared_architecture", "shared_training", "cell_gdas", "cell_darts_v1")
@@ -591,7 +594,7 @@ class TestReport:
     def test_of_the_size_space_imports_no_torch(self, tmp_path: Path) -> None:
         scale = {**SCALE, "channels": [2, 4, 6, 8, 10, 12, 14, 16]}
         header = shared_header("tas", "mask_rl", space="sss", shared={**SHARED, "scale": scale}, **LOOKED_UP)
-        path = shared_study(tmp_path / "sizes", header)
+        path = weight_sharing_study(tmp_path / "sizes", header)
         code = (
             "import sys; from pathlib import Path; from experiments.reports import figures\n"
             "from experiments.reports.report import write_report\n"
@@ -606,9 +609,9 @@ class TestReport:
         assert "Mean channels: over the layers" in text
 
     def test_tells_two_studies_of_a_method_apart(self, study: Path, tmp_path: Path) -> None:
-        other = shared_study(tmp_path / "other", shared_header("gdas", **LOOKED_UP, seed=8))
+        other = weight_sharing_study(tmp_path / "other", shared_header("gdas", **LOOKED_UP, seed=8))
         _, entries = compared(study, other)
-        section = write_shared(entries, {entry.label: entry.text for entry in entries}, "iqr", tmp_path)
+        section = write_weight_sharing(entries, {entry.label: entry.text for entry in entries}, "iqr", tmp_path)
         drawn = {file.name for file in tmp_path.glob("cell_*.svg")}
         assert drawn == {"cell_gdas_1.svg", "cell_gdas_2.svg", "cell_darts_v1.svg"}
         assert "gdas (other): tss" in section
@@ -623,7 +626,7 @@ class TestTerminal:
         assert f"{report / 'table_shared.csv'}\n" in printed.getvalue()
 
     def test_nas_run_can_tell_how_a_study_ended(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-        path = shared_study(tmp_path / "bare", shared_header("gdas", runs=1), runs=1)
+        path = weight_sharing_study(tmp_path / "bare", shared_header("gdas", runs=1), runs=1)
         studies, entries = compared(path)
         show_results(*long_table(studies[0].header, entries))
         show_answers(StudyRecords(path))
@@ -635,7 +638,7 @@ class TestTerminal:
     def test_a_study_without_a_finished_run_is_told_so(
         self, tmp_path: Path, capsys: pytest.CaptureFixture[str]
     ) -> None:
-        path = shared_study(tmp_path / "study")
+        path = weight_sharing_study(tmp_path / "study")
         for file in (path / "trials").iterdir():
             file.unlink()
         assert main([str(path)]) == 2

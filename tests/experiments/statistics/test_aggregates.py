@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from experiments.records.runs import Floats, Runs, split
+from experiments.records.runs import Floats, Runs, runs_by_group
 from experiments.statistics.aggregates import (
     Aggregate,
     Interpolation,
@@ -28,7 +28,7 @@ from tests.conftest import trials_table
 def runs_of(*runs: list[tuple[float, bool, float]]) -> Runs:
     """Runs out of (elapsed, incumbent, test) per trial; architectures are numbered through."""
     rows = [(("a", "d", r, 0, *trial[:2], 10.0, trial[2])) for r, run in enumerate(runs) for trial in run]
-    (group,) = split(trials_table(rows)).values()
+    (group,) = runs_by_group(trials_table(rows)).values()
     return group
 
 
@@ -63,7 +63,7 @@ class TestTrajectories:
 
     def test_they_carry_the_architecture_and_validation_of_the_answer(self) -> None:
         rows = [("a", "d", 0, 5, 1.0, True, 60.0, 1.0), ("a", "d", 0, 6, 2.0, False, 61.0, 2.0)]
-        (runs,) = split(trials_table(rows)).values()
+        (runs,) = runs_by_group(trials_table(rows)).values()
         assert incumbents(runs).architecture.tolist() == [5]
         assert incumbents_at_every_trial(runs).architecture.tolist() == [5, 5]
         assert incumbents_at_every_trial(runs).validation.tolist() == [60.0, 60.0]
@@ -171,7 +171,7 @@ def test_very_many_runs_are_taken_in_parts_to_the_same_result(monkeypatch: pytes
     parts = blocks(times, len(runs))
     assert max(len(part) for part in parts) <= 30
     assert np.concatenate(parts).tolist() == times.tolist()
-    found = Aggregate.concatenated([aggregate(resample(runs, part, "step"), interval=True) for part in parts])
+    found = Aggregate.concatenate_runs([aggregate(resample(runs, part, "step"), interval=True) for part in parts])
     for name in ("count", "mean", "std", "sem", "lower", "median", "upper", "low", "high"):
         np.testing.assert_allclose(getattr(found, name), getattr(whole, name), rtol=1e-12, err_msg=name)
 
@@ -274,7 +274,7 @@ class TestFinal:
             ("a", "d", 0, 2, 2.0, False, 81.0, 88.0),
             ("a", "d", 1, 5, 1.0, False, 10.0, 10.0),
         ]
-        found = answers(split(trials_table(rows))["a", "d"])
+        found = answers(runs_by_group(trials_table(rows))["a", "d"])
         assert found.architecture.tolist() == [7, -1]
         np.testing.assert_array_equal(
             [found.score, found.validation, found.test], [[50, np.nan], [80, np.nan], [90, np.nan]]
@@ -288,7 +288,7 @@ class TestFinal:
             ("a", "d", 1, 4, 5.0, True, 83.0, 92.0),
             ("a", "d", 2, 5, 1.0, False, 10.0, 10.0),  # no answer
         ]
-        found = final(split(trials_table(rows))["a", "d"], 0.5)
+        found = final(runs_by_group(trials_table(rows))["a", "d"], 0.5)
         assert found.runs == 3
         assert np.stack([found.test.count, found.test.mean, found.test.std]).tolist() == [2, 90, 2]
         assert np.stack([found.validation.count, found.validation.mean, found.validation.std]).tolist() == [2, 82, 1]
@@ -297,7 +297,7 @@ class TestFinal:
 
     def test_without_validation_at_the_reporting_fidelity(self) -> None:
         rows = [("a", "d", run, 1, 1.0, True, math.nan, 90.0) for run in (0, 1)]
-        found = final(split(trials_table(rows))["a", "d"])
+        found = final(runs_by_group(trials_table(rows))["a", "d"])
         assert found.validation.count == 0
         assert math.isnan(found.validation.mean)
         assert found.test.mean == 90

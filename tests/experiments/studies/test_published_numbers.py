@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from experiments.records.runs import split
+from experiments.records.runs import runs_by_group
 from experiments.statistics.aggregates import final
 from experiments.studies.runner import run_study
-from experiments.studies.table_study import Study
+from experiments.studies.table_study import TableStudy
 from experiments.tables.importing import import_benchmark
 from nas_algos.multi_trial import ALGORITHMS
 
@@ -25,7 +25,7 @@ EVALUATIONS = {"random_search": 182.8, "regularized_ea": 168.6, "reinforce": 176
 @pytest.mark.parametrize("budget", list(REFERENCE))
 def test_500_runs_of_each_reach_the_reference(budget: int, shared_data: Path, tmp_path: Path) -> None:
     table = import_benchmark(shared_data / "nasbench201_accuracies.csv", tmp_path, progress=lambda *_: None)
-    study = Study(
+    study = TableStudy(
         table,
         algorithms={name: ALGORITHMS[name].Config() for name in REFERENCE[budget]},
         budgets={"cifar10": budget},
@@ -34,7 +34,7 @@ def test_500_runs_of_each_reach_the_reference(budget: int, shared_data: Path, tm
         cost_model="train_only",
         seed_policy="mean",
     )
-    groups = split(run_study(study, tmp_path / "study", 0, None, lambda *_: None).trials())
+    groups = runs_by_group(run_study(study, tmp_path / "study", 0, None, lambda *_: None).trials())
     for name, (mean, std) in REFERENCE[budget].items():
         found = final(groups[name, "cifar10"])
         assert found.runs == 500

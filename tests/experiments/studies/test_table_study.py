@@ -22,7 +22,7 @@ from experiments.records.study import StudyHeader, StudyRecords
 from experiments.storage.directories import RecordError
 from experiments.studies.jobs import RUNS_PER_JOB, Job
 from experiments.studies.runner import default_directory, run_study
-from experiments.studies.table_study import Study, execute
+from experiments.studies.table_study import TableStudy, execute
 from nas_algos.multi_trial import ALGORITHMS, BOHB, RandomSearch, RegularizedEA
 
 
@@ -30,9 +30,9 @@ def quiet(what: str, done: int, total: int) -> None:
     """No progress bar."""
 
 
-def study_on(table: BenchmarkTable, *algorithms: str, runs: int = 3) -> Study:
+def study_on(table: BenchmarkTable, *algorithms: str, runs: int = 3) -> TableStudy:
     configs = {name: ALGORITHMS[name].Config() for name in algorithms or ("random_search",)}
-    return Study(
+    return TableStudy(
         table.path,
         algorithms=configs,
         budgets={"made-up": 800.0},

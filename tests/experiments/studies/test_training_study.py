@@ -24,7 +24,7 @@ from experiments.records.study import StudyRecords
 from experiments.reports.entries import entries_of, read_studies
 from experiments.reports.report import page
 from experiments.studies.training_records import Curves, Training, evaluations
-from experiments.studies.training_study import TrainedStudy
+from experiments.studies.training_study import TrainingStudy
 from nas_algos.multi_trial import RandomSearch
 
 SPACE = SPACES["tss"]
@@ -176,7 +176,7 @@ def test_trainings_of_another_benchmark_are_refused(
 
 def test_images_without_a_validation_split_are_refused(hyperband: StudyRecords) -> None:
     held = BuildDirectory(hyperband.evaluations_path).benchmark()
-    study = TrainedStudy(
+    study = TrainingStudy(
         replace(held, images={"train": 600, "test": 600}),
         algorithms={"random_search": RandomSearch.Config()},
         budgets={"digits": 1.0},

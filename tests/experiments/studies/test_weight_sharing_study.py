@@ -105,13 +105,13 @@ def test_the_header_says_what_was_searched_on_what(gdas: StudyRecords) -> None:
 def test_a_run_that_diverges_leaves_the_others_alone(workers: int, tmp_path: Path) -> None:
     from experiments.execution.resources import Resources
     from experiments.factory.images import Images
-    from experiments.studies.weight_sharing_study import SharedStudy, run_shared_study
+    from experiments.studies.weight_sharing_study import WeightSharingStudy, run_weight_sharing_study
     from nas_algos.weight_sharing.gdas import GDASConfig
     from nas_algos.weight_sharing.random_nas import RandomNASConfig
     from nas_algos.weight_sharing.search import DivergedError
     from supernets import NetworkScale
 
-    study = SharedStudy(
+    study = WeightSharingStudy(
         space="tss",
         algorithms={
             "gdas": GDASConfig(epochs=1, batch_size=200, learning_rate=1e30),
@@ -127,7 +127,7 @@ def test_a_run_that_diverges_leaves_the_others_alone(workers: int, tmp_path: Pat
         table=None,
     )
     with pytest.raises(DivergedError, match=r"gdas, run 1 of 1: .* \(1 of the 2 runs; the others are recorded\)"):
-        run_shared_study(study, tmp_path / "s", Resources(workers), lambda *_: None)
+        run_weight_sharing_study(study, tmp_path / "s", Resources(workers), lambda *_: None)
     assert StudyRecords(tmp_path / "s").trials()["algorithm"].to_pylist() == ["random_nas"]
 
 
@@ -171,7 +171,7 @@ def test_a_table_of_other_images_or_networks_is_refused(
     """That of an official release says nothing of images and networks: they are the published ones."""
     from benchmarks.errors import InputError
     from experiments.factory.images import Images
-    from experiments.studies.weight_sharing_study import SharedStudy
+    from experiments.studies.weight_sharing_study import WeightSharingStudy
     from nas_algos.weight_sharing import method_named
     from supernets import NetworkScale
     from supernets.images.tasks import digits_task
@@ -180,7 +180,7 @@ def test_a_table_of_other_images_or_networks_is_refused(
     monkeypatch.setattr("experiments.studies.weight_sharing_study._oracle", lambda *_: oracle)
     monkeypatch.setattr(Images, "task", lambda _: replace(digits_task(), name=name))
     method = {"tss": "gdas", "sss": "tas"}[space]
-    study = SharedStudy(
+    study = WeightSharingStudy(
         space=space,
         algorithms={method: method_named(method).Config()},
         dataset=name,
@@ -301,7 +301,7 @@ import os, sys, time
 from pathlib import Path
 from experiments.tables import store as tables
 from experiments.cli.run import main
-from nas_algos.weight_sharing.search import Search
+from nas_algos.weight_sharing.search import SupernetSearch
 
 tables.EMBEDDED = Path(os.environ["NAS_BENCH_HOME"])  # as in this test
 epoch = Search._epoch
@@ -455,7 +455,7 @@ def test_what_one_shot_leaves_is_of_each_run_and_architecture(
     from experiments.studies.one_shot import one_shot
     from experiments.studies.weight_sharing_study import resume_from
     from nas_algos.weight_sharing import method_named
-    from nas_algos.weight_sharing.search import Search
+    from nas_algos.weight_sharing.search import SupernetSearch
     from supernets import NetworkScale
 
     shutil.copytree(gdas.path, tmp_path / "s")
@@ -470,7 +470,7 @@ def test_what_one_shot_leaves_is_of_each_run_and_architecture(
     for run in (0, 1):
         config = method.Config(**records.header().settings["algorithms"]["gdas"])
         seeds = seeds_of(records.header().settings["seed"], "gdas", "digits", run)
-        search = Search(method, config, images.task(), NetworkScale(width=2, depth=1), seeds)
+        search = SupernetSearch(method, config, images.task(), NetworkScale(width=2, depth=1), seeds)
         resume_from(next(records.checkpoints_path.glob(f"*{run}.pt")), search)
         for row in rows[5 * run : 5 * run + 5][::-1]:
             arch = oracle.space.arch(row["architecture"])

@@ -15,34 +15,42 @@ import pytest
 from benchmarks.errors import InputError
 from benchmarks.table import BenchmarkTable
 from experiments.records.domains import Choice, Range
-from experiments.records.runs import Runs, split
+from experiments.records.runs import Runs, runs_by_group
 from experiments.records.study import StudyRecords
-from experiments.records.sweep import Evaluation, Row, SweepHeader, SweepRecords, folder_of, ranked, read_evaluation
+from experiments.records.sweep import (
+    Configuration,
+    Evaluation,
+    SweepHeader,
+    SweepRecords,
+    folder_of,
+    ranked,
+    read_evaluation,
+)
 from experiments.reports.sections.sensitivity import write_sensitivity
 from experiments.statistics.aggregates import final
 from experiments.statistics.objectives import run_values
-from experiments.storage.directories import RecordError, alone
+from experiments.storage.directories import RecordError, exclusive_lock
 from experiments.studies.config_files import ConfigFile
 from experiments.studies.jobs import Job
 from experiments.studies.runner import run_study
-from experiments.studies.table_study import Study, execute
+from experiments.studies.table_study import TableStudy, execute
 from experiments.sweeps.confirmation import Confirmed, confirm, fresh_seeds, p_values
 from experiments.sweeps.evaluator import rungs_to
 from experiments.sweeps.knobs import plain, tuned_knobs
-from experiments.sweeps.table_evaluator import TableBatches
-from experiments.sweeps.tune import Place, Sweep, batches_of, run_sweep
+from experiments.sweeps.table_evaluator import TableEvaluator
+from experiments.sweeps.tune import Place, Sweep, evaluator_for, run_sweep
 from nas_algos.config import Config
 from nas_algos.multi_trial import BOHB, Hyperband, RegularizedEA, Reinforce
 
 EA = RegularizedEA.Config
 
 
-def run_here(study: Study, directory: Path) -> StudyRecords:
+def run_here(study: TableStudy, directory: Path) -> StudyRecords:
     return run_study(study, directory, 0, None, lambda *_: None)
 
 
-def study_on(table: BenchmarkTable, runs: int = 9, algorithm: str = "regularized_ea") -> Study:
-    return Study(
+def study_on(table: BenchmarkTable, runs: int = 9, algorithm: str = "regularized_ea") -> TableStudy:
+    return TableStudy(
         table.path,
         algorithms={algorithm: EA()},
         budgets={"made-up": 800.0},
@@ -150,7 +158,7 @@ def test_objectives_of_runs_by_hand() -> None:
 
 
 def test_a_rung_adds_runs_to_those_of_the_rung_before(tss_table: BenchmarkTable, tmp_path: Path) -> None:
-    batches = batches_of(study_on(tss_table), "regularized_ea")
+    batches = evaluator_for(study_on(tss_table), "regularized_ea")
     options = {"population_size": 5}
     batches.evaluate(options, 3, tmp_path / "a")
     first = json.loads((tmp_path / "a" / "values.json").read_text())
@@ -159,7 +167,7 @@ def test_a_rung_adds_runs_to_those_of_the_rung_before(tss_table: BenchmarkTable,
     assert (len(first), values[:3]) == (3, first)
     study = replace(study_on(tss_table), algorithms={"regularized_ea": EA(population_size=5)})
     trials, _ = execute(study, Job("regularized_ea", "made-up", 0, 9))
-    (runs,) = split(trials).values()
+    (runs,) = runs_by_group(trials).values()
     assert step_by_step.objectives == {3: np.mean(first), 9: pytest.approx(final(runs).score.mean, abs=1e-9)}
     assert batches.evaluate(options, 9, tmp_path / "b").objectives[9] == step_by_step.objectives[9]
 
@@ -167,28 +175,28 @@ def test_a_rung_adds_runs_to_those_of_the_rung_before(tss_table: BenchmarkTable,
 def test_what_is_known_is_not_searched_again(
     tss_table: BenchmarkTable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    batches = batches_of(study_on(tss_table), "regularized_ea")
+    batches = evaluator_for(study_on(tss_table), "regularized_ea")
     known = batches.evaluate({"sample_size": 4}, 3, tmp_path)
-    monkeypatch.setattr(TableBatches, "score", None)
+    monkeypatch.setattr(TableEvaluator, "score", None)
     assert batches.evaluate({"sample_size": 4}, 3, tmp_path) == known == read_evaluation(tmp_path)
 
 
 def test_a_study_of_several_algorithms_cannot_be_tuned(tss_table: BenchmarkTable) -> None:
     with pytest.raises(InputError, match="is of it alone, got one of regularized_ea"):
-        batches_of(study_on(tss_table), "bohb")
+        evaluator_for(study_on(tss_table), "bohb")
     with pytest.raises(InputError, match="on one data set, got a, b"):
-        batches_of(replace(study_on(tss_table), budgets={"a": 1.0, "b": 1.0}), "regularized_ea")
+        evaluator_for(replace(study_on(tss_table), budgets={"a": 1.0, "b": 1.0}), "regularized_ea")
 
 
-def row(options: dict[str, Any], **objectives: float) -> Row:
+def row(options: dict[str, Any], **objectives: float) -> Configuration:
     known = {int(name.removeprefix("at")): value for name, value in objectives.items()}
-    return Row(options, "complete", Evaluation(options, known, 1.0))
+    return Configuration(options, "complete", Evaluation(options, known, 1.0))
 
 
 def test_the_best_is_chosen_among_those_evaluated_furthest() -> None:
     lucky, good, twice, bad = {"a": 1}, {"a": 2}, {"a": 2}, {"a": 3}
     rows = [row(lucky, at10=99), row(good, at10=80, at30=85), row(bad, at10=90, at30=70), row(twice, at10=80, at30=85)]
-    rows.append(Row({"a": 4}, "failed"))
+    rows.append(Configuration({"a": 4}, "failed"))
     assert [found.options["a"] for found in ranked(rows)] == [2, 3, 1]
 
 
@@ -200,7 +208,9 @@ def test_confirmations_have_seeds_of_their_own(tss_table: BenchmarkTable, tmp_pa
     assert [headers[label]["settings"]["seed"] for label in ("best", "default")] == list(fresh_seeds(1))
     sizes = [headers[label]["settings"]["algorithms"]["regularized_ea"]["sample_size"] for label in ("best", "default")]
     assert sizes == [9, 3]
-    (runs,) = split(execute(replace(study, seed=fresh_seeds(1)[1]), Job("regularized_ea", "made-up", 0, 4))[0]).values()
+    (runs,) = runs_by_group(
+        execute(replace(study, seed=fresh_seeds(1)[1]), Job("regularized_ea", "made-up", 0, 4))[0]
+    ).values()
     assert confirmed["default"].test.mean() == pytest.approx(final(runs).test.mean)
     assert confirmed["default"].validation.mean() == pytest.approx(final(runs).score.mean)
     np.testing.assert_array_equal(confirmed["default"].validation_area, run_values(runs, "validation_area", 800.0))
@@ -223,7 +233,7 @@ def test_confirmations_of_what_was_best_before_are_set_apart(tss_table: Benchmar
     assert names("confirmation") == {found.records.name for found in second.values()}
     assert names("earlier_confirmations") == {first["best"].records.name}
 
-    def kept(_: Study, path: Path) -> StudyRecords:
+    def kept(_: TableStudy, path: Path) -> StudyRecords:
         assert len(StudyRecords(path).finished()) == 1
         return StudyRecords(path)
 
@@ -253,8 +263,8 @@ def test_a_sweep_s_table_tells_every_configuration_and_rung(tmp_path: Path) -> N
     folder = folder_of(records.store, {"a": 1})
     folder.mkdir(parents=True)
     (folder / "evaluation.json").write_text(json.dumps(vars(evaluation)))
-    records.write([Row({"a": 1}, "stopped", evaluation), Row({"a": 2}, "running")])
-    assert records.rows() == [Row({"a": 1}, "stopped", evaluation), Row({"a": 2}, "running")]
+    records.write([Configuration({"a": 1}, "stopped", evaluation), Configuration({"a": 2}, "running")])
+    assert records.rows() == [Configuration({"a": 1}, "stopped", evaluation), Configuration({"a": 2}, "running")]
     (folder / "evaluation.json").write_text('{"objectives": 3')
     with pytest.raises(RecordError, match=r"evaluation.json is damaged .*: delete it and run the command again"):
         records.rows()
@@ -292,7 +302,7 @@ def test_configurations_are_kept_in_the_order_in_which_they_began(tmp_path: Path
 
 def test_two_processes_do_not_write_to_one_sweep(tss_table: BenchmarkTable, tmp_path: Path) -> None:
     sweep = Sweep(
-        batches=batches_of(study_on(tss_table), "regularized_ea"),
+        batches=evaluator_for(study_on(tss_table), "regularized_ea"),
         tuned=tuned_knobs(EA, ["sample_size=2:5"]),
         rungs=(1,),
         search="random",
@@ -301,7 +311,7 @@ def test_two_processes_do_not_write_to_one_sweep(tss_table: BenchmarkTable, tmp_
     )
     (tmp_path / "s").mkdir()
     SweepRecords(tmp_path / "s").begin(sweep.header())
-    with alone(tmp_path / "s"), pytest.raises(InputError, match="another process is writing to"):
+    with exclusive_lock(tmp_path / "s"), pytest.raises(InputError, match="another process is writing to"):
         run_sweep(sweep, tmp_path / "s", Place(1), lambda *_: None)
 
 
@@ -373,7 +383,7 @@ def test_what_was_tried_is_suggested_again_first_and_then_something_else(
     from experiments.sweeps.tune import Sweep, _quiet_tune, _search_algorithm, _space
 
     sweep = Sweep(
-        batches=batches_of(study_on(tss_table), "regularized_ea"),
+        batches=evaluator_for(study_on(tss_table), "regularized_ea"),
         tuned=tuned_knobs(EA, ["population_size=2:1000", "mutation"]),
         rungs=(3, 9),
         search=search,
@@ -396,14 +406,14 @@ def test_what_was_tried_is_suggested_again_first_and_then_something_else(
 @pytest.fixture(scope="module")
 def gdas_study() -> Any:
     from experiments.factory.images import Images
-    from experiments.studies.weight_sharing_study import SharedStudy
+    from experiments.studies.weight_sharing_study import WeightSharingStudy
     from nas_algos.weight_sharing import method_named
     from nas_algos.weight_sharing.method import MethodConfig
     from supernets.settings import NetworkScale
 
     config = method_named("gdas").Config(epochs=3, batch_size=200)
     assert isinstance(config, MethodConfig)
-    return SharedStudy(
+    return WeightSharingStudy(
         space="tss",
         algorithms={"gdas": config},
         dataset="digits",
@@ -419,17 +429,21 @@ def gdas_study() -> Any:
 
 def test_a_rung_of_weight_sharing_is_the_beginning_of_a_whole_search(gdas_study: Any, tmp_path: Path) -> None:
     from experiments.execution.resources import Resources
-    from experiments.studies.weight_sharing_study import run_shared_study
+    from experiments.studies.weight_sharing_study import run_weight_sharing_study
 
-    batches = batches_of(gdas_study, "gdas")
+    batches = evaluator_for(gdas_study, "gdas")
     objectives = [batches.evaluate({"tau_max": 5.0}, epochs, tmp_path / "c").objectives[epochs] for epochs in (1, 3)]
     study = replace(gdas_study, algorithms={"gdas": replace(gdas_study.algorithms["gdas"], tau_max=5.0)})
-    trials = run_shared_study(study, tmp_path / "s", Resources(0), lambda what, done, total: None).trials().to_pylist()
+    trials = (
+        run_weight_sharing_study(study, tmp_path / "s", Resources(0), lambda what, done, total: None)
+        .trials()
+        .to_pylist()
+    )
     expected = [np.mean([trial["validation"] for trial in trials if trial["epoch"] == epoch]) for epoch in (1, 3)]
     assert objectives == pytest.approx(expected, abs=1e-12)
 
 
 def test_a_run_that_diverges_counts_as_nothing(gdas_study: Any, tmp_path: Path) -> None:
-    assert batches_of(gdas_study, "gdas").evaluate({"learning_rate": 1e30}, 1, tmp_path).objectives == {1: 0.0}
+    assert evaluator_for(gdas_study, "gdas").evaluate({"learning_rate": 1e30}, 1, tmp_path).objectives == {1: 0.0}
     with pytest.raises(InputError, match="the objective of weight sharing is final_validation"):
-        batches_of(gdas_study, "gdas", "validation_area")
+        evaluator_for(gdas_study, "gdas", "validation_area")

@@ -28,7 +28,7 @@ SIZE_METHODS = tuple(name for name in METHODS if method_named(name).space_name =
 every_method = pytest.mark.parametrize("name", METHODS)
 
 
-def batches_of(method: Method, seed: int = 0) -> tuple[Batch, Batch]:
+def evaluator_for(method: Method, seed: int = 0) -> tuple[Batch, Batch]:
     return next(method.weights.images.epoch(torch.Generator().manual_seed(seed)))
 
 
@@ -40,7 +40,7 @@ def epoch(method: Method, number: int = 0) -> Arch:
     """What a search calls in an epoch, in its order, in an epoch of one step; the architecture derived."""
     method.weights.begin_epoch(number)
     method.begin_epoch(number)
-    base, held_out = batches_of(method, number)
+    base, held_out = evaluator_for(method, number)
     method.weights.step(base, method.weight_choice())
     method.architecture_step(base, held_out)
     method.end_epoch(endless(method))
@@ -94,7 +94,7 @@ def test_progress_is_from_0_in_the_first_epoch_to_1_in_the_last(name: str, build
 @every_method
 def test_the_weights_learn_under_a_choice_that_needs_no_gradient(name: str, build: Build) -> None:
     method = build(name)
-    base, _ = batches_of(method)
+    base, _ = evaluator_for(method)
     for _ in range(2):
         choice = method.weight_choice()
         assert not any(part.requires_grad for part in choice)
@@ -105,7 +105,7 @@ def test_the_weights_learn_under_a_choice_that_needs_no_gradient(name: str, buil
 @pytest.mark.parametrize("trained", [False, True])
 def test_an_architecture_step_leaves_the_shared_weights_alone(name: str, trained: bool, build: Build) -> None:
     method = build(name)
-    base, held_out = batches_of(method)
+    base, held_out = evaluator_for(method)
     if trained:
         method.weights.step(base, method.weight_choice())
     before = shared(method)
@@ -122,9 +122,9 @@ def test_an_architecture_step_leaves_the_shared_weights_alone(name: str, trained
 def test_an_architecture_step_moves_the_architecture_where_it_gives_a_loss(name: str, build: Build) -> None:
     method = build(name)
     method.begin_epoch(1)  # MaskRL's first reward equals its baseline
-    method.architecture_step(*batches_of(method, 1))
+    method.architecture_step(*evaluator_for(method, 1))
     before = learnt(method)
-    loss = method.architecture_step(*batches_of(method))
+    loss = method.architecture_step(*evaluator_for(method))
     if name in GRADIENT_METHODS:
         assert loss is not None
         assert loss.shape == ()
@@ -139,7 +139,7 @@ def test_an_architecture_step_moves_the_architecture_where_it_gives_a_loss(name:
 @every_method
 def test_the_end_of_an_epoch_and_deriving_leave_the_shared_weights_alone(name: str, build: Build) -> None:
     method = build(name)
-    base, _ = batches_of(method)
+    base, _ = evaluator_for(method)
     method.weights.step(base, method.weight_choice())
     before, state = shared(method), copy.deepcopy(method.weights.network.state_dict())
     method.end_epoch(endless(method))
@@ -352,7 +352,7 @@ def test_a_step_is_one_of_nesterovs_sgd_on_the_cross_entropy(build: Build) -> No
     twin = copy.deepcopy(method.weights.network)
     optimizer = torch.optim.SGD(twin.parameters(), lr=0.125, momentum=0.5, nesterov=True, weight_decay=0.25)
     for seed in range(3):
-        base, _ = batches_of(method, seed)
+        base, _ = evaluator_for(method, seed)
         choice = (torch.full((6, 5), 0.2),)
         loss, right = method.weights.step(base, choice)
         optimizer.zero_grad()
@@ -369,7 +369,7 @@ def test_a_step_is_one_of_nesterovs_sgd_on_the_cross_entropy(build: Build) -> No
 @pytest.mark.parametrize("decay_unused", [False, True])
 def test_weights_beside_the_path_rest_or_feel_momentum_and_decay(decay_unused: bool, build: Build) -> None:
     method = build("random_nas", decay_unused=decay_unused)
-    base, _ = batches_of(method)
+    base, _ = evaluator_for(method)
     unused = method.weights.network.get_parameter("cells.0.layers.0.2.op.1.weight")
     method.weights.step(base, (one_hot((2, 3, 3, 3, 3, 3)),))  # the only step that uses it
     before = unused.detach().clone()
@@ -383,7 +383,7 @@ def test_a_long_gradient_is_clipped(build: Build) -> None:
     for clip in (0.0, 0.25, 1e6):
         method = build("darts_v1", momentum=0.0, weight_decay=0.0, learning_rate=0.5, clip=clip)
         before = nn.utils.parameters_to_vector(method.weights.network.parameters()).detach().clone()
-        method.weights.step(batches_of(method)[0], (torch.full((6, 5), 0.2),))
+        method.weights.step(evaluator_for(method)[0], (torch.full((6, 5), 0.2),))
         after = nn.utils.parameters_to_vector(method.weights.network.parameters()).detach()
         lengths[clip] = float((after - before).norm())
     assert lengths[0.25] == pytest.approx(0.5 * 0.25, rel=1e-4)

@@ -18,12 +18,12 @@ from torch import Tensor
 from benchmarks.errors import InputError
 from nas_algos.weight_sharing import METHODS, PHASES, method_named
 from nas_algos.weight_sharing.method import MethodConfig
-from nas_algos.weight_sharing.search import DivergedError, EpochRecord, Search
+from nas_algos.weight_sharing.search import DivergedError, EpochRecord, SupernetSearch
 from supernets.images.augmentation import Augmentation, Normalisation
 from supernets.images.tasks import ImageTask, LabelledImages
 from supernets.settings import NetworkScale
 
-NewSearch = Callable[..., Search]
+NewSearch = Callable[..., SupernetSearch]
 WITH_ARCHITECTURE_STEPS = {"darts_v1", "darts_v2", "gdas", "setn", "tas", "mask_gumbel", "mask_rl"}
 every_method = pytest.mark.parametrize("name", METHODS)
 
@@ -32,9 +32,9 @@ every_method = pytest.mark.parametrize("name", METHODS)
 def new_search(task: ImageTask, scale: NetworkScale, quick_config: Callable[..., MethodConfig]) -> NewSearch:
     """(name of a method, seed, another task, options) -> a search that has not begun."""
 
-    def search(name: str, seed: int = 0, other_task: ImageTask | None = None, **options: Any) -> Search:
+    def search(name: str, seed: int = 0, other_task: ImageTask | None = None, **options: Any) -> SupernetSearch:
         config = quick_config(name, **options)
-        return Search(method_named(name), config, other_task or task, scale, np.random.SeedSequence(seed))
+        return SupernetSearch(method_named(name), config, other_task or task, scale, np.random.SeedSequence(seed))
 
     return search
 
@@ -44,11 +44,11 @@ STATEFUL = {"drop_path": 0.3, "track_running_stats": True}
 
 
 @pytest.fixture(scope="module")
-def finished(new_search: NewSearch) -> Callable[[str], Search]:
+def finished(new_search: NewSearch) -> Callable[[str], SupernetSearch]:
     """Name of a method -> its search of three epochs, executed once."""
 
     @cache
-    def run(name: str) -> Search:
+    def run(name: str) -> SupernetSearch:
         search = new_search(name, **STATEFUL)
         for _ in search.epochs():
             pass
@@ -57,7 +57,7 @@ def finished(new_search: NewSearch) -> Callable[[str], Search]:
     return run
 
 
-def run(search: Search) -> list[EpochRecord]:
+def run(search: SupernetSearch) -> list[EpochRecord]:
     return list(search.epochs())
 
 
@@ -86,7 +86,7 @@ def assert_equal_states(one: Any, other: Any) -> None:
 
 
 @every_method
-def test_records_are_complete(name: str, finished: Callable[[str], Search]) -> None:
+def test_records_are_complete(name: str, finished: Callable[[str], SupernetSearch]) -> None:
     search = finished(name)
     space = search.method.space
     assert [record.epoch for record in search.records] == [1, 2, 3]
@@ -140,7 +140,7 @@ def test_progress_is_told_after_every_step(new_search: NewSearch) -> None:
 
 @pytest.mark.parametrize("name", ["darts_v1", "mask_rl"])
 def test_the_same_seeds_give_the_same_records_and_others_others(
-    name: str, new_search: NewSearch, finished: Callable[[str], Search]
+    name: str, new_search: NewSearch, finished: Callable[[str], SupernetSearch]
 ) -> None:
     records = without_times(finished(name).records)
     assert without_times(run(new_search(name, seed=0, **STATEFUL))) == records
@@ -155,7 +155,7 @@ def test_global_random_state_is_never_touched(new_search: NewSearch) -> None:
 
 @every_method
 def test_a_split_search_equals_a_straight_one(
-    name: str, new_search: NewSearch, finished: Callable[[str], Search]
+    name: str, new_search: NewSearch, finished: Callable[[str], SupernetSearch]
 ) -> None:
     straight = finished(name)
     first = new_search(name, **STATEFUL)
@@ -170,7 +170,7 @@ def test_a_split_search_equals_a_straight_one(
         assert_equal_states(one[part], other[part])
 
 
-def test_times_are_saved_with_the_records(new_search: NewSearch, finished: Callable[[str], Search]) -> None:
+def test_times_are_saved_with_the_records(new_search: NewSearch, finished: Callable[[str], SupernetSearch]) -> None:
     search = finished("tas")
     resumed = new_search("tas", **STATEFUL)
     resumed.resume(search.to_bytes())
@@ -197,7 +197,7 @@ def saved(content: Any) -> bytes:
     ids=["empty", "half", "noise", "a byte", "nothing", "a list"],
 )
 def test_a_damaged_checkpoint_is_refused(
-    damage: Callable[[bytes], bytes], new_search: NewSearch, finished: Callable[[str], Search]
+    damage: Callable[[bytes], bytes], new_search: NewSearch, finished: Callable[[str], SupernetSearch]
 ) -> None:
     with pytest.raises(InputError, match="the checkpoint cannot be gone on from: delete it"):
         new_search("tas", **STATEFUL).resume(damage(finished("tas").to_bytes()))
@@ -213,7 +213,7 @@ def test_a_damaged_checkpoint_is_refused(
     ],
 )
 def test_the_checkpoint_of_another_search_is_refused(
-    name: str, seed: int, options: dict[str, Any], new_search: NewSearch, finished: Callable[[str], Search]
+    name: str, seed: int, options: dict[str, Any], new_search: NewSearch, finished: Callable[[str], SupernetSearch]
 ) -> None:
     search = new_search(name, seed, **options)
     with pytest.raises(InputError, match=r"expected a state of .* got one of"):
@@ -222,14 +222,14 @@ def test_the_checkpoint_of_another_search_is_refused(
 
 
 def test_the_checkpoint_of_a_search_on_other_images_is_refused(
-    task: ImageTask, new_search: NewSearch, finished: Callable[[str], Search]
+    task: ImageTask, new_search: NewSearch, finished: Callable[[str], SupernetSearch]
 ) -> None:
     other = replace(task, train=replace(task.train, images=task.train.images + 1))
     with pytest.raises(InputError, match=r"expected a state of .* got one of"):
         new_search("tas", other_task=other, **STATEFUL).resume(finished("tas").to_bytes())
 
 
-def test_the_one_shot_accuracies_are_those_of_the_paths(finished: Callable[[str], Search]) -> None:
+def test_the_one_shot_accuracies_are_those_of_the_paths(finished: Callable[[str], SupernetSearch]) -> None:
     search = finished("tas")
     archs = [(7, 7, 7, 7, 7), (0, 1, 2, 3, 4), search.records[-1].arch]
     by_hand = [search.weights.accuracy(search.images.validation(), search.method.path(arch)) for arch in archs]
@@ -337,7 +337,7 @@ def test_an_impossible_task_or_scale_is_refused(task: ImageTask, new_search: New
         new_search("gdas", other_task=replace(task, evaluation={"test": task.evaluation["test"]}))
     descending = NetworkScale(channels=(8, 7, 6, 5, 4, 3, 2, 1))
     with pytest.raises(InputError, match="ascend"):
-        Search(method_named("tas"), method_named("tas").Config(), task, descending, np.random.SeedSequence(0))
+        SupernetSearch(method_named("tas"), method_named("tas").Config(), task, descending, np.random.SeedSequence(0))
 
 
 # It learns.

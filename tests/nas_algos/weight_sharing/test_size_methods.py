@@ -25,7 +25,7 @@ def method_with(build: Build, name: str, alpha: Tensor | None = None, **options:
     return method
 
 
-def batches_of(method: Method) -> tuple[Batch, Batch]:
+def evaluator_for(method: Method) -> tuple[Batch, Batch]:
     return next(method.weights.images.epoch(torch.Generator().manual_seed(0)))
 
 
@@ -51,7 +51,7 @@ def test_a_warm_up_trains_weights_alone(name: str, build: Build) -> None:
     steps = {}
     for epoch in range(10):
         method.begin_epoch(epoch)
-        steps[epoch] = method.architecture_step(*batches_of(method)) is not None
+        steps[epoch] = method.architecture_step(*evaluator_for(method)) is not None
         if epoch == 2:
             assert torch.equal(method.alpha, before)
     assert [epoch for epoch, stepped in steps.items() if not stepped] == [0, 1, 2]
@@ -62,7 +62,7 @@ def test_a_warm_up_trains_weights_alone(name: str, build: Build) -> None:
 def test_there_is_no_warm_up_unless_it_is_asked_for(name: str, build: Build) -> None:
     method = build(name)
     assert method.config.warm_up == 0
-    assert method.architecture_step(*batches_of(method)) is not None
+    assert method.architecture_step(*evaluator_for(method)) is not None
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -1,0 +1,39 @@
+"""What an installation holds."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+
+from hatchling.builders.wheel import WheelBuilder
+
+ROOT = Path(__file__).parents[1]
+PACKAGES = ("benchmarks", "nas_algos", "supernets", "experiments")
+
+
+def shipped() -> set[str]:
+    """The files of the wheel, as paths from the root of the repository."""
+    return {file.distribution_path for file in WheelBuilder(str(ROOT)).recurse_included_files()}
+
+
+def test_the_wheel_holds_every_module_and_marks_the_packages_as_typed() -> None:
+    modules = {str(path.relative_to(ROOT)) for package in PACKAGES for path in (ROOT / package).rglob("*.py")}
+    assert {path for path in shipped() if path.endswith(".py")} == modules
+    assert {path for path in shipped() if path.endswith("py.typed")} == {f"{package}/py.typed" for package in PACKAGES}
+
+
+def test_the_wheel_holds_what_the_modules_read() -> None:
+    tables = {f"benchmarks/tables/{name}-digits.arrow{end}" for name in ("tss", "sss") for end in ("", ".sha256")}
+    assert {*tables, "experiments/reports/page.css", "supernets/training/native/network.cpp"} <= shipped()
+
+
+def test_the_wheel_leaves_out_pictures_and_cluster_files() -> None:
+    assert not {path for path in shipped() if path.endswith(".png") or path.startswith("experiments/clusters/")}
+
+
+def test_the_classifiers_name_the_versions_of_python_that_the_workflow_tests() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    prefix = "Programming Language :: Python :: 3."
+    versions = [name.removeprefix(prefix) for name in project["classifiers"] if name.startswith(prefix)]
+    assert versions == ["11", "12", "13"]
+    assert project["requires-python"] == ">=3.11"

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from itertools import groupby
-from math import isnan
+from math import isfinite, isnan
 from operator import itemgetter
 from pathlib import Path
 
@@ -16,7 +16,6 @@ from rich.console import Console
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
-    Progress,
     ProgressColumn,
     Task,
     TaskID,
@@ -24,11 +23,13 @@ from rich.progress import (
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
+from rich.progress import Progress as ProgressBars
 from rich.table import Table
 
 from benchmarks.oracle import format_ranges
 from benchmarks.spaces import space_named
 from benchmarks.table import BenchmarkTable, TableError
+from experiments.execution.progress import Progress
 from experiments.records.runs import Floats, Group
 from experiments.records.study import StudyRecords
 from experiments.records.sweep import Configuration
@@ -38,7 +39,9 @@ from experiments.statistics.weight_sharing import OneShotRanking
 from experiments.sweeps.confirmation import Confirmed
 
 LINE_SECONDS = 60.0
-"""Between two lines of progress where there is no terminal."""
+"""Seconds between two lines of progress of a task where there is no terminal."""
+MOST_BARS = 10
+"""Bars on a terminal, unless more tasks are unfinished."""
 
 
 class _Rate(ProgressColumn):
@@ -49,51 +52,50 @@ class _Rate(ProgressColumn):
 
 
 class _LinePerMinute:
-    """Progress in a log file."""
+    """Progress in a log file: of each task a line a minute."""
 
     def __init__(self, console: Console) -> None:
         self._console, self._start = console, time.monotonic()
-        self._told: dict[str, float] = {}  # what -> when
+        self._printed: dict[str, float] = {}  # task -> when
 
-    def __call__(self, what: str, done: int, total: int) -> None:
-        if time.monotonic() - self._told.get(what, self._start) >= LINE_SECONDS:
-            self._told[what] = time.monotonic()
-            self._console.print(f"{datetime.now():%Y-%m-%d %H:%M:%S} {what}: {done:,} of {total:,}", highlight=False)
+    def __call__(self, task: str, done: float, total: float) -> None:
+        if time.monotonic() - self._printed.get(task, self._start) >= LINE_SECONDS:
+            self._printed[task] = time.monotonic()
+            count = f"{done:,.0f} of {total:,.0f}" if isfinite(total) else f"{done:,.0f}"
+            self._console.print(f"{datetime.now():%Y-%m-%d %H:%M:%S} {task}: {count}", highlight=False)
+
+
+class _Bars:
+    """Progress on a terminal: of each task a bar, of which finished ones make room when there are too many."""
+
+    def __init__(self, bars: ProgressBars) -> None:
+        self._bars = bars
+        self._tasks: dict[str, TaskID] = {}
+
+    def __call__(self, task: str, done: float, total: float) -> None:
+        known = total if isfinite(total) else None
+        if task not in self._tasks:
+            self._make_room()
+            self._tasks[task] = self._bars.add_task(task, total=known)
+        self._bars.update(self._tasks[task], completed=done, total=known)
+
+    def _make_room(self) -> None:
+        finished = [one for one in self._bars.tasks if one.finished]
+        for one in finished[: max(0, len(self._bars.tasks) - MOST_BARS + 1)]:
+            self._bars.remove_task(one.id)
+            del self._tasks[one.description]
 
 
 @contextmanager
-def progress_bar() -> Iterator[Callable[[str, int, int], None]]:
-    """A function (what, done, total) that draws one bar per `what`; a line a minute where stderr is no terminal."""
+def progress_bar() -> Iterator[Progress]:
+    """Draw one bar per task on stderr; where that is no terminal, print a line a minute."""
     console = Console(stderr=True)
     if not console.is_terminal:
         yield _LinePerMinute(console)
         return
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), _Rate(), TimeElapsedColumn())
-    with Progress(*columns, TimeRemainingColumn(), console=console) as bars:
-        tasks: dict[str, TaskID] = {}
-
-        def report(what: str, done: int, total: int) -> None:
-            if what not in tasks:
-                tasks[what] = bars.add_task(what, total=total)
-            bars.update(tasks[what], completed=done, total=total)
-
-        yield report
-
-
-@contextmanager
-def search_bar() -> Iterator[Callable[[str, int, float, float], None]]:
-    """A function (run, new trainings, seconds on its clock, its budget) that draws one bar for the run under way."""
-    console = Console(stderr=True)
-    clock, trainings = TextColumn("{task.completed:,.0f}/{task.total:,.0f} s"), TextColumn("{task.fields[done]}")
-    columns = (TextColumn("{task.description}"), BarColumn(), clock, trainings, TimeElapsedColumn())
-    with Progress(*columns, console=console, disable=not console.is_terminal) as bars:
-        task = bars.add_task("starting", total=None, done="", visible=False)
-
-        def report(run: str, done: int, clock: float, budget: float) -> None:
-            trained = f"{done:,} new training{'s' * (done != 1)}"
-            bars.update(task, description=run, completed=min(clock, budget), total=budget, done=trained, visible=True)
-
-        yield report
+    with ProgressBars(*columns, TimeRemainingColumn(), console=console) as bars:
+        yield _Bars(bars)
 
 
 def show_tables(installed: Sequence[Path], embedded: Sequence[Path], home: Path) -> None:

@@ -23,7 +23,7 @@ def search_by_training(given: argparse.Namespace, algorithms: Mapping[str, Confi
     """Run the study; returns its directory."""
     _check(given)
     refuse(given, add_weight_sharing_options, "is of weight-sharing methods, which --evaluate train does not go with")
-    from experiments.cli.console import search_bar
+    from experiments.cli.console import progress_bar
     from experiments.cli.network_request import images_of, recipe_of, resources_of, scale_of
     from experiments.factory.factory import build_header
     from experiments.studies.runner import default_directory
@@ -49,7 +49,7 @@ def search_by_training(given: argparse.Namespace, algorithms: Mapping[str, Confi
         preset=given.preset,
     )
     directory = given.out or default_directory(study)
-    with search_bar() as progress:
+    with progress_bar() as progress:
         records = run_training_study(study, directory, images, resources, progress)
     build = records.evaluations_path
     print(f"trainings: {build}; make a table of them with: nas-bench calibrate {build} && nas-bench merge {build}")

@@ -11,6 +11,7 @@ import ray
 
 from benchmarks.errors import InputError
 from benchmarks.spaces import space_named
+from experiments.execution.progress import Progress
 from experiments.execution.ray_tasks import TORCH, connected, result_of, task_of
 from experiments.execution.resources import Resources
 from experiments.factory.directory import SPLITS, BuildDirectory, BuildHeader, Trainings, classes
@@ -30,8 +31,6 @@ from supernets.training.train import TrainingRecord, train_candidates
 
 SIDE_BY_SIDE = 16
 """Trainings done side by side, if so many networks have one structure."""
-Progress = Callable[[str, int, int], None]
-"""Told (what is being done, done, total)."""
 
 
 def build_header(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ from benchmarks.errors import InputError
 from benchmarks.oracle import Oracle
 from benchmarks.spaces import space_named
 from benchmarks.table import BenchmarkTable
+from experiments.execution.progress import Progress
 from experiments.factory.images import Images
 from experiments.records.runs import Group
 from experiments.records.study import ONE_SHOT_SCHEMA, StudyRecords
@@ -25,9 +25,6 @@ from nas_algos.weight_sharing import method_named
 from nas_algos.weight_sharing.search import SupernetSearch
 from supernets.settings import NetworkScale
 from supernets.training.devices import threads
-
-Progress = Callable[[str, int, int], None]
-"""Told (a run, its architectures done, all of them)."""
 
 
 def one_shot(

@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol
 
 import pyarrow as pa
 
+from experiments.execution.progress import Progress
 from experiments.records.study import StudyHeader, StudyRecords
 from experiments.storage.atomic import parquet
 from experiments.studies.jobs import Job
 from experiments.studies.table_study import TableStudy, execute
-
-Progress = Callable[[str, int, int], None]
-"""Told (what is being done, done, total)."""
 
 
 class Recorded(Protocol):

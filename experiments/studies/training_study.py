@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from benchmarks.errors import InputError
 from benchmarks.outcomes import Fidelity
 from benchmarks.spaces import Space, space_named
+from experiments.execution.progress import Progress
 from experiments.execution.resources import Resources
 from experiments.factory.directory import BuildDirectory, BuildHeader, check_same
 from experiments.factory.images import Images
@@ -26,9 +27,6 @@ from experiments.studies.search_loop import RunResult, search
 from experiments.studies.trainer import trainer
 from experiments.studies.training_oracle import TrainingEvents, TrainingOracle, epochs_of, training_seed
 from experiments.studies.training_records import evaluations
-
-Progress = Callable[[str, int, float, float], None]
-"""Told (the run under way, trainings done since the start, seconds on its clock, its budget)."""
 
 
 @dataclass(frozen=True)
@@ -122,7 +120,8 @@ def _execute(study: TrainingStudy, job: Job, oracle: TrainingOracle, progress: P
 
 
 def _tick(progress: Progress, run: str, budget: float, clock: float, done: int) -> None:
-    progress(run, done, clock, budget)
+    progress(f"{run}, seconds", min(clock, budget), budget)
+    progress("new trainings", done, math.inf)
 
 
 def _reported(

@@ -16,6 +16,7 @@ from benchmarks.errors import InputError
 from benchmarks.oracle import Oracle
 from benchmarks.spaces import Arch, space_named
 from benchmarks.table import BenchmarkTable, TableError
+from experiments.execution.progress import Progress
 from experiments.execution.ray_tasks import RayTasks, connected
 from experiments.execution.resources import Resources
 from experiments.factory.images import Images
@@ -36,8 +37,6 @@ from supernets.training.devices import gpu_name, threads
 SCHEDULE = "shared"
 """In the records, of epochs that train shared weights."""
 
-Progress = Callable[[str, int, int], None]
-"""Told (a run, its epochs done, all its epochs)."""
 Tables = tuple[pa.Table, pa.Table, pa.Table]
 """Trials, overhead and epochs of a run."""
 

@@ -41,6 +41,7 @@ from ray.tune.schedulers import ASHAScheduler, HyperBandForBOHB
 from ray.tune.search import BasicVariantGenerator
 
 from benchmarks.errors import InputError
+from experiments.execution.progress import Progress
 from experiments.execution.ray_tasks import RETRIES, TORCH, check_versions, connected
 from experiments.records.domains import Choice, Domain, Tuned
 from experiments.records.sweep import COLUMNS, TRIALS, Configuration, Objective, SweepHeader, SweepRecords, folder_of
@@ -56,8 +57,6 @@ if TYPE_CHECKING:
 
 SearchAlgorithm = Literal["random", "bohb", "optuna"]
 Scheduler = Literal["asha", "hyperband", "none"]
-Progress = Callable[[str, int, int], None]
-"""Told (a rung, configurations evaluated there, all)."""
 RESOURCE = "resource"
 """1, 3, 9, ...: a rung in the measure of Hyperband, whose rungs are powers of its factor."""
 SEEDS = 2**32

@@ -17,9 +17,9 @@ from benchmarks.official.nats_bench.export import META, NatsExport, file_name, p
 from benchmarks.official.nats_bench.files import EXTENSION
 from benchmarks.table import BenchmarkTable, sha256
 from experiments.execution.processes import in_processes
+from experiments.execution.progress import Progress
 from experiments.storage.atomic import write_atomically
 from experiments.storage.provenance import version
-from experiments.tables.importing import Progress
 
 BLOCK = 16
 """Architectures written together: about half a second of the largest table."""

@@ -6,7 +6,7 @@ import fcntl
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -16,10 +16,8 @@ from benchmarks.convert import Source, open_source, read_checked
 from benchmarks.errors import InputError
 from benchmarks.table import BenchmarkTable, RowWriter, TableError, TableInfo, preallocate, publish
 from experiments.execution.processes import in_processes
+from experiments.execution.progress import Progress
 from experiments.storage.provenance import version
-
-Progress = Callable[[str, int, int], None]
-"""Told (what is being done, done, total)."""
 
 
 @dataclass(frozen=True)

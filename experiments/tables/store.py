@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from benchmarks.errors import unknown_name
 from benchmarks.nats_layout import TASKS
 from benchmarks.spaces import SPACES
 from benchmarks.table import BenchmarkTable, TableError
+from experiments.execution.progress import Progress
 from experiments.tables.importing import import_benchmark
 
 OFFICIAL = {"tss": "NATS-tss-v1_0-3ffb9", "sss": "NATS-sss-v1_0-50262"}
@@ -77,7 +78,7 @@ def find_table(
     wanted: str | None,
     datasets: Collection[str] = (),
     *,
-    progress: Callable[[str, int, int], None],
+    progress: Progress,
 ) -> BenchmarkTable:
     """The table to search on.
 
@@ -85,7 +86,7 @@ def find_table(
         wanted: a table's name, a table file, or a benchmark file to import first; None for the table of the space that
             holds the `datasets`: the installed one, an official release before others; or else official files, which
             are imported; or else the one that comes with the package.
-        progress: told (what, done, total) while something is imported.
+        progress: called while something is imported.
 
     Raises:
         MissingTableError: there is none, or none called `wanted`.
@@ -116,7 +117,7 @@ def _readable(paths: Iterable[Path]) -> Iterator[BenchmarkTable]:
             yield BenchmarkTable.open(path)
 
 
-def _table_of(space: str, datasets: frozenset[str], progress: Callable[[str, int, int], None]) -> BenchmarkTable:
+def _table_of(space: str, datasets: frozenset[str], progress: Progress) -> BenchmarkTable:
     of_space = [table for table in _readable(installed()) if table.info.space == space]
     tables = [table for table in of_space if datasets <= table.info.tasks.keys()]
     tables = [table for table in tables if len(table) == len(SPACES[space])] or tables  # whole ones, if there are any

@@ -47,7 +47,7 @@ class NetworkConfig:
     in_channels: int = 3  # of the images
 
     def __post_init__(self) -> None:
-        TopologySpace().position(self.cell)  # raises on a bad architecture
+        TopologySpace().check(self.cell)
         if len(self.channels) < 5 or len(self.channels) % 3 != 2:
             raise InputError(
                 "a network has 3N + 2 channel counts, N >= 1: N cells, a reduction block, N cells, a reduction block, "

@@ -53,7 +53,7 @@ def candidate_config(
         arch = space_named(space_name).from_string(arch)
     if space_name == "tss":
         return NetworkConfig.tiny(arch, scale.width, scale.depth, num_classes, in_channels)
-    SizeSpace().position(arch)  # raises on a bad architecture
+    SizeSpace().check(arch)
     return NetworkConfig.dynamic_shape(tuple(scale.channels[choice] for choice in arch), num_classes, in_channels)
 
 

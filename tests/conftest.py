@@ -50,7 +50,7 @@ def write_made_up_table(folder: Path, space_name: str, dataset: str = "made-up")
     space = SPACES[space_name]
     rng = np.random.default_rng(7)
     size = len(space)
-    decisions, options = space.shape
+    decisions, options = len(space.options), max(space.options)
     archs = np.array([space.arch(index) for index in range(size)])
     quality: NDArray[np.float64] = rng.random((decisions, options))[np.arange(decisions), archs].sum(axis=1) / decisions
     epochs = np.arange(1, 13)

@@ -1,11 +1,11 @@
 """The search spaces, by name."""
 
 from benchmarks.errors import InputError, unknown_name
-from benchmarks.spaces.base import Arch, ProductSpace, Space
+from benchmarks.spaces.base import Arch, ConstrainedSpace, ProductSpace, Space
 from benchmarks.spaces.sss import SizeSpace
 from benchmarks.spaces.tss import TopologySpace
 
-__all__ = ["SPACES", "Arch", "ProductSpace", "SizeSpace", "Space", "TopologySpace", "space_named"]
+__all__ = ["SPACES", "Arch", "ConstrainedSpace", "ProductSpace", "SizeSpace", "Space", "TopologySpace", "space_named"]
 
 SPACES: dict[str, Space] = {
     "tss": TopologySpace(),

@@ -1,13 +1,18 @@
-"""What every search space offers, and the spaces that are a plain product of choices."""
+"""The contract of every search space, and two bases for spaces whose architectures are combinations of choices."""
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
+from bisect import bisect_left
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import product
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from benchmarks.errors import InputError
 
@@ -16,6 +21,9 @@ if TYPE_CHECKING:
 
 Arch = tuple[int, ...]
 """An architecture: one choice index per decision. Strings appear only inside a space's own file."""
+
+MUTATIONS = 100
+"""Invalid mutations drawn before a constrained space looks for valid neighbours."""
 
 
 def uniform_int(rng: np.random.Generator, stop: int) -> int:
@@ -30,32 +38,35 @@ class Space(Protocol):
     def name(self) -> str: ...
 
     @property
-    def shape(self) -> tuple[int, int]:
-        """(decisions, options per decision)."""
+    def options(self) -> tuple[int, ...]:
+        """The number of choices of each decision; they may differ."""
 
     def __len__(self) -> int:
-        """How many architectures the space holds."""
+        """The number of architectures, valid ones only."""
+
+    def is_valid(self, arch: Arch) -> bool:
+        """Whether `arch` is an architecture of the space; not every combination of choices need be one."""
 
     def sample(self, rng: np.random.Generator) -> Arch:
-        """An architecture drawn uniformly."""
+        """An architecture drawn uniformly from the valid ones."""
 
     def mutate(self, arch: Arch, rng: np.random.Generator) -> Arch:
-        """A uniformly drawn neighbour: exactly one decision changes, never a no-op (Real et al. 2019, section 2)."""
+        """A valid neighbour, never a no-op: a uniformly drawn decision gets another choice (Real et al. 2019)."""
 
     def mutate_official(self, arch: Arch, rng: np.random.Generator) -> Arch:
         """The mutation of the scripts that made the published tables, with its bias; see the space's own file."""
 
     def neighbours(self, arch: Arch) -> list[Arch]:
-        """Every architecture that differs from `arch` in exactly one decision."""
+        """Every valid architecture that differs from `arch` in exactly one decision."""
 
     def to_string(self, arch: Arch) -> str:
         """The official string."""
 
     def from_string(self, string: str) -> Arch:
-        """The exact inverse of `to_string`; an InputError names the bad part."""
+        """The exact inverse of `to_string`. The InputError for a string of another space names the bad part."""
 
     def index(self, arch: Arch) -> int:
-        """The official index of `arch` in the published benchmark."""
+        """The official index of `arch` in the published benchmark, which numbers the rows of its tables."""
 
     def arch(self, index: int) -> Arch:
         """The exact inverse of `index`."""
@@ -64,12 +75,26 @@ class Space(Protocol):
         """A string that is equal for architectures which compute the same function by construction."""
 
     def config_space(self) -> ConfigSpace.ConfigurationSpace:
-        """The space for ConfigSpace-based tools: one categorical per decision, its values the official names."""
+        """The space for ConfigSpace-based tools: one categorical per decision, its values the official names.
+
+        Invalid combinations are not excluded: callers check their configurations with `is_valid`.
+        """
 
 
 @dataclass(frozen=True)
 class ProductSpace(ABC):
-    """A space of `decisions` choices that all have the same `options`: Arch is in {0..len(options)-1}^decisions."""
+    """A space in which every combination of choices is an architecture; decisions may have different choices.
+
+    A subclass gives `name`, `decisions`, `choices`, `to_string` and `from_string`. The official index is the
+    lexicographic order, last decision fastest, unless a subclass overrides `index` and `arch`.
+    """
+
+    def __post_init__(self) -> None:
+        if len(self.choices) != len(self.decisions) or any(isinstance(names, str) for names in self.choices):
+            raise InputError(
+                f"choices of {self.name} must hold a tuple of names for each of its {len(self.decisions)} decisions, "
+                f"got {self.choices!r}"
+            )
 
     @property
     @abstractmethod
@@ -82,8 +107,8 @@ class ProductSpace(ABC):
 
     @property
     @abstractmethod
-    def options(self) -> tuple[str, ...]:
-        """The official name of each choice."""
+    def choices(self) -> tuple[tuple[str, ...], ...]:
+        """The official names of the choices of each decision."""
 
     @abstractmethod
     def to_string(self, arch: Arch) -> str: ...
@@ -92,63 +117,184 @@ class ProductSpace(ABC):
     def from_string(self, string: str) -> Arch: ...
 
     @cached_property
-    def shape(self) -> tuple[int, int]:
-        return len(self.decisions), len(self.options)
+    def options(self) -> tuple[int, ...]:
+        return tuple(map(len, self.choices))
+
+    @cached_property
+    def _option_counts(self) -> NDArray[np.float64]:
+        return np.array(self.options, float)
+
+    @cached_property
+    def _ranges(self) -> tuple[range, ...]:
+        return tuple(map(range, self.options))
+
+    @cached_property
+    def _changeable(self) -> tuple[int, ...]:
+        """The decisions with more than one choice."""
+        return tuple(decision for decision, options in enumerate(self.options) if options > 1)
 
     def __len__(self) -> int:
-        decisions, options = self.shape
-        return int(options**decisions)
+        return math.prod(self.options)
+
+    def check(self, arch: Arch) -> None:
+        """Raise an InputError that names the bad part unless `arch` is an architecture of the space."""
+        if len(arch) != len(self.options):
+            raise InputError(
+                f"an architecture of {self.name} has {len(self.options)} decisions, got {len(arch)}: {arch}"
+            )
+        for decision, (choice, options) in enumerate(zip(arch, self.options, strict=True)):
+            if not 0 <= choice < options:
+                raise InputError(
+                    f"a choice of {self.decisions[decision]} in {self.name} is one of 0..{options - 1}, "
+                    f"got {choice} in {arch}"
+                )
+
+    def is_valid(self, arch: Arch) -> bool:
+        return len(arch) == len(self.options) and all(map(range.__contains__, self._ranges, arch))
 
     def sample(self, rng: np.random.Generator) -> Arch:
-        decisions, options = self.shape
-        return tuple((rng.random(decisions) * options).astype(np.int64).tolist())
+        return tuple((rng.random(len(self.options)) * self._option_counts).astype(np.int64).tolist())
 
     def mutate(self, arch: Arch, rng: np.random.Generator) -> Arch:
-        decisions, options = self.shape
-        position = uniform_int(rng, decisions)
-        choice = uniform_int(rng, options - 1)
-        choice += choice >= arch[position]  # skips the present choice
-        return (*arch[:position], choice, *arch[position + 1 :])
+        decision = self._changeable[uniform_int(rng, len(self._changeable))]
+        choice = uniform_int(rng, self.options[decision] - 1)
+        choice += choice >= arch[decision]  # skips the present choice
+        return (*arch[:decision], choice, *arch[decision + 1 :])
+
+    def mutate_official(self, arch: Arch, rng: np.random.Generator) -> Arch:
+        """`mutate`: no published scripts have a rule of their own for this space."""
+        return self.mutate(arch, rng)
 
     def neighbours(self, arch: Arch) -> list[Arch]:
-        decisions, options = self.shape
         return [
-            (*arch[:position], choice, *arch[position + 1 :])
-            for position in range(decisions)
+            (*arch[:decision], choice, *arch[decision + 1 :])
+            for decision, options in enumerate(self.options)
             for choice in range(options)
-            if choice != arch[position]
+            if choice != arch[decision]
         ]
 
     def position(self, arch: Arch) -> int:
-        """Where `arch` stands in the lexicographic product, last decision fastest.
+        """The rank of `arch` among the architectures of the space in lexicographic order, last decision fastest.
 
         Raises:
-            InputError: `arch` has the wrong length or a choice out of range.
+            InputError: `arch` is not in the space.
         """
-        decisions, options = self.shape
-        if len(arch) != decisions:
-            raise InputError(f"an architecture of {self.name} has {decisions} decisions, got {len(arch)}: {arch}")
+        self.check(arch)
         position = 0
-        for choice in arch:
-            if not 0 <= choice < options:
-                raise InputError(f"a choice in {self.name} is one of 0..{options - 1}, got {choice} in {arch}")
+        for choice, options in zip(arch, self.options, strict=True):
             position = position * options + choice
         return position
 
     def at_position(self, position: int) -> Arch:
         """The exact inverse of `position`; InputError if out of range."""
-        decisions, options = self.shape
         if not 0 <= position < len(self):
             raise InputError(f"{self.name} holds architectures 0..{len(self) - 1}, got {position}")
+        return self._combination(position)
+
+    def _combination(self, position: int) -> Arch:
+        """The combination at a position of the whole product."""
         choices = []
-        for _ in range(decisions):
+        for options in reversed(self.options):
             position, choice = divmod(position, options)
             choices.append(choice)
         return tuple(reversed(choices))
+
+    def index(self, arch: Arch) -> int:
+        return self.position(arch)
+
+    def arch(self, index: int) -> Arch:
+        return self.at_position(index)
+
+    def from_names(self, names: Sequence[str]) -> Arch:
+        """The architecture whose choices have these official names; the InputError names the bad part."""
+        if len(names) != len(self.decisions):
+            raise InputError(
+                f"an architecture of {self.name} has {len(self.decisions)} decisions, got {len(names)}: {list(names)}"
+            )
+        for decision, choices, name in zip(self.decisions, self.choices, names, strict=True):
+            if name not in choices:
+                raise InputError(f"{decision} of {self.name} is one of {', '.join(choices)}; got {name!r}")
+        return tuple(choices.index(name) for choices, name in zip(self.choices, names, strict=True))
+
+    def names(self, arch: Arch) -> tuple[str, ...]:
+        """The official names of the choices of `arch`; InputError unless it is in the space."""
+        self.check(arch)
+        return tuple(choices[choice] for choices, choice in zip(self.choices, arch, strict=True))
+
+    def canonical(self, arch: Arch) -> str:
+        """The official string: no two architectures compute the same function by construction."""
+        return self.to_string(arch)
 
     def config_space(self) -> ConfigSpace.ConfigurationSpace:
         from ConfigSpace import CategoricalHyperparameter, ConfigurationSpace  # slow to import, rarely needed
 
         space = ConfigurationSpace(name=self.name)
-        space.add([CategoricalHyperparameter(name, self.options) for name in self.decisions])
+        space.add([CategoricalHyperparameter(*decision) for decision in zip(self.decisions, self.choices, strict=True)])
         return space
+
+
+@dataclass(frozen=True)
+class ConstrainedSpace(ProductSpace):
+    """A space in which some combinations of choices are no architectures: those that `allows` refuses.
+
+    Samples and mutations are drawn from all combinations until one is allowed, which suits spaces that allow at least
+    some percent of them. `len`, `position` and `at_position`, and with them `index` and `arch`, number the allowed
+    combinations in lexicographic order; the first use of any of them calls `allows` for all combinations. A space with
+    more than some millions of combinations overrides these five, for instance with the rows of its published table.
+    """
+
+    @abstractmethod
+    def allows(self, arch: Arch) -> bool:
+        """Whether a combination is an architecture; all its choices are in range."""
+
+    @cached_property
+    def _allowed(self) -> list[int]:
+        """The positions of the allowed combinations in the product, ascending."""
+        combinations = product(*map(range, self.options))
+        return [position for position, arch in enumerate(combinations) if self.allows(arch)]
+
+    def __len__(self) -> int:
+        return len(self._allowed)
+
+    def check(self, arch: Arch) -> None:
+        super().check(arch)
+        if not self.allows(arch):
+            raise InputError(f"{arch} is a combination of choices that {self.name} does not allow")
+
+    def is_valid(self, arch: Arch) -> bool:
+        return super().is_valid(arch) and self.allows(arch)
+
+    def sample(self, rng: np.random.Generator) -> Arch:
+        while not self.allows(arch := super().sample(rng)):
+            pass
+        return arch
+
+    def mutate(self, arch: Arch, rng: np.random.Generator) -> Arch:
+        """A decision drawn uniformly gets another choice, both drawn again until the space allows the result.
+
+        An architecture without valid neighbours mutates into a sample of the others.
+        """
+        while True:
+            for _ in range(MUTATIONS):
+                if self.allows(other := super().mutate(arch, rng)):
+                    return other
+            if not self.neighbours(arch):
+                return self._another(arch, rng)
+
+    def _another(self, arch: Arch, rng: np.random.Generator) -> Arch:
+        if len(self) == 1:
+            raise InputError(f"{self.name} holds a single architecture, which cannot mutate: {arch}")
+        while (other := self.sample(rng)) == arch:
+            pass
+        return other
+
+    def neighbours(self, arch: Arch) -> list[Arch]:
+        return [other for other in super().neighbours(arch) if self.allows(other)]
+
+    def position(self, arch: Arch) -> int:
+        return bisect_left(self._allowed, super().position(arch))
+
+    def at_position(self, position: int) -> Arch:
+        if not 0 <= position < len(self):
+            raise InputError(f"{self.name} holds architectures 0..{len(self) - 1}, got {position}")
+        return self._combination(self._allowed[position])

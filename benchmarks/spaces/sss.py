@@ -23,7 +23,7 @@ class SizeSpace(ProductSpace):
 
     name = "sss"
     decisions = tuple(f"layer-{layer}" for layer in range(5))
-    options = tuple(str(channels) for channels in CHANNELS)
+    choices = (tuple(map(str, CHANNELS)),) * 5
 
     def mutate_official(self, arch: Arch, rng: np.random.Generator) -> Arch:
         """A uniform layer gets a uniform channel count, the present one included: a no-op with probability 1/8.
@@ -34,27 +34,10 @@ class SizeSpace(ProductSpace):
         return (*arch[:position], uniform_int(rng, len(CHANNELS)), *arch[position + 1 :])
 
     def to_string(self, arch: Arch) -> str:
-        self.position(arch)  # raises on a bad architecture
-        return ":".join(self.options[choice] for choice in arch)
+        return ":".join(self.names(arch))
 
     def from_string(self, string: str) -> Arch:
         layers = string.split(":")
         if len(layers) != len(self.decisions):
             raise InputError(f"a {self.name} string has 5 channel counts joined by ':', got {len(layers)}: {string!r}")
-        for name, channels in zip(self.decisions, layers, strict=True):
-            if channels not in self.options:
-                raise InputError(
-                    f"{name} of a {self.name} string is one of {', '.join(self.options)}; "
-                    f"got {channels!r} in {string!r}"
-                )
-        return tuple(self.options.index(channels) for channels in layers)
-
-    def index(self, arch: Arch) -> int:
-        return self.position(arch)
-
-    def arch(self, index: int) -> Arch:
-        return self.at_position(index)
-
-    def canonical(self, arch: Arch) -> str:
-        """The official string: no two channel lists compute the same function by construction."""
-        return self.to_string(arch)
+        return self.from_names(layers)

@@ -29,7 +29,7 @@ class TopologySpace(ProductSpace):
 
     name = "tss"
     decisions = tuple(f"{target}<-{source}" for target, source in EDGES)
-    options = OPERATIONS
+    choices = (OPERATIONS,) * len(EDGES)
 
     def mutate_official(self, arch: Arch, rng: np.random.Generator) -> Arch:
         """Node first, then one of its edges: edge 1<-0 changes with probability 1/3, 2<-* 1/6 each, 3<-* 1/9 each.
@@ -43,7 +43,7 @@ class TopologySpace(ProductSpace):
         return (*arch[:position], choice, *arch[position + 1 :])
 
     def to_string(self, arch: Arch) -> str:
-        self.position(arch)  # raises on a bad architecture
+        self.check(arch)
         nodes: dict[int, list[str]] = {1: [], 2: [], 3: []}
         for (target, source), choice in zip(EDGES, arch, strict=True):
             nodes[target].append(f"{OPERATIONS[choice]}~{source}")
@@ -90,7 +90,7 @@ class TopologySpace(ProductSpace):
         Each node is the sorted sum of its edges, a skip is its source, `none` is '#'. A sum of several zeros ('#+#')
         is not simplified to '#', as in the official code, so a few equal functions keep different strings.
         """
-        self.position(arch)  # raises on a bad architecture
+        self.check(arch)
         nodes = ["0"]
         for target in (1, 2, 3):
             edges = []

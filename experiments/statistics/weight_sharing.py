@@ -124,7 +124,7 @@ def one_shot_rankings(rows: pa.Table) -> dict[Group, list[OneShotRanking]]:
 
 def relative_entropy(space: Space, entropy: Floats) -> Floats:
     """Entropy in nats as a part of the greatest: 1 of a uniform distribution over options, 0 of a certain choice."""
-    return entropy / math.log(space.shape[1])
+    return entropy / math.log(max(space.options))
 
 
 def weight_sharing_finals(

@@ -10,7 +10,7 @@ which has no upper bound; above 1 a good result's choice is never kept. On these
 search, as in NATS-Bench (table 4: 93.01 against 93.03 percent on the size space, CIFAR-10).
 
 Departures from hpbandster: the sort into good and bad is stable (ties: first told), and a failed evaluation is not
-modelled (hpbandster gives it infinite loss).
+modelled (hpbandster gives it infinite loss). In a space with invalid combinations, invalid candidates are drawn again.
 """
 
 from __future__ import annotations
@@ -28,6 +28,9 @@ from benchmarks.spaces import Arch, Space
 from nas_algos.config import knob
 from nas_algos.multi_trial.hyperband import Hyperband, HyperbandConfig
 from nas_algos.searcher import Trial
+
+MAX_DRAWS = 100
+"""Rounds of candidates per trial before fewer valid ones must do."""
 
 
 @dataclass(frozen=True)
@@ -101,12 +104,21 @@ class BOHB(Hyperband):
         return self.space.sample(self.rng) if chosen is None else tuple(chosen)
 
     def _candidates(self, good: KDE) -> NDArray[np.int64]:
-        """(d, num_samples): each keeps a good result's choice with probability 1 - h, else draws any choice."""
-        d, options = self.space.shape
-        uniform = self.rng.random((2 * d + 1, self.config.num_samples))
-        rows = good.data.take((uniform[0] * good.data.shape[1]).astype(np.int64), axis=1)
-        keep = uniform[1 : d + 1] < 1 - good.bandwidth[:, None]
-        return np.where(keep, rows, (uniform[d + 1 :] * options).astype(np.int64))
+        """(d, num_samples) valid candidates, or fewer columns if MAX_DRAWS draws of each give no more.
+
+        Each starts from a good result and keeps its choice with probability 1 - h, else draws any choice.
+        """
+        d, options = len(self.space.options), np.array(self.space.options)[:, None]
+        valid: list[Arch] = []
+        for _ in range(MAX_DRAWS):
+            uniform = self.rng.random((2 * d + 1, self.config.num_samples - len(valid)))
+            rows = good.data.take((uniform[0] * good.data.shape[1]).astype(np.int64), axis=1)
+            keep = uniform[1 : d + 1] < 1 - good.bandwidth[:, None]
+            drawn = np.where(keep, rows, (uniform[d + 1 :] * options).astype(np.int64))
+            valid += filter(self.space.is_valid, map(tuple, drawn.T.tolist()))
+            if len(valid) == self.config.num_samples:
+                break
+        return np.array(valid, np.int64).reshape(-1, d).T
 
     def learn(self, trial: Trial, outcome: Outcome) -> None:
         super().learn(trial, outcome)
@@ -119,7 +131,7 @@ class BOHB(Hyperband):
 
     def _fit(self, epochs: int, results: list[tuple[float, Arch]]) -> None:
         """Split the results at the percentile and fit both densities, once each side has more rows than decisions."""
-        n, (d, options) = len(results), self.space.shape
+        n, d, options = len(results), len(self.space.options), max(self.space.options)
         n_good = max(d + 1, self.config.top_n_percent * n // 100)
         n_bad = max(d + 1, (100 - self.config.top_n_percent) * n // 100)
         if min(n_good, n - n_good) <= d:

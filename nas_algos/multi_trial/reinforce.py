@@ -5,8 +5,12 @@ Williams: "Simple statistical gradient-following algorithms for connectionist re
 is Kingma and Ba 2015, algorithm 1, https://arxiv.org/abs/1412.6980. The reward is the score as the task gives it
 (percent accuracy), without entropy bonus or clipping.
 
-Departure: with several trials open, the gradient of log p is taken at the present policy when an outcome is told.
+Departure: with several trials open, the gradient of log p is taken at the current policy when an outcome is told.
 A failed evaluation gives no update.
+
+In a space with invalid combinations the policy is sampled until an architecture is valid, and the gradient is that of
+log p(arch) under the independent softmaxes, without the term of log P(valid), which has no closed form. A policy whose
+MAX_DRAWS samples are all invalid is replaced by a uniform sample of the space for that trial.
 """
 
 from __future__ import annotations
@@ -22,6 +26,8 @@ from nas_algos.config import Config, knob
 from nas_algos.searcher import Searcher, Trial
 
 BETA1, BETA2, EPSILON = 0.9, 0.999, 1e-8  # Adam's defaults
+MAX_DRAWS = 1000
+"""Samples of the policy per trial before a uniform sample of the space is taken."""
 
 
 @dataclass(frozen=True)
@@ -40,16 +46,23 @@ class Reinforce(Searcher):
 
     def __init__(self, space: Space, config: ReinforceConfig, fidelity: Fidelity, rng: np.random.Generator) -> None:
         super().__init__(space, config, fidelity, rng)
-        shape = space.shape  # (decisions, options)
-        self.theta = config.init_scale * rng.standard_normal(shape)
-        self.m, self.v, self.step = np.zeros(shape), np.zeros(shape), 0  # Adam's moments
-        self.policy = softmax(self.theta)  # (decisions, options) probabilities
+        exists = np.arange(max(space.options)) < np.array(space.options)[:, None]  # (decisions, most options)
+        self.theta = np.full(exists.shape, -np.inf)  # logits; minus infinity where a decision has no such option
+        self.theta[exists] = config.init_scale * rng.standard_normal(sum(space.options))
+        self.m, self.v, self.step = np.zeros(exists.shape), np.zeros(exists.shape), 0  # Adam's moments
+        self.policy = softmax(self.theta)  # (decisions, most options) probabilities
         self.baseline = self.baseline_weight = 0.0  # b, the bias-corrected moving average of the reward
 
     def propose(self) -> tuple[Arch, Fidelity]:
         cumulative = self.policy.cumsum(axis=1)
-        uniform = self.rng.random((len(cumulative), 1))
-        return tuple((cumulative[:, :-1] < uniform).sum(axis=1).tolist()), self.fidelity  # inverse CDF
+        last = np.array(self.space.options) - 1
+        for _ in range(MAX_DRAWS):
+            uniform = self.rng.random((len(cumulative), 1))
+            choices = np.minimum((cumulative < uniform).sum(axis=1), last)  # inverse CDF
+            arch = tuple(choices.tolist())
+            if self.space.is_valid(arch):
+                return arch, self.fidelity
+        return self.space.sample(self.rng), self.fidelity
 
     def learn(self, trial: Trial, outcome: Outcome) -> None:
         if outcome.failed:
@@ -74,7 +87,7 @@ class Reinforce(Searcher):
 
 
 def softmax(theta: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Row-wise exp(theta) / sum exp(theta), of (decisions, options)."""
+    """Row-wise exp(theta) / sum exp(theta), shape (decisions, most options); 0 where theta is minus infinity."""
     p: NDArray[np.float64] = np.exp(theta - theta.max(axis=1, keepdims=True))
     p /= p.sum(axis=1, keepdims=True)
     return p

@@ -95,7 +95,9 @@ class ENAS(TopologyMethod):
 
     def __init__(self, weights: SharedWeights, rng: torch.Generator) -> None:
         super().__init__(weights, rng)
-        self.controller = Controller(*self.space.shape, rng)  # on the host, which must know what was drawn
+        self.controller = Controller(
+            len(self.space.options), max(self.space.options), rng
+        )  # on the host, which must know what was drawn
         self.optimizer = torch.optim.Adam(
             self.controller.parameters(), lr=self.config.controller_learning_rate, betas=(0.5, 0.999), eps=1e-3
         )

@@ -149,7 +149,7 @@ class GradientMethod(Method):
     def __init__(self, weights: SharedWeights, rng: torch.Generator) -> None:
         super().__init__(weights, rng)
         config, place = weights.config, torch.device("cpu") if self.on_host else weights.device
-        alpha = 1e-3 * torch.randn(self.space.shape, generator=rng)
+        alpha = 1e-3 * torch.randn(len(self.space.options), max(self.space.options), generator=rng)
         self.alpha = nn.Parameter(alpha.to(place))
         self.optimizer = torch.optim.Adam(
             [self.alpha], lr=config.arch_learning_rate, betas=self.BETAS, weight_decay=config.arch_weight_decay

@@ -69,5 +69,5 @@ class RandomNAS(TopologyMethod):
 
     def probabilities(self) -> Tensor:
         """Uniform for ever."""
-        decisions, options = self.space.shape
+        decisions, options = len(self.space.options), max(self.space.options)
         return torch.full((decisions, options), 1 / options)

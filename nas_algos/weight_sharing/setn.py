@@ -35,7 +35,7 @@ class SETN(TopologyGradientMethod):
     Config = SETNConfig
 
     def weight_choice(self) -> Choice:
-        decisions, options = self.space.shape
+        decisions, options = len(self.space.options), max(self.space.options)
         return self.path(tuple(torch.randint(options, (decisions,), generator=self.rng).tolist()))
 
     def architecture_choice(self) -> Choice:

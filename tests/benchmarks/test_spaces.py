@@ -153,7 +153,7 @@ def test_indices_out_of_range_are_refused(space: Space) -> None:
 
 @spaces
 def test_architectures_of_wrong_length_or_choice_are_refused(space: Space) -> None:
-    decisions, options = space.shape
+    decisions, options = len(space.options), max(space.options)
     good = space.arch(0)
     for method in (space.index, space.to_string, space.canonical):
         with pytest.raises(InputError, match=f"{decisions} decisions, got {decisions - 1}"):
@@ -239,7 +239,7 @@ def test_neighbours_are_all_that_differ_in_one_decision(space: Space) -> None:
 
 @spaces
 def test_sampling_is_uniform_in_every_decision_and_pair(space: Space) -> None:
-    decisions, options = space.shape
+    decisions, options = len(space.options), max(space.options)
     rng = np.random.default_rng(1)
     archs = [space.sample(rng) for _ in range(DRAWS)]
     uniform = dict.fromkeys(range(options), 1 / options)

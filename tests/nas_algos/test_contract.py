@@ -131,7 +131,7 @@ def test_forty_open_trials_may_be_told_in_any_order(build: Build) -> None:
 
 def test_a_trial_never_asked_is_refused(build: Build) -> None:
     searcher = build(0)
-    assert_refused(searcher, Trial(1, (0,) * searcher.space.shape[0], TOP), "trial 1 was never asked")
+    assert_refused(searcher, Trial(1, (0,) * len(searcher.space.options), TOP), "trial 1 was never asked")
     trial = searcher.ask()
     for unknown in (-1, 0, 2, 1000):
         assert_refused(searcher, dataclasses.replace(trial, id=unknown), f"trial {unknown} was never asked")

@@ -85,7 +85,7 @@ def draw_cell(axes: Axes, arch: Arch) -> None:
     Raises:
         InputError: `arch` is not in tss.
     """
-    TopologySpace().position(arch)  # raises on a bad architecture
+    TopologySpace().check(arch)
     axes.set(xlim=X_LIMITS, ylim=Y_LIMITS, aspect="equal")
     axes.set_axis_off()
     live = live_edges(arch)

@@ -112,7 +112,7 @@ def _rules(entries: Sequence[Entry], band: Band, known: bool) -> Iterator[str]:
     yield BAND_RULES[band]
     if known:
         yield ACCURACY_RULE
-    yield ENTROPY_RULE.format(options=space.shape[1])
+    yield ENTROPY_RULE.format(options=max(space.options))
     if space.name in TRAIT_RULES:
         yield TRAIT_RULES[space.name]
     yield TRAINING_RULE

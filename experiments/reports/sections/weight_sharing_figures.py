@@ -104,7 +104,7 @@ def architecture_panels(entries: Sequence[Entry]) -> list[EpochPanel]:
     """Relative entropy, and the traits of what was derived on an axis for the whole space."""
     settings = entries[0].study.header.settings
     space, scale = space_named(settings["space"]), settings["shared"]["scale"]
-    decisions, options = space.shape
+    decisions, options = len(space.options), max(space.options)
     uniform = np.array([space.index((option,) * decisions) for option in range(options)], np.int32)
     entropy = _curves(entries, lambda runs: relative_entropy(space, runs.entropy))
     panels = [EpochPanel("relative entropy", entropy, _with_margins(0, 1))]

@@ -68,7 +68,7 @@ class Stubborn(Searcher):
     Config = StubbornConfig
 
     def propose(self):
-        return (self.config.choice,) * self.space.shape[0], self.fidelity
+        return (self.config.choice,) * len(self.space.options), self.fidelity
 
     def learn(self, trial, outcome):
         pass

@@ -101,7 +101,7 @@ def weight_sharing_study(path: Path, header: StudyHeader | None = None, runs: in
                     **common, **seconds, "weight_loss": 2.0 / epoch, "weight_accuracy": 20.0 * epoch,
                     "rank": RANK.get(derived) if "table" in header.settings else None,
                     "architecture_loss": 1.0, "one_shot_validation": 10.0 * epoch + run,
-                    "entropy": math.log(TSS.shape[1]) * (1 - epoch / 5), "probabilities": [0.2] * 30,
+                    "entropy": math.log(max(TSS.options)) * (1 - epoch / 5), "probabilities": [0.2] * 30,
                 }
             )  # fmt: skip
             trials.append(

@@ -229,7 +229,7 @@ def test_a_whole_search_has_the_models_of_hpbandster(space: Space, seed: int) ->
 def test_the_choice_among_candidates_equals_hpbandster(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Over models with few levels, so that densities are finite, infinite, negative and NaN; and all choices occur."""
     space, rng = SPACES[name], np.random.default_rng(0)
-    d, options = space.shape
+    d, options = len(space.options), max(space.options)
     kinds: dict[str, int] = {}
     for number in range(150):
         levels = rng.integers(1, 4, size=(2, d, 1))
@@ -351,7 +351,7 @@ def test_failed_evaluations_are_not_modelled(space: Space) -> None:
 
 def test_candidates_keep_a_good_choice_with_probability_one_minus_h(space: Space) -> None:
     """Else any choice is drawn, the same included: it stays with 1 - h + h / options."""
-    d, options = space.shape
+    d, options = len(space.options), max(space.options)
     bandwidth = np.linspace(0.1, 1.3, d)  # above 1: never kept
     row = np.arange(d)[:, None] % options
     candidates = bohb(space, num_samples=20000)._candidates(KDE(row, bandwidth, bandwidth))
@@ -417,7 +417,7 @@ def test_the_schedule_of_fidelities_is_that_of_hyperband(space: Space) -> None:
 
 def test_proposals_lie_where_the_good_are_dense_and_the_bad_are_not(space: Space) -> None:
     """Good: seven in eight choose 2, in every decision. Bad: so too in decision 0, anything in the others."""
-    d, options = space.shape
+    d, options = len(space.options), max(space.options)
     rng = np.random.default_rng(0)
     choices = np.where(rng.random((2, d, 80)) < 7 / 8, 2, rng.integers(options, size=(2, d, 80)))
     choices[1, 1:] = rng.integers(options, size=(d - 1, 80))

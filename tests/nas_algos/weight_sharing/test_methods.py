@@ -162,7 +162,7 @@ def test_probabilities_of_every_decision_sum_to_1(name: str, build: Build) -> No
     method = build(name)
     epoch(method)
     p = method.probabilities()
-    assert p.shape == method.space.shape
+    assert p.shape == (len(method.space.options), max(method.space.options))
     assert not p.requires_grad
     assert (p > 0).all()
     torch.testing.assert_close(p.sum(dim=1), torch.ones(len(p)))
@@ -257,7 +257,7 @@ def percent_right(network: nn.Module, batches: Iterable[Batch]) -> float:
 @pytest.mark.parametrize("name", GRADIENT_METHODS)
 def test_logits_begin_small_and_are_moved_by_adam_as_configured(name: str, build: Build) -> None:
     method: Any = build(name, arch_learning_rate=0.125, arch_weight_decay=0.5)
-    assert method.alpha.shape == method.space.shape
+    assert method.alpha.shape == (len(method.space.options), max(method.space.options))
     assert 5e-4 < method.alpha.std() < 2e-3
     before = method.alpha.detach().clone()
     slope = torch.randn(method.alpha.shape, generator=torch.Generator().manual_seed(0))

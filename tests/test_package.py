@@ -5,6 +5,7 @@ from __future__ import annotations
 import tomllib
 from pathlib import Path
 
+import yaml
 from hatchling.builders.wheel import WheelBuilder
 
 ROOT = Path(__file__).parents[1]
@@ -37,3 +38,25 @@ def test_the_classifiers_name_the_versions_of_python_that_the_workflow_tests() -
     versions = [name.removeprefix(prefix) for name in project["classifiers"] if name.startswith(prefix)]
     assert versions == ["11", "12", "13"]
     assert project["requires-python"] == ">=3.11"
+
+
+def test_the_workflow_runs_the_checks_on_every_supported_python() -> None:
+    (job,) = yaml.safe_load((ROOT / ".github/workflows/ci.yml").read_text())["jobs"].values()
+    assert job["strategy"]["matrix"]["python"] == ["3.11", "3.12", "3.13"]
+    assert [step["run"] for step in job["steps"] if "run" in step] == [".ci/run"]
+
+
+def test_a_commit_is_checked_as_the_workflow_checks() -> None:
+    (repository,) = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text())["repos"]
+    tools = [" ".join(hook["entry"].split()[:2]) for hook in repository["hooks"]]
+    assert tools == ["ruff check", "ruff format", "mypy"]
+    assert {tool.split()[0] for tool in tools} <= set((ROOT / ".ci/run").read_text().split())
+
+
+def test_the_citation_names_this_version() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text())
+    assert citation.keys() >= {"cff-version", "message", "title", "authors"}, "what the schema requires"
+    assert (citation["version"], citation["license"]) == (project["version"], project["license"])
+    assert f"version = {{{project['version']}}}" in (ROOT / "README.md").read_text()
+    assert f"## [{project['version']}] - {citation['date-released']}" in (ROOT / ".github/CHANGELOG.md").read_text()

@@ -1,4 +1,4 @@
-"""The README's Python examples run as they stand, and its commands are such as there are."""
+"""The pages of documentation: Python examples run as they stand, commands and options exist, links lead somewhere."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import re
 import shlex
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -16,37 +17,75 @@ import pytest
 from benchmarks import SPACES
 from experiments.cli import bench, report, run, sweep
 from experiments.records.study import StudyRecords
-from experiments.tables.importing import import_benchmark
+from nas_algos import ALGORITHMS, METHODS
 
-README = (Path(__file__).parents[1] / "README.md").read_text()
-LOOP, SEARCHER, STUDY, TUNE, SPACE = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+ROOT = Path(__file__).parents[1]
+PAGES = {
+    str(path.relative_to(ROOT)): path.read_text()
+    for folder in ("*.md", ".github/*.md", *(f"{package}/**/*.md" for package in ("benchmarks", "nas_algos")),
+                   "supernets/**/*.md", "experiments/**/*.md")
+    for path in sorted(ROOT.glob(folder))
+}  # fmt: skip
+PYTHON = {page: re.findall(r"```python\n(.*?)```", text, re.DOTALL) for page, text in PAGES.items()}
+(LOOP,), (SEARCHER,), (SPACE,) = (PYTHON[page] for page in ("README.md", "nas_algos/README.md", "benchmarks/README.md"))
+STUDY, TUNE = PYTHON["experiments/README.md"]
 MAINS = {"nas-run": run.main, "nas-bench": bench.main, "nas-report": report.main, "nas-sweep": sweep.main}
-SHARED = Path(__file__).parents[2] / "shared" / "data"
-COMMANDS = [
-    command
-    for block in re.findall(r"```bash\n(.*?)```", README, re.DOTALL)
-    for line in block.replace("\\\n", " ").splitlines()
-    for command in line.split("#")[0].split("&&")
-]
+MEASUREMENTS = "nasbench201_accuracies.csv"
+OTHER_OPTIONS = {"--nodes", "--head", "--address", "--durations", "--no-deps", "--help"}
+"""Options on the pages that belong to commands of others: sbatch, ray, pytest, pip; --help belongs to all."""
 
 
-def test_the_ask_and_tell_loop_runs(
-    shared_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setenv("NAS_BENCH_HOME", str(tmp_path))
-    import_benchmark(shared_data / "nasbench201_accuracies.csv", tmp_path, progress=lambda *_: None)
-    exec(compile(LOOP, "README.md", "exec"), {})
-    assert re.match(r"\|.+\| FinalReport\(validation=nan, test=9\d\.\d+, rank=\d+\)\n$", capsys.readouterr().out)
+def shell_commands(page: str) -> Iterator[str]:
+    """The commands of the shell blocks of a page, without comments and line breaks."""
+    for block in re.findall(r"```bash\n(.*?)```", PAGES[page], re.DOTALL):
+        for line in block.replace("\\\n", " ").splitlines():
+            yield from filter(None, map(str.strip, re.sub(r"(^|\s)#.*", "", line).split("&&")))
 
 
-def test_one_s_own_searcher_and_space_work_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sys, "path", [*sys.path])
-    monkeypatch.setenv("NAS_BENCH_HOME", str(tmp_path / "home"))
+COMMANDS = {page: list(shell_commands(page)) for page in PAGES}
+
+
+@pytest.fixture
+def fresh_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An empty working directory; no table is installed but those of the package."""
+    for variable in ("NAS_BENCH_HOME", "TORCH_HOME"):
+        monkeypatch.setenv(variable, str(tmp_path / variable))
     monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture
+def measurements(fresh_home: None, shared_data: Path) -> None:
+    """The CSV of NAS-Bench-201 in the working directory."""
+    Path(MEASUREMENTS).symlink_to(shared_data / MEASUREMENTS)
+
+
+def run_command(command: str) -> None:
+    """Run a command of ours in this process, with three runs instead of many."""
+    name, *options = shlex.split(re.sub(r"--runs \d+", "--runs 3", command))
+    assert MAINS[name](options) == 0, command
+
+
+def test_the_front_page_is_short() -> None:
+    assert len((ROOT / "README.md").read_bytes()) <= 8192
+
+
+def test_every_python_example_is_run_by_a_test() -> None:
+    assert sum(map(len, PYTHON.values())) == len([LOOP, SEARCHER, SPACE, STUDY, TUNE])
+
+
+@pytest.mark.usefixtures("fresh_home")
+def test_the_ask_and_tell_loop_runs(capsys: pytest.CaptureFixture[str]) -> None:
+    exec(compile(LOOP, "README.md", "exec"), {})
+    assert re.match(r"\|.+\| FinalReport\(validation=\d+\.\d+, test=9\d\.\d+, rank=\d+\)\n$", capsys.readouterr().out)
+
+
+@pytest.mark.usefixtures("fresh_home")
+def test_a_searcher_and_a_space_of_a_user_work_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "path", [*sys.path])
     monkeypatch.delitem(sys.modules, "mine", raising=False)
     Path("mine.py").write_text(SEARCHER)
     try:
-        exec(compile(SPACE, "README.md", "exec"), {"__name__": "readme"})
+        exec(compile(SPACE, "benchmarks/README.md", "exec"), {"__name__": "readme"})
         space, rng = SPACES["kernels"], np.random.default_rng(0)
         assert space.from_string(space.to_string((0, 2, 1, 0))) == (0, 2, 1, 0)
         rows = [f"{space.to_string(space.arch(i))},{rng.random()},2.0,{rng.random()}" for i in range(len(space))]
@@ -74,50 +113,37 @@ def test_a_study_and_a_sweep_run_as_scripts(example: str, tmp_path: Path) -> Non
     )
     assert script.returncode == 0, script.stderr
     last = script.stdout.splitlines()[-1]
-    assert re.fullmatch(r"0\.\d+ of the runs have come to 94 %|\{'population_size': \d+, 'sample_size': \d+\}", last)
-
-
-def run_command(command: str) -> None:
-    """With three runs instead of many, on a home of its own."""
-    name, *options = shlex.split(re.sub(r"--runs \d+", "--runs 3", command).replace("../shared/data", str(SHARED)))
-    assert MAINS[name](options) == 0, command
-
-
-@pytest.fixture
-def fresh_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing is installed but the package."""
-    for variable in ("NAS_BENCH_HOME", "TORCH_HOME"):
-        monkeypatch.setenv(variable, str(tmp_path / variable))
-    monkeypatch.chdir(tmp_path)
+    assert re.fullmatch(r"0\.\d+ of the runs reached 94 %|\{'population_size': \d+, 'sample_size': \d+\}", last)
 
 
 @pytest.mark.usefixtures("fresh_home")
 def test_the_first_commands_run_with_nothing_but_the_package(capsys: pytest.CaptureFixture[str]) -> None:
-    commands = [command for command in COMMANDS if "../shared" not in command]
-    first, second, report = [command for command in commands if command.strip().startswith("nas-r")][:3]
+    first, comparison, page = [command for command in COMMANDS["README.md"] if command.startswith("nas-")][:3]
     run_command(first)
-    said = capsys.readouterr()
-    assert "tss-digits" in said.out + said.err
-    assert re.search(r"regularized_ea on digits found architecture \d+: \|", said.out)
-    run_command(second)
-    run_command(report)
+    printed = capsys.readouterr()
+    assert "tss-digits" in printed.out + printed.err
+    assert re.search(r"regularized_ea on digits found architecture \d+: \|", printed.out)
+    run_command(comparison)
+    run_command(page)
     assert Path("runs/digits/report/report.html").exists()
 
 
-@pytest.mark.usefixtures("fresh_home", "shared_data")
+@pytest.mark.usefixtures("measurements")
 def test_the_commands_on_published_measurements_run() -> None:
-    commands = [command for command in COMMANDS if "../shared" in command and "nas-run" in command]
-    assert len(commands) == 2
-    run_command(commands[0])
-    run_command(f"{commands[1]} --runs 3")
+    commands = COMMANDS["experiments/README.md"]
+    comparison, study = [command for command in commands if MEASUREMENTS in command and command.startswith("nas-run")]
+    run_command(comparison)
+    run_command(f"{study} --runs 3")
     assert Path("runs/nats-paper-tss/report/report.html").exists()
 
 
-@pytest.mark.parametrize("command", [command for command in COMMANDS if command.strip().startswith("nas-")])
-def test_every_command_is_one_that_there_is(
+@pytest.mark.parametrize(
+    "command", dict.fromkeys(command for page in COMMANDS.values() for command in page if command.startswith("nas-"))
+)
+def test_every_command_is_accepted(
     command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """With an option at its end that there is not, so that it only reads the others."""
+    """An unknown option at its end is the only one that the parser refuses."""
     monkeypatch.setattr(sys, "path", [*sys.path])
     monkeypatch.chdir(tmp_path)
     Path("mine.py").write_text(SEARCHER)
@@ -126,3 +152,49 @@ def test_every_command_is_one_that_there_is(
         MAINS[name]([*options, "--nonsense"])
     assert stop.value.code == 2
     assert "unrecognized arguments: --nonsense\n" in capsys.readouterr().err
+
+
+def test_other_commands_are_those_of_installation_and_tests() -> None:
+    others = {shlex.split(command)[0] for page in COMMANDS.values() for command in page}
+    assert others - MAINS.keys() <= {"pip", "pytest", "ruff", "mypy", "pre-commit", ".ci/run"}
+
+
+def help_of(main: str, options: list[str], capsys: pytest.CaptureFixture[str]) -> str:
+    with pytest.raises(SystemExit):
+        MAINS[main]([*options, "--help"])
+    return capsys.readouterr().out
+
+
+def test_every_option_on_the_pages_exists(capsys: pytest.CaptureFixture[str]) -> None:
+    requests = [("nas-report", list[str]()), ("nas-sweep", [])]
+    requests += [("nas-run", ["--algo", name]) for name in (*ALGORITHMS, *METHODS)]
+    bench_help = help_of("nas-bench", [], capsys)
+    requests += [("nas-bench", [name]) for name in re.findall(r"^    ([a-z][a-z-]+)", bench_help, re.MULTILINE)]
+    existing = {option for request in requests for option in re.findall(r"--[a-z][a-z-]*", help_of(*request, capsys))}
+    mentioned = {option for text in PAGES.values() for option in re.findall(r"(?<![\w-])--[a-z][a-z-]*", text)}
+    assert mentioned - existing - OTHER_OPTIONS == {"--patience"}, "the option of the example's own searcher"
+
+
+def anchors(text: str) -> set[str]:
+    """The anchors that GitHub gives to the headings of a page."""
+    headings = re.findall(r"^#+ (.+)$", re.sub(r"```.*?```", "", text, flags=re.DOTALL), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_links_lead_to_files_and_headings(page: str) -> None:
+    for link in re.findall(r"\]\(([^)\s]+)\)", PAGES[page]):
+        if not link.startswith("https://"):
+            file, _, anchor = link.partition("#")
+            target = ((ROOT / page).parent / file).resolve() if file else ROOT / page
+            assert target.exists(), link
+            assert not anchor or anchor in anchors(target.read_text()), link
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_files_that_a_page_names_exist(page: str) -> None:
+    """Paths from the root of the repository, in code or in commands."""
+    named = re.findall(
+        r"(?<![\w/.~-])((?:benchmarks|nas_algos|supernets|experiments|tests|\.github|\.ci)/[\w./-]+)", PAGES[page]
+    )
+    assert [path for path in named if not ("NAME" in path or (ROOT / path.rstrip(".")).exists())] == []

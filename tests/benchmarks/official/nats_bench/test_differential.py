@@ -1,7 +1,7 @@
 """Ours beside the genuine `nats_bench` 1.8 on the official sample files: results, errors, printed text, random draws.
 
 A step is a call on an API object; steps of one list run in order on the same two objects. The differences that are
-deliberate are in test_nats_bench_differences.py and nowhere in these tables.
+deliberate are in test_differences.py and nowhere in these tables.
 """
 
 from __future__ import annotations

@@ -165,7 +165,7 @@ def _one_shot(given: argparse.Namespace) -> int:
     device = usable_device(given.device)
     if given.out:
         from experiments.reports.figures import check_paths, report_style, write_figure
-        from experiments.reports.sections.weight_sharing_figures import draw_one_shot
+        from experiments.reports.sections.one_shot import draw_one_shot
 
         check_paths(given.out)
     settings = StudyRecords(given.directory).header().settings

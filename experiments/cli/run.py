@@ -136,7 +136,7 @@ def _run(given: argparse.Namespace) -> int:
     from experiments.cli.console import show_answers, show_results
     from experiments.records.study import StudyRecords
     from experiments.reports.entries import entries_of, read_studies  # slow to import, and --help does not need them
-    from experiments.reports.sections.final import long_table
+    from experiments.reports.summary import long_table
 
     if given.workers < 0 or (given.ray_address and not given.workers):
         raise InputError("--workers is 0 or more, and at least 1 with --ray-address")

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.errors import InputError
-from experiments.records.runs import Group, RecordedTrials, Runs, finished_runs, mean_search_seconds
+from experiments.records.runs import Floats, Group, RecordedTrials, Runs, finished_runs, mean_search_seconds
 from experiments.records.study import StudyHeader, StudyRecords, is_weight_sharing
 from experiments.reports.tables import joined
 from experiments.statistics import aggregates as statistics
@@ -245,10 +245,18 @@ def _entry(study: RecordedStudy, algorithm: str, label: str) -> Entry:
     return Entry(label, algorithm, study, runs, finals, fidelities, epochs, compared)
 
 
-def _legend(entries: Sequence[Entry]) -> dict[str, str]:
+def legend_of(entries: Sequence[Entry]) -> dict[str, str]:
     """Label -> text, of entries that have runs."""
     return {
         entry.label: f"{entry.text} (n = {joined(str(len(runs)) for runs in entry.runs.values())})"
         for entry in entries
         if entry.runs
+    }
+
+
+def final_tests(entries: Sequence[Entry], datasets: Sequence[str]) -> dict[str, dict[str, Floats]]:
+    """Data set -> label -> final test percent of each run."""
+    return {
+        dataset: {entry.label: entry.answers(dataset).test for entry in entries if entry.has_test(dataset)}
+        for dataset in datasets
     }

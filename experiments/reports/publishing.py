@@ -15,7 +15,7 @@ WRITTEN = ".files"
 
 
 @contextmanager
-def _published(out: Path) -> Iterator[Path]:
+def publish(out: Path) -> Iterator[Path]:
     """A directory to write a report into. It becomes `out` when the block ends, and vanishes if the block raises.
 
     What an earlier report wrote into `out` is replaced or taken away; other files there stay.

@@ -102,9 +102,9 @@ def write_table(table: ReportTable, stem: Path) -> str:
     return text
 
 
-def _statistics(quantity: str, value: Aggregate) -> dict[str, float]:
+def statistics_columns(quantity: str, value: Aggregate) -> dict[str, float]:
     return {f"{quantity}_{name}": float(getattr(value, field)) for field, name in CSV_COLUMNS.items()}
 
 
-def _without_nan(row: Mapping[str, float]) -> dict[str, float]:
+def without_nan(row: Mapping[str, float]) -> dict[str, float]:
     return {name: value for name, value in row.items() if not math.isnan(value)}

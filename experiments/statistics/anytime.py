@@ -11,7 +11,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
 
 from experiments.records.runs import Floats, Runs
 from experiments.statistics.aggregates import incumbents
@@ -79,6 +78,8 @@ def reached_by(amount: Floats, reached: NDArray[np.bool_]) -> tuple[Floats, Floa
         amount: seconds or evaluations of each run, shape (runs,).
         reached: whether the run had reached the target then; otherwise it was watched no longer.
     """
+    from scipy import stats  # slow to import
+
     data = stats.CensoredData.right_censored(amount, ~reached)
     estimate = stats.ecdf(data).cdf
     return np.asarray(estimate.quantiles, float), np.asarray(estimate.probabilities, float)

@@ -14,7 +14,6 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import special, stats
 
 from experiments.records.runs import Floats
 
@@ -49,6 +48,8 @@ def a12(first: Floats, second: Floats) -> float:
     Vargha and Delaney, "A Critique and Improvement of the CL Common Language Effect Size Statistics of McGraw and
     Wong", Journal of Educational and Behavioral Statistics 25(2), 2000.
     """
+    from scipy import stats  # slow to import
+
     ranks = stats.rankdata(np.concatenate([first, second]))
     wins = ranks[: len(first)].sum() - len(first) * (len(first) + 1) / 2  # Mann-Whitney's U of the first
     return float(wins / (len(first) * len(second)))
@@ -94,9 +95,11 @@ def compare_all(finals: Mapping[str, Mapping[str, Floats]]) -> list[Comparison]:
 
 def mann_whitney(first: Floats, second: Floats) -> float:
     """p of a two-sided Mann-Whitney U test: exact for few runs, also with ties; a normal approximation for many."""
+    from scipy import stats  # slow to import
+
     pooled = np.concatenate([first, second])
     tied = len(np.unique(pooled)) < len(pooled)
-    if not tied or special.comb(len(pooled), len(first)) > MOST_ORDERS:
+    if not tied or math.comb(len(pooled), len(first)) > MOST_ORDERS:
         return float(stats.mannwhitneyu(first, second, alternative="two-sided").pvalue)
     ranks = stats.rankdata(pooled)
     sums = ranks[np.array(list(combinations(range(len(pooled)), len(first))))].sum(axis=1)  # of every way to split them
@@ -106,7 +109,7 @@ def mann_whitney(first: Floats, second: Floats) -> float:
 
 def least_p(first: int, second: int) -> float:
     """The smallest two-sided p that a Mann-Whitney U test of so many runs can have."""
-    return float(2 / special.comb(first + second, first))
+    return float(2 / math.comb(first + second, first))
 
 
 @dataclass(frozen=True)
@@ -143,6 +146,8 @@ def rank_datasets(means: Mapping[str, Sequence[float]]) -> Ranks:
     Raises:
         ValueError: fewer than three algorithms, or fewer than two data sets.
     """
+    from scipy import stats  # slow to import
+
     values = np.array(list(means.values()), float).T
     datasets, algorithms = values.shape if values.ndim == 2 else (0, len(means))
     if algorithms < 3 or datasets < 2:
@@ -157,6 +162,8 @@ def rank_datasets(means: Mapping[str, Sequence[float]]) -> Ranks:
 
 def nemenyi_quantile(algorithms: int) -> float:
     """q at level ALPHA: of the studentized range with infinite degrees of freedom, / sqrt(2); Demšar 2006, table 5."""
+    from scipy import stats  # slow to import
+
     return float(stats.studentized_range.ppf(1 - ALPHA, algorithms, np.inf) / math.sqrt(2))
 
 
@@ -172,6 +179,8 @@ def compare_over_datasets(means: Mapping[str, Sequence[float]]) -> list[tuple[st
 
 
 def _signed_rank(differences: NDArray[np.float64]) -> float:
+    from scipy import stats  # slow to import
+
     return float(stats.wilcoxon(differences).pvalue) if differences.any() else 1.0
 
 
@@ -184,6 +193,8 @@ def expected_ranks(values: Sequence[Floats]) -> Floats:
     Args:
         values: of each algorithm, percent, shape (runs, times); NaN, no answer yet, is worse than any and ties.
     """
+    from scipy import stats  # slow to import
+
     known = [np.where(np.isnan(of_runs), -np.inf, of_runs) for of_runs in values]
     ranks = np.ones((len(known), known[0].shape[1]))
     for i, j in combinations(range(len(known)), 2):

@@ -16,7 +16,6 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
-from scipy.stats import kendalltau, spearmanr
 
 from benchmarks.spaces import Space, space_named
 from experiments.records.runs import Floats, Group, Runs
@@ -101,10 +100,14 @@ class OneShotRanking:
 
     @property
     def spearman(self) -> float:
+        from scipy.stats import spearmanr  # slow to import
+
         return float(spearmanr(self.shared, self.trained).statistic)
 
     @property
     def kendall(self) -> float:
+        from scipy.stats import kendalltau
+
         return float(kendalltau(self.shared, self.trained).statistic)
 
 

@@ -8,12 +8,12 @@ sixteen items, in other words and shortened.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from experiments.records.study import is_weight_sharing, measured
 from experiments.records.sweep import SweepRecords
 from experiments.reports.entries import Entry, RecordedStudy
+from experiments.reports.section import SectionInput
 from experiments.reports.tables import ReportTable, seconds, write_table
 
 Answer = Literal["yes", "partly", "no", "to be answered by the authors"]
@@ -34,14 +34,13 @@ class Item(NamedTuple):
     because: str
 
 
-def write_checklist(
-    studies: Sequence[RecordedStudy], entries: Sequence[Entry], sweeps: Sequence[SweepRecords], directory: Path
-) -> str:
-    """Write the checklist into a directory; return the section of report.md."""
-    items = list(checklist(studies, entries, sweeps))
+def section(given: SectionInput) -> str:
+    """The checklist."""
+    items = list(checklist(given.studies, given.entries, [SweepRecords(path) for path in given.sweeps]))
     facts = [dict(item._asdict()) for item in items]
-    table = write_table(ReportTable(["practice", "followed", "what tells so"], items, facts), directory / "checklist")
-    return "\n\n".join(["## Reproducibility checklist", table, RULE])
+    table = ReportTable(["practice", "followed", "what tells so"], items, facts)
+    text = write_table(table, given.directory / "checklist")
+    return "\n\n".join(["## Reproducibility checklist", text, RULE])
 
 
 def checklist(

@@ -20,7 +20,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormat
 
 from experiments.records.runs import Floats, Runs
 from experiments.records.study import StudyHeader, clock
-from experiments.reports.entries import Entry, _legend
+from experiments.reports.entries import Entry, legend_of
 from experiments.reports.figures import (
     COLUMNS,
     Style,
@@ -34,7 +34,8 @@ from experiments.reports.figures import (
     save,
     styles,
 )
-from experiments.reports.text import BAND_RULES
+from experiments.reports.section import SectionInput
+from experiments.reports.text import BAND_RULES, bullets, figure
 from experiments.statistics.aggregates import Aggregate, Band, Interpolation, aggregate, regret
 from experiments.statistics.resampling import blocks, curve_times, resample
 
@@ -61,6 +62,42 @@ FIGURES = {
 }
 """File name -> what it shows."""
 YLABELS = {"test": "test accuracy (%)", "regret": "regret (percentage points)"}
+
+
+CURVE_RULES = (
+    "A curve begins when all its runs have an incumbent.",
+    "The accuracy axis begins where the lowest curve is early in the search, to leave out the first, poor "
+    "architectures.",
+    "Searchers see validation scores only; test accuracy is looked up afterwards, at the reporting fidelity.",
+)
+WEIGHT_SHARING_CURVE_RULE = (
+    "Weight sharing counts with what the last finished epoch derived, whatever the rule between trials. Its lines end "
+    "with the longest run, and the axis leaves out dips that make up less than a tenth of one."
+)
+NO_CURVES = (
+    "Curves of test accuracy over time are left out: no benchmark table tells the accuracy of what weight sharing "
+    "derived."
+)
+REGRET_RULE = "Regret is the optimum's test accuracy minus the incumbent's; the mean is taken before the logarithm."
+INTERPOLATION_RULES: dict[Interpolation, str] = {
+    "step": "At each time a run counts with its last incumbent told by then; a run that ended keeps it.",
+    "nats": "Between trials, curves follow the published NATS-Bench scripts: at i/150 of the budget, i = 0, ..., 149, "
+    "a run counts with the line through its two trials nearest in time, which also extrapolates.",
+}
+
+
+def section(given: SectionInput) -> str:
+    """Test accuracy and regret over the time of the search."""
+    drawn = [entry for entry in given.entries if _has_curve(entry)]
+    if not drawn:
+        return "\n\n".join(["## Curves", NO_CURVES])
+    panels = [
+        panel_of(given.header, drawn, dataset, given.interpolation, given.band)
+        for dataset in given.header.settings["datasets"]
+    ]
+    write_figures(panels, legend_of(drawn), given.band, given.directory)
+    figures = (figure(name, view.caption) for name, view in views(panels).items())
+    return "\n\n".join(["## Curves", *figures, bullets(_curve_rules(given))])
 
 
 @dataclass(frozen=True)
@@ -239,50 +276,6 @@ def _scale_regret(axes: Axes, panel: Panel, view: View) -> None:
     axes.yaxis.set_minor_formatter(NullFormatter())
 
 
-CURVE_RULES = (
-    "A curve begins when all its runs have an incumbent.",
-    "The accuracy axis begins where the lowest curve is early in the search, to leave out the first, poor "
-    "architectures.",
-    "Searchers see validation scores only; test accuracy is looked up afterwards, at the reporting fidelity.",
-)
-
-
-WEIGHT_SHARING_CURVE_RULE = (
-    "Weight sharing counts with what the last finished epoch derived, whatever the rule between trials. Its lines end "
-    "with the longest run, and the axis leaves out dips that make up less than a tenth of one."
-)
-
-
-NO_CURVES = (
-    "Curves of test accuracy over time are left out: no benchmark table tells the accuracy of what weight sharing "
-    "derived."
-)
-
-
-REGRET_RULE = "Regret is the optimum's test accuracy minus the incumbent's; the mean is taken before the logarithm."
-
-
-INTERPOLATION_RULES: dict[Interpolation, str] = {
-    "step": "At each time a run counts with its last incumbent told by then; a run that ended keeps it.",
-    "nats": "Between trials, curves follow the published NATS-Bench scripts: at i/150 of the budget, i = 0, ..., 149, "
-    "a run counts with the line through its two trials nearest in time, which also extrapolates.",
-}
-
-
-def _draw(
-    header: StudyHeader, entries: Sequence[Entry], directory: Path, band: Band, interpolation: Interpolation
-) -> dict[str, str]:
-    """Write the figures that there are numbers for; return file name without extension -> caption."""
-    from experiments.reports.sections.curves import views, write_figures  # matplotlib is slow to import
-
-    drawn = [entry for entry in entries if _has_curve(entry)]
-    if not drawn:
-        return {}
-    panels = [panel_of(header, drawn, dataset, interpolation, band) for dataset in header.settings["datasets"]]
-    write_figures(panels, _legend(drawn), band, directory)
-    return {name: view.caption for name, view in views(panels).items()}
-
-
 def _has_curve(entry: Entry) -> bool:
     return not entry.shared or any(map(entry.has_test, entry.runs))
 
@@ -291,8 +284,6 @@ def panel_of(
     header: StudyHeader, entries: Sequence[Entry], dataset: str, interpolation: Interpolation, band: Band = "iqr"
 ) -> Panel:
     """The curves of a data set, on an axis that is long enough for all."""
-    from experiments.reports.sections.curves import Panel
-
     optimum = header.optima[dataset].test if header.optima else math.nan
     there = [entry for entry in entries if dataset in entry.runs]
     end = max(entry.end(dataset) for entry in entries if dataset in entry.runs or not entry.shared)
@@ -302,21 +293,17 @@ def panel_of(
 
 
 def _curve(entry: Entry, dataset: str, optimum: float, interpolation: Interpolation, band: Band) -> Curve:
-    from experiments.reports.sections.curves import curve_of
-
     rule: Interpolation = "step" if entry.shared else interpolation
     runs, end = entry.runs[dataset], entry.end(dataset)
     return replace(curve_of(entry.label, runs, end, optimum, rule, interval=band == "ci"), falls=entry.shared)
 
 
-def _curve_rules(
-    header: StudyHeader, entries: Sequence[Entry], band: Band, interpolation: Interpolation
-) -> Iterator[str]:
+def _curve_rules(given: SectionInput) -> Iterator[str]:
     """How the curves are drawn."""
-    yield BAND_RULES[band]
-    yield INTERPOLATION_RULES[interpolation]
+    yield BAND_RULES[given.band]
+    yield INTERPOLATION_RULES[given.interpolation]
     yield from CURVE_RULES
-    if header.optima:
+    if given.header.optima:
         yield REGRET_RULE
-    if any(entry.shared for entry in entries):
+    if any(entry.shared for entry in given.entries):
         yield WEIGHT_SHARING_CURVE_RULE

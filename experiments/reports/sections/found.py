@@ -14,12 +14,12 @@ from matplotlib.ticker import MaxNLocator
 
 from benchmarks.spaces import SPACES, Space
 from benchmarks.spaces.sss import CHANNELS
-from experiments.records.study import StudyHeader
 from experiments.reports.drawings.painters import WIDTH_INCHES
 from experiments.reports.drawings.sss import CHANNELS_INCHES, draw_channels
 from experiments.reports.drawings.tss import CELL_INCHES, draw_cell
 from experiments.reports.entries import Entry
 from experiments.reports.figures import CENTRED, COLUMNS, figure_for, place_legend, report_style, save, styles
+from experiments.reports.section import SectionInput
 from experiments.reports.tables import DASH, Fact, ReportTable, number, write_table
 from experiments.reports.text import figure, sources
 
@@ -78,20 +78,13 @@ def _or_worst(test: float) -> float:
     return -math.inf if math.isnan(test) else test
 
 
-def write_found(header: StudyHeader, entries: Sequence[Entry], legend: Mapping[str, str], directory: Path) -> str:
-    """Write the tables and figures about final answers into a directory.
-
-    Args:
-        legend: label of an entry -> its text in the legends.
-
-    Returns: the section of report.md; empty if no run has an answer.
-    """
-    from experiments.reports.sections.found import write_cells, write_counts  # matplotlib is slow to import
-
+def section(given: SectionInput) -> str:
+    """The architectures with which searches ended; empty if no run has an answer."""
+    header, legend, directory = given.header, given.legend, given.directory
     name = header.settings["space"]
     space = SPACES.get(name)  # None: somebody's own, which is not there now
-    datasets = dict.fromkeys(dataset for entry in entries for dataset in entry.runs)
-    found = {dataset: answers for dataset in datasets if (answers := final_architectures(entries, dataset))}
+    all_answers = {dataset: final_architectures(given.entries, dataset) for dataset in given.recorded_datasets}
+    found = {dataset: answers for dataset, answers in all_answers.items() if answers}
     if not found:
         return ""
     labels = [label for label in legend if any(label in one.runs for answers in found.values() for one in answers)]

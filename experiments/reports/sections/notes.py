@@ -7,8 +7,15 @@ from itertools import combinations
 
 from experiments.records.study import is_weight_sharing, measured
 from experiments.reports.entries import MUST_AGREE, OWN, WEIGHT_SHARING_MUST_AGREE, Entry, RecordedStudy, difference
+from experiments.reports.section import SectionInput
 from experiments.reports.tables import joined
-from experiments.reports.text import format_fidelities
+from experiments.reports.text import bullets, format_fidelities
+
+
+def section(given: SectionInput) -> str:
+    """The notes; empty if there are none."""
+    read_first = bullets(notes(given.studies, given.entries))
+    return f"## Read this first\n\n{read_first}" if read_first else ""
 
 
 def notes(studies: Sequence[RecordedStudy], entries: Sequence[Entry]) -> Iterator[str]:

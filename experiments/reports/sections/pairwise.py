@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from experiments.records.runs import Floats
-from experiments.reports.entries import Entry
+from experiments.reports.entries import Entry, final_tests
 from experiments.reports.figures import (
     BESIDE,
     COLUMNS,
@@ -24,7 +24,7 @@ from experiments.reports.figures import (
     save,
     text_inches,
 )
-from experiments.reports.sections.ranks import RANK_TIME_RULE, _over_datasets
+from experiments.reports.section import SectionInput
 from experiments.reports.tables import DASH, Fact, ReportTable, write_table
 from experiments.reports.text import figure, format_p, sources
 from experiments.statistics.inference import (
@@ -51,51 +51,24 @@ MATRIX_RULE = (
 )
 
 
-def write_comparison(entries: Sequence[Entry], legend: Mapping[str, str], directory: Path) -> str:
-    """Write the tables and figures that compare entries into a directory.
-
-    Args:
-        legend: label of an entry -> its text in the legends.
-
-    Returns: the section of report.md; empty if there are no two algorithms to compare.
-    """
-    from experiments.reports.sections.pairwise import write_matrix  # matplotlib is slow to import
-    from experiments.reports.sections.ranks import write_ranks_over_time
-
-    datasets = list(dict.fromkeys(dataset for entry in entries for dataset in entry.runs))
-    tests = _final_tests(entries, datasets)
+def section(given: SectionInput) -> str:
+    """Tests and effect sizes between final results; empty if there are no two algorithms to compare."""
+    tests = final_tests(given.entries, given.recorded_datasets)
     compared = compare_all(tests)
     if not compared:
         return ""
-    table = _pair_table(compared, tests, _validations(entries, datasets))
-    text = write_table(table, directory / "comparison")
-    rule = PAIR_RULE.format(tests=len(compared), sources=sources("comparison"))
-    write_matrix(compared, legend, directory)
+    table = _pair_table(compared, tests, _validations(given.entries, given.recorded_datasets))
+    text = write_table(table, given.directory / "comparison")
+    write_matrix(compared, given.legend, given.directory)
     parts = [
         "## Comparison",
         text if len(table.rows) <= MOST_ROWS else "",
-        rule,
+        PAIR_RULE.format(tests=len(compared), sources=sources("comparison")),
         *_too_few_runs(tests),
         figure("comparison_matrix", "Probability that the row's algorithm ends better than the column's, by data set"),
         MATRIX_RULE,
     ]
-    timed = [entry for entry in entries if not entry.shared and set(datasets) <= set(entry.runs)]
-    if len(timed) > 1:
-        write_ranks_over_time(timed, datasets, legend, directory)
-        mean = " The last panel is the mean over data sets." if len(datasets) > 1 else ""
-        shared = " Weight sharing is left out: its clock is another." if any(e.shared for e in entries) else ""
-        parts += [figure("rank_over_time", "Rank by test accuracy of the incumbent, over the budget spent")]
-        parts += [RANK_TIME_RULE.format(mean=mean, shared=shared)]
-    parts += _over_datasets(tests, legend, directory)
     return "\n\n".join(part for part in parts if part)
-
-
-def _final_tests(entries: Sequence[Entry], datasets: Sequence[str]) -> dict[str, dict[str, Floats]]:
-    """Data set -> label -> final test percent of each run."""
-    return {
-        dataset: {entry.label: entry.answers(dataset).test for entry in entries if entry.has_test(dataset)}
-        for dataset in datasets
-    }
 
 
 def _validations(entries: Sequence[Entry], datasets: Sequence[str]) -> dict[str, dict[str, Floats]]:

@@ -9,6 +9,7 @@ from typing import Any
 
 from experiments.records.study import Optimum, clock, is_weight_sharing
 from experiments.reports.entries import Entry, RecordedStudy
+from experiments.reports.section import SectionInput
 from experiments.reports.tables import DASH, Fact, ReportTable, joined, number, write_table
 from experiments.reports.text import bullets, format_fidelities, format_setting
 
@@ -19,11 +20,11 @@ GENERAL = (
 """Settings that the page lists one by one, where there are any."""
 
 
-def what_was_run(studies: Sequence[RecordedStudy], entries: Sequence[Entry], directory: Path) -> str:
-    """Everything that decided the numbers; the tables are written into a directory, the section is returned."""
+def section(given: SectionInput) -> str:
+    """Everything that determines the numbers of the report."""
     parts = [
-        _study(study, [entry for entry in entries if entry.study is study], f"study{i}", directory)
-        for i, study in enumerate(studies, start=1)
+        _study(study, [entry for entry in given.entries if entry.study is study], f"study{i}", given.directory)
+        for i, study in enumerate(given.studies, start=1)
     ]
     return "\n\n".join(["## What was run", *parts])
 

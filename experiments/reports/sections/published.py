@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 
 from experiments.records.study import StudyHeader, is_weight_sharing
 from experiments.reports.entries import Entry
+from experiments.reports.section import SectionInput
 from experiments.reports.sections.published_numbers import FOUND_ELSEWHERE, MEANS, OPTIMA, SOURCES, Published, rows_of
 from experiments.reports.tables import DASH, Fact, ReportTable, number, plus_minus, write_table
 
@@ -27,9 +27,9 @@ DIFFERENT = (
 )
 
 
-def write_published(header: StudyHeader, entries: Sequence[Entry], directory: Path) -> str:
-    """Write the table of published results into a directory; return the section of report.md, or nothing."""
-    pairs = list(_pairs(header, entries))
+def section(given: SectionInput) -> str:
+    """Published results on the same benchmark next to those of this report; empty if there are none."""
+    pairs = list(_pairs(given.header, given.entries))
     if not pairs:
         return ""
     sources = list(dict.fromkeys(row.source for row, _, _ in pairs))
@@ -52,9 +52,10 @@ def write_published(header: StudyHeader, entries: Sequence[Entry], directory: Pa
         }
         for row, label, _ in pairs
     ]  # fmt: skip
-    parts = ["## Published results", write_table(ReportTable(headers, rows, facts), directory / "published"), RULE]
+    table = write_table(ReportTable(headers, rows, facts), given.directory / "published")
+    parts = ["## Published results", table, RULE]
     parts.append("\n".join(f"{i + 1}. {SOURCES[source]}" for i, source in enumerate(sources)))
-    return "\n\n".join([*parts, *_differences(entries)])
+    return "\n\n".join([*parts, *_differences(given.entries)])
 
 
 def _pairs(header: StudyHeader, entries: Sequence[Entry]) -> Iterator[tuple[Published, str, tuple[str, str]]]:

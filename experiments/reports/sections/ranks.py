@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from experiments.records.runs import Floats
-from experiments.reports.entries import Entry
+from experiments.reports.entries import Entry, final_tests
 from experiments.reports.figures import (
     COLUMNS,
     INK,
@@ -25,6 +25,7 @@ from experiments.reports.figures import (
     styles,
     text_inches,
 )
+from experiments.reports.section import SectionInput
 from experiments.reports.tables import Fact, ReportTable, number, write_table
 from experiments.reports.text import bullets, figure, format_p, sources
 from experiments.statistics.aggregates import incumbents
@@ -42,6 +43,95 @@ SHARES = np.linspace(0.01, 1, 100)
 """Parts of the budget at which ranks are computed."""
 AXIS, ROW, TOP, NARROW = 3.2, 0.3, 0.85, 0.18
 """Of a diagram, inches: length of the axis, between two labels, above the axis, between two joining lines."""
+
+
+MANY_DATASETS = 10
+"""Below which Friedman's chi-squared is a rough approximation: Demšar 2006, section 3.2.2."""
+RANK_TIME_RULE = (
+    "Rank over time: if one run of each algorithm is drawn at random, the rank of its answer by test accuracy, 1 is "
+    "best, mean over all such draws (computed exactly, without drawing). Algorithms without an answer yet share the "
+    "last ranks.{mean}{shared}"
+)
+DIAGRAM_RULE = (
+    "Ranks over data sets: each data set counts once, by mean final test accuracy over runs. Friedman's test of "
+    "{count} algorithms on {datasets} data sets: chi-squared {statistic:.2f}, p = {p}. The bar CD is Nemenyi's "
+    "critical difference at level {alpha} ({difference:.2f} ranks): thick lines join algorithms whose ranks differ by "
+    "less (Demšar, JMLR 7, 2006). {caution}"
+)
+CAUTION = (
+    "**With only {datasets} data sets this has little power**: joined algorithms may well differ, the p is a rough "
+    "approximation, and the tests above say more about these data sets."
+)
+NO_DIAGRAM = (
+    "There is no critical-difference diagram: it takes at least three algorithms with test accuracy on at least two "
+    "data sets, here {count} on {datasets}. Tests between runs say nothing about other data sets."
+)
+
+
+def section(given: SectionInput) -> str:
+    """Ranks over time and over data sets; empty if there are no two algorithms to compare."""
+    datasets, tests = given.recorded_datasets, final_tests(given.entries, given.recorded_datasets)
+    if all(len(of_dataset) < 2 for of_dataset in tests.values()):
+        return ""
+    parts = ["## Ranks"]
+    timed = [entry for entry in given.entries if not entry.shared and set(datasets) <= set(entry.runs)]
+    if len(timed) > 1:
+        write_ranks_over_time(timed, datasets, given.legend, given.directory)
+        mean = " The last panel is the mean over data sets." if len(datasets) > 1 else ""
+        shared = " Weight sharing is left out: its clock is another." if any(e.shared for e in given.entries) else ""
+        parts += [figure("rank_over_time", "Rank by test accuracy of the incumbent, over the budget spent")]
+        parts += [RANK_TIME_RULE.format(mean=mean, shared=shared)]
+    return "\n\n".join([*parts, *_over_datasets(tests, given.legend, given.directory)])
+
+
+def _over_datasets(tests: Mapping[str, Mapping[str, Floats]], legend: Mapping[str, str], directory: Path) -> list[str]:
+    """Ranks over data sets, of the algorithms that have test accuracy on all."""
+    labels = [label for label in legend if all(label in of_dataset for of_dataset in tests.values())]
+    means = {label: [float(np.nanmean(of_dataset[label])) for of_dataset in tests.values()] for label in labels}
+    if len(means) < 3 or len(tests) < 2:
+        return [NO_DIAGRAM.format(count=len(means), datasets=len(tests))]
+    ranks = rank_datasets(means)
+    write_diagram(ranks, legend, directory)
+    caution = CAUTION.format(datasets=ranks.datasets) if ranks.datasets < MANY_DATASETS else ""
+    rule = DIAGRAM_RULE.format(
+        count=len(means), datasets=ranks.datasets, statistic=ranks.statistic,
+        p=format_p(ranks.p).replace("< ", "below "), alpha=ALPHA, difference=ranks.critical_difference, caution=caution,
+    )  # fmt: skip
+    return [
+        figure("critical_difference", "Average rank by final test accuracy over data sets, and critical difference"),
+        write_table(_rank_table(ranks, means), directory / "ranks"),
+        f"{rule} {sources('ranks')}",
+        _signed_ranks(means),
+    ]
+
+
+def _rank_table(ranks: Ranks, means: Mapping[str, Sequence[float]]) -> ReportTable:
+    order = sorted(ranks.average, key=lambda label: ranks.average[label])
+    rows = [[label, number(ranks.average[label]), number(math.fsum(means[label]) / ranks.datasets)] for label in order]
+    facts: list[dict[str, Fact]] = [
+        {
+            "algorithm": label, "average_rank": ranks.average[label], "datasets": ranks.datasets,
+            "friedman_chi_squared": ranks.statistic, "friedman_p": ranks.p,
+            "critical_difference": ranks.critical_difference,
+        }
+        for label in order
+    ]  # fmt: skip
+    return ReportTable(["algorithm", "average rank", "mean test over data sets (%)"], rows, facts)
+
+
+def _signed_ranks(means: Mapping[str, Sequence[float]]) -> str:
+    """Wilcoxon tests over data sets, if there are enough for one to be significant."""
+    datasets = len(next(iter(means.values())))
+    if datasets < FEWEST_SIGNED:
+        return (
+            f"Wilcoxon's signed-rank test over data sets is left out: with {datasets} its p cannot be below "
+            f"{2 / 2**datasets:.2f}."
+        )
+    found = (
+        f"{first} and {second}: p = {format_p(p)}, {format_p(adjusted)} after Holm's correction"
+        for first, second, p, adjusted in compare_over_datasets(means)
+    )
+    return "Wilcoxon's signed-rank test over data sets, two-sided:\n\n" + bullets(found)
 
 
 def write_ranks_over_time(
@@ -139,86 +229,3 @@ def _draw_rank_axis(axes: Axes, ranks: Ranks, last: int) -> None:
     beyond = " (beyond the axis)" if length < ranks.critical_difference else ""
     text = f"CD = {ranks.critical_difference:.2f}{beyond}"
     axes.text(1 + length / 2, -0.58, text, ha="center", va="bottom", color=INK)
-
-
-MANY_DATASETS = 10
-"""Below which Friedman's chi-squared is a rough approximation: Demšar 2006, section 3.2.2."""
-
-
-RANK_TIME_RULE = (
-    "Rank over time: if one run of each algorithm is drawn at random, the rank of its answer by test accuracy, 1 is "
-    "best, mean over all such draws (computed exactly, without drawing). Algorithms without an answer yet share the "
-    "last ranks.{mean}{shared}"
-)
-
-
-DIAGRAM_RULE = (
-    "Ranks over data sets: each data set counts once, by mean final test accuracy over runs. Friedman's test of "
-    "{count} algorithms on {datasets} data sets: chi-squared {statistic:.2f}, p = {p}. The bar CD is Nemenyi's "
-    "critical difference at level {alpha} ({difference:.2f} ranks): thick lines join algorithms whose ranks differ by "
-    "less (Demšar, JMLR 7, 2006). {caution}"
-)
-
-
-CAUTION = (
-    "**With only {datasets} data sets this has little power**: joined algorithms may well differ, the p is a rough "
-    "approximation, and the tests above say more about these data sets."
-)
-
-
-NO_DIAGRAM = (
-    "There is no critical-difference diagram: it takes at least three algorithms with test accuracy on at least two "
-    "data sets, here {count} on {datasets}. Tests between runs say nothing about other data sets."
-)
-
-
-def _over_datasets(tests: Mapping[str, Mapping[str, Floats]], legend: Mapping[str, str], directory: Path) -> list[str]:
-    """Ranks over data sets, of the algorithms that have test accuracy on all."""
-    from experiments.reports.sections.ranks import write_diagram
-
-    labels = [label for label in legend if all(label in of_dataset for of_dataset in tests.values())]
-    means = {label: [float(np.nanmean(of_dataset[label])) for of_dataset in tests.values()] for label in labels}
-    if len(means) < 3 or len(tests) < 2:
-        return [NO_DIAGRAM.format(count=len(means), datasets=len(tests))]
-    ranks = rank_datasets(means)
-    write_diagram(ranks, legend, directory)
-    caution = CAUTION.format(datasets=ranks.datasets) if ranks.datasets < MANY_DATASETS else ""
-    rule = DIAGRAM_RULE.format(
-        count=len(means), datasets=ranks.datasets, statistic=ranks.statistic,
-        p=format_p(ranks.p).replace("< ", "below "), alpha=ALPHA, difference=ranks.critical_difference, caution=caution,
-    )  # fmt: skip
-    return [
-        figure("critical_difference", "Average rank by final test accuracy over data sets, and critical difference"),
-        write_table(_rank_table(ranks, means), directory / "ranks"),
-        f"{rule} {sources('ranks')}",
-        _signed_ranks(means),
-    ]
-
-
-def _rank_table(ranks: Ranks, means: Mapping[str, Sequence[float]]) -> ReportTable:
-    order = sorted(ranks.average, key=lambda label: ranks.average[label])
-    rows = [[label, number(ranks.average[label]), number(math.fsum(means[label]) / ranks.datasets)] for label in order]
-    facts: list[dict[str, Fact]] = [
-        {
-            "algorithm": label, "average_rank": ranks.average[label], "datasets": ranks.datasets,
-            "friedman_chi_squared": ranks.statistic, "friedman_p": ranks.p,
-            "critical_difference": ranks.critical_difference,
-        }
-        for label in order
-    ]  # fmt: skip
-    return ReportTable(["algorithm", "average rank", "mean test over data sets (%)"], rows, facts)
-
-
-def _signed_ranks(means: Mapping[str, Sequence[float]]) -> str:
-    """Wilcoxon tests over data sets, if there are enough for one to be significant."""
-    datasets = len(next(iter(means.values())))
-    if datasets < FEWEST_SIGNED:
-        return (
-            f"Wilcoxon's signed-rank test over data sets is left out: with {datasets} its p cannot be below "
-            f"{2 / 2**datasets:.2f}."
-        )
-    found = (
-        f"{first} and {second}: p = {format_p(p)}, {format_p(adjusted)} after Holm's correction"
-        for first, second, p, adjusted in compare_over_datasets(means)
-    )
-    return "Wilcoxon's signed-rank test over data sets, two-sided:\n\n" + bullets(found)

@@ -15,7 +15,8 @@ from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 from experiments.records.domains import Choice, Domain, Tuned, tuned_of
 from experiments.records.runs import Floats
 from experiments.records.sweep import Configuration, SweepHeader, SweepRecords, different, ranked
-from experiments.reports.figures import RARE, figure_for
+from experiments.reports.figures import RARE, figure_for, report_style, save
+from experiments.reports.section import SectionInput
 from experiments.reports.tables import DASH, Fact, ReportTable, number, write_table
 from experiments.reports.text import figure, sources
 from experiments.storage.directories import RecordError
@@ -34,22 +35,17 @@ RULE = (
 )
 
 
-def write_sensitivity(sweeps: Sequence[Path], directory: Path) -> str:
-    """Write a table and a figure of each sweep into a directory.
-
-    Returns: the section of report.md; empty if there are no sweeps.
+def section(given: SectionInput) -> str:
+    """A table and a figure of each sweep; empty if there are no sweeps.
 
     Raises:
-        RecordError: one of `sweeps` holds no readable sweep, or no configuration evaluated yet.
+        RecordError: a directory holds no readable sweep, or none whose configurations were evaluated.
     """
-    parts = [_sweep(SweepRecords(path), f"sweep{i}", directory) for i, path in enumerate(sweeps, start=1)]
+    parts = [_sweep(SweepRecords(path), f"sweep{i}", given.directory) for i, path in enumerate(given.sweeps, start=1)]
     return "\n\n".join(["## Sensitivity to options", *parts]) if parts else ""
 
 
 def _sweep(records: SweepRecords, name: str, directory: Path) -> str:
-    from experiments.reports.figures import report_style, save  # matplotlib is slow to import
-    from experiments.reports.sections.sensitivity import sensitivity
-
     header, rows = records.header(), records.rows()
     ranking, settings = ranked(rows), header.settings
     if not ranking:

@@ -14,13 +14,12 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 from experiments.records.study import StudyHeader, clock
 from experiments.reports.entries import Entry, ReportError
 from experiments.reports.figures import COLUMNS, add_legend, figure_for, line_style, marks, report_style, save, styles
+from experiments.reports.section import AskedTarget, SectionInput
 from experiments.reports.tables import DASH, Fact, ReportTable, number, plus_minus, seconds, write_table
 from experiments.reports.text import figure, sources
 from experiments.statistics.aggregates import CONFIDENCE, RESAMPLES, Aggregate, aggregate, regret
 from experiments.statistics.anytime import Reached, mean_over_time, median_needed, reach, reached_by, within_reach
 
-AskedTarget = tuple[str | None, float]
-"""(data set, or None for all, percent test accuracy)."""
 TARGET_RULE = (
     "Share of the runs whose answer reached a target test accuracy, and the seconds of the search (s) and evaluations "
     "(n) until half of the runs had: a dash where fewer did. {within}One whose answer got worse afterwards has reached "
@@ -46,10 +45,6 @@ ANYTIME_RULE = (
     "that answer. At the end: of the last incumbent. Intervals are {confidence:.0%} percentile bootstrap intervals of "
     "the mean ({resamples:,} resamples of runs); of few runs they are too narrow. {sources}"
 )
-OVERHEAD_RULE = (
-    "Host seconds that the search algorithm itself took, without evaluations, mean over runs, on whatever machine the "
-    "study ran; no simulated clock counts them. {sources}"
-)
 
 
 class Target(NamedTuple):
@@ -60,32 +55,20 @@ class Target(NamedTuple):
     """Data set -> percent test accuracy; only of those that it is meant for."""
 
 
-def write_speed(
-    header: StudyHeader,
-    entries: Sequence[Entry],
-    legend: Mapping[str, str],
-    asked: Sequence[AskedTarget],
-    out: Path,
-) -> str:
-    """Write the tables and the figure about time into a directory.
-
-    Args:
-        legend: label of an entry -> its text in the legends.
-        asked: targets instead of the usual ones.
-
-    Returns: the section of report.md; empty if there are only weight-sharing methods, which do not evaluate.
+def section(given: SectionInput) -> str:
+    """How fast searches reach targets, and their accuracy over time; empty if there are only weight-sharing methods.
 
     Raises:
-        ReportError: a target is for a data set that there is not.
+        ReportError: a target names a data set that the studies do not have.
     """
-    targets = asked_targets(header, asked)
-    timed = [entry for entry in entries if not entry.shared and any(map(entry.has_test, entry.runs))]
+    header, directory, targets = given.header, given.directory, asked_targets(given.header, given.targets)
+    timed = [entry for entry in given.entries if not entry.shared and any(map(entry.has_test, entry.runs))]
     if not timed:
         return ""
     if not targets and header.optima:
         targets = usual_targets(header, timed)
-    parts = ["## How fast", *(_targets(header, timed, legend, targets, out) if targets else [NO_TARGETS])]
-    parts += [write_table(anytime_table(header, timed), out / "anytime")]
+    parts = ["## How fast", *(_targets(given, timed, targets) if targets else [NO_TARGETS])]
+    parts += [write_table(anytime_table(header, timed), directory / "anytime")]
     parts += [ANYTIME_RULE.format(confidence=CONFIDENCE, resamples=RESAMPLES, sources=sources("anytime"))]
     return "\n\n".join(parts)
 
@@ -120,21 +103,17 @@ def usual_targets(header: StudyHeader, entries: Sequence[Entry]) -> list[Target]
     ]
 
 
-def _targets(
-    header: StudyHeader, entries: Sequence[Entry], legend: Mapping[str, str], targets: Sequence[Target], out: Path
-) -> list[str]:
-    from experiments.reports.sections.speed import write_reached  # matplotlib is slow to import
-
+def _targets(given: SectionInput, entries: Sequence[Entry], targets: Sequence[Target]) -> list[str]:
     first: dict[str, Target] = {}
     for target in targets:
         first |= {dataset: target for dataset in target.test if dataset not in first}
     there = {name: target.test[name] for name, target in first.items() if any(name in one.runs for one in entries)}
     if not there:
         return [NO_RUNS]
-    write_reached(there, entries, legend, out)
+    write_reached(there, entries, given.legend, given.directory)
     rule = WITHIN if targets[0].name.startswith("within") else ""
     return [
-        write_table(target_table(header, entries, targets), out / "targets"),
+        write_table(target_table(given.header, entries, targets), given.directory / "targets"),
         TARGET_RULE.format(within=rule, sources=sources("targets")),
         figure("reached", "Fraction of runs that have reached the test accuracy above each panel"),
         REACHED_RULE,
@@ -211,28 +190,6 @@ def _facts(name: str, value: Aggregate) -> dict[str, Fact]:
     columns = {"mean": value.mean, "std": value.std, "median": value.median, "ci95_low": value.low,
                "ci95_high": value.high}  # fmt: skip
     return {f"{name}_{column}": float(number) for column, number in columns.items()}
-
-
-def write_overhead(header: StudyHeader, entries: Sequence[Entry], out: Path) -> str:
-    """Write the table of what searching itself costs into a directory; return the section of report.md."""
-    searched = [entry for entry in entries if not entry.shared and entry.finals]
-    if not searched:
-        return ""
-    rows: list[list[str]] = []
-    facts: list[dict[str, Fact]] = []
-    for dataset in header.settings["datasets"]:
-        for entry in (entry for entry in searched if dataset in entry.finals):
-            end = entry.finals[dataset]
-            each = end.search_seconds / end.evaluations
-            rows.append(
-                [dataset, entry.text, f"{end.evaluations:.1f}", f"{end.search_seconds:.3g}", f"{1000 * each:.3g}"]
-            )
-            facts.append({"dataset": dataset, "algorithm": entry.text, "evaluations_mean": end.evaluations,
-                          "search_host_seconds_mean": end.search_seconds,
-                          "search_host_seconds_per_evaluation": each})  # fmt: skip
-    headers = ["data set", "algorithm", "evaluations per run", "search itself (s per run)", "(ms per evaluation)"]
-    table = write_table(ReportTable(headers, rows, facts), out / "overhead")
-    return "\n\n".join(["## Search overhead", table, OVERHEAD_RULE.format(sources=sources("overhead"))])
 
 
 def write_reached(

@@ -4,29 +4,45 @@ from __future__ import annotations
 
 import csv
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
-from benchmarks.spaces import space_named
-from benchmarks.spaces.sss import CHANNELS
+from benchmarks.spaces import Space, space_named
+from experiments.records.runs import Floats
 from experiments.reports.entries import Entry
+from experiments.reports.figures import (
+    add_legend,
+    draw_optimum,
+    figure_for,
+    line_style,
+    lowest_but_rare,
+    marks,
+    report_style,
+    save,
+    styles,
+)
+from experiments.reports.section import SectionInput
 from experiments.reports.tables import (
-    Fact,
-    ReportTable,
-    _statistics,
-    _without_nan,
     latex,
     markdown,
     number,
     plus_minus,
     seconds,
-    write_table,
+    statistics_columns,
+    without_nan,
 )
 from experiments.reports.text import BAND_RULES, bullets, figure
 from experiments.statistics.aggregates import Aggregate, Band, aggregate
-from experiments.statistics.weight_sharing import most_frequent, weight_sharing_finals
+from experiments.statistics.traits import traits
+from experiments.statistics.weight_sharing import WeightSharingRuns, relative_entropy, weight_sharing_finals
 from nas_algos.weight_sharing import PHASES
 
 TABLE_RULE = (
@@ -59,35 +75,20 @@ TRAINING_RULE = (
     "mixture of all: they compare between epochs rather than between methods. One-shot validation is of the derived "
     "architecture, with the shared weights, on all validation images."
 )
-ONE_SHOT_RULE = (
-    "Do shared weights rank architectures as training does? Validation accuracy of {count} random architectures, the "
-    "same for all, with the shared weights at the end of each run and at the table's reporting fidelity: rank "
-    "correlations over architectures, mean ± standard deviation over runs (population). Full precision: "
-    "[table_one_shot.csv](table_one_shot.csv)."
-)
-ANSWER_RULE = "Of each method the final architecture that most runs derived; of several, that of the earliest run."
+EARLY = 0.05
+"""Part of the epochs after which the axis of test accuracy shows a curve whole: first architectures are poor."""
 
 
-def write_weight_sharing(entries: Sequence[Entry], legend: Mapping[str, str], band: Band, directory: Path) -> str:
-    """Write the tables and figures of the weight-sharing methods among the entries into a directory.
-
-    Args:
-        legend: label of an entry -> its text in the legends.
-
-    Returns: the section of report.md; empty if there are none.
-    """
-    from experiments.reports.sections.weight_sharing_figures import (
-        write_weight_sharing_figures,
-    )  # matplotlib is slow to import
-
-    shared = [entry for entry in entries if entry.epochs]
+def section(given: SectionInput) -> str:
+    """What only weight-sharing methods have, in a table and by epoch; empty if there are none."""
+    shared = [entry for entry in given.entries if entry.epochs]
     if not shared:
         return ""
     headers, rows = weight_sharing_table(shared)
-    (directory / "table_shared.md").write_text(markdown(headers, rows) + "\n", "utf-8")
-    (directory / "table_shared.tex").write_text(latex(headers, rows) + "\n", "utf-8")
-    write_weight_sharing_csv(directory / "table_shared.csv", shared)
-    figures = write_weight_sharing_figures(shared, legend, band, directory)
+    (given.directory / "table_shared.md").write_text(markdown(headers, rows) + "\n", "utf-8")
+    (given.directory / "table_shared.tex").write_text(latex(headers, rows) + "\n", "utf-8")
+    write_weight_sharing_csv(given.directory / "table_shared.csv", shared)
+    figures = write_weight_sharing_figures(shared, given.legend, given.band, given.directory)
     where = " and ".join(dict.fromkeys(dataset for entry in shared for dataset in entry.epochs))
     known = any(entry.study.header.optima for entry in shared)
     parts = [
@@ -95,9 +96,7 @@ def write_weight_sharing(entries: Sequence[Entry], legend: Mapping[str, str], ba
         markdown(headers, rows),
         TABLE_RULE.format(regret=REGRET if known else ""),
         *(figure(name, f"{caption} on {where}") for name, caption in figures.items()),
-        bullets(_rules(shared, band, "shared_accuracy" in figures)),
-        *_one_shot(shared, directory),
-        *_answers(shared, directory),
+        bullets(_rules(shared, given.band, "shared_accuracy" in figures)),
     ]
     return "\n\n".join(parts)
 
@@ -116,58 +115,6 @@ def _rules(entries: Sequence[Entry], band: Band, known: bool) -> Iterator[str]:
     if space.name in TRAIT_RULES:
         yield TRAIT_RULES[space.name]
     yield TRAINING_RULE
-
-
-def _one_shot(entries: Sequence[Entry], directory: Path) -> Iterator[str]:
-    """The comparison of shared weights with the table, where it was made."""
-    from experiments.reports.sections.weight_sharing_figures import ONE_SHOT, one_shots_of
-
-    compared = one_shots_of(entries)
-    if not compared:
-        return
-    rows: list[list[str]] = []
-    facts: list[dict[str, Fact]] = []
-    for label, runs in compared.items():
-        found = {name: np.array([getattr(one, name) for one in runs]) for name in ("spearman", "kendall")}
-        rows.append([label, str(len(runs)), *(plus_minus(aggregate(values)) for values in found.values())])
-        facts += [{"method": label, "run": one.run, "spearman": one.spearman, "kendall": one.kendall} for one in runs]
-    count = len(next(iter(compared.values()))[0].architectures)
-    headers = ["method", "runs", "Spearman's rho", "Kendall's tau"]
-    yield write_table(ReportTable(headers, rows, facts), directory / "table_one_shot")
-    yield ONE_SHOT_RULE.format(count=count)
-    yield figure(ONE_SHOT, "Validation accuracy with shared weights and after training")
-
-
-def _answers(entries: Sequence[Entry], directory: Path) -> Iterator[str]:
-    """Draw the final architectures, and describe them."""
-    from experiments.reports.sections.weight_sharing_figures import write_answer
-
-    settings = entries[0].study.header.settings
-    space, channels = space_named(settings["space"]), settings["shared"]["scale"]["channels"]
-    rescaled = space.name == "sss" and list(channels) != list(CHANNELS)
-    yield ANSWER_RULE + (
-        f" Channels are those of the published networks; here the choices stood for {', '.join(map(str, channels))}."
-        if rescaled
-        else ""
-    )
-    for name, entry in zip(_names(entries), entries, strict=True):
-        for runs in entry.epochs.values():
-            architecture, times = most_frequent(runs.architecture[:, -1].tolist())
-            test = runs.test[:, -1][runs.architecture[:, -1] == architecture][0]
-            write_answer(space, architecture, directory / name)
-            caption = f"{entry.label}: {space.name} {architecture}, derived by {times} of {len(runs.number)} runs"
-            yield figure(name, f"{caption}, test accuracy {number(float(test))} %" if test == test else caption)
-
-
-def _names(entries: Sequence[Entry]) -> list[str]:
-    """Of the files: cell_METHOD, and the number of the study if several ran the method."""
-    studies = list(dict.fromkeys(entry.study.name for entry in entries))
-    algorithms = [entry.algorithm for entry in entries]
-    return [
-        f"cell_{entry.algorithm}"
-        + (f"_{studies.index(entry.study.name) + 1}" if algorithms.count(entry.algorithm) > 1 else "")
-        for entry in entries
-    ]
 
 
 WEIGHT_SHARING_COLUMNS = {
@@ -231,10 +178,120 @@ def write_weight_sharing_csv(path: Path, entries: Sequence[Entry]) -> None:
             names = {"method": entry.text, "dataset": dataset}
             row: dict[str, float] = {"runs": len(runs.number), "epochs": runs.epochs}
             for name, value in _finals(entry, dataset).items():
-                row |= _statistics(name.replace(" ", "_"), value)
+                row |= statistics_columns(name.replace(" ", "_"), value)
             columns = [*names, *row]
-            rows.append({**names, **_without_nan(row)})
+            rows.append({**names, **without_nan(row)})
     with path.open("w", newline="", encoding="utf-8") as stream:
         writer = csv.DictWriter(stream, columns, lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
+
+
+@dataclass(frozen=True)
+class EpochPanel:
+    """One quantity of all methods."""
+
+    quantity: str
+    """What its axis says."""
+    curves: Mapping[str, Aggregate]
+    """Label -> statistics over runs, shape (epochs,)."""
+    limits: tuple[float, float] | None = None
+    """Of the axis; None: what the curves need."""
+    optimum: float = math.nan
+    """Of the quantity, to be drawn; NaN if there is none."""
+
+
+def write_weight_sharing_figures(
+    entries: Sequence[Entry], legend: Mapping[str, str], band: Band, directory: Path
+) -> dict[str, str]:
+    """Draw the figures of weight-sharing entries, all of one space and data set, in every format.
+
+    Args:
+        legend: label of an entry -> its text in the legend.
+
+    Returns: file name without extension -> caption.
+    """
+    figures = {
+        "shared_accuracy": (accuracy_panels(entries), "Test accuracy of the derived architecture by epoch"),
+        "shared_architecture": (architecture_panels(entries), "Relative entropy and derived architecture by epoch"),
+        "shared_training": (training_panels(entries), "Training of the shared weights by epoch"),
+    }
+    with report_style():
+        for name, (panels, _) in figures.items():
+            if panels:
+                save(draw_epochs(panels, legend, band), directory / name)
+    return {name: caption for name, (panels, caption) in figures.items() if panels}
+
+
+def accuracy_panels(entries: Sequence[Entry]) -> list[EpochPanel]:
+    """Test accuracy from where the lowest curve is early to just above the optimum; nothing where it is unknown."""
+    known = [entry for entry in entries if any(map(entry.has_test, entry.runs))]
+    if not known:
+        return []
+    curves = _curves(known, lambda runs: runs.test)
+    optimum = max(best.test for best in known[0].study.header.optima.values())
+    settled = [curve.mean[int(EARLY * len(curve.mean)) :] for curve in curves.values()]
+    lowest = [lowest_but_rare(means[~np.isnan(means)]) for means in settled if not np.isnan(means).all()]
+    bottom = min([*lowest, optimum - 1])
+    height = optimum - bottom
+    limits = bottom - 0.03 * height, optimum + 0.13 * height
+    return [EpochPanel("test accuracy (%)", curves, limits, optimum)]
+
+
+def architecture_panels(entries: Sequence[Entry]) -> list[EpochPanel]:
+    """Relative entropy, and the traits of what was derived on an axis for the whole space."""
+    settings = entries[0].study.header.settings
+    space, scale = space_named(settings["space"]), settings["shared"]["scale"]
+    decisions, options = len(space.options), max(space.options)
+    uniform = np.array([space.index((option,) * decisions) for option in range(options)], np.int32)
+    entropy = _curves(entries, lambda runs: relative_entropy(space, runs.entropy))
+    panels = [EpochPanel("relative entropy", entropy, _with_margins(0, 1))]
+    for name, extremes in traits(space, scale, uniform).items():
+        curves = _curves(entries, partial(_trait, space, scale, name))
+        panels.append(EpochPanel(name, curves, _with_margins(extremes.min(), extremes.max())))
+    return panels
+
+
+def _trait(space: Space, scale: Mapping[str, Any], name: str, runs: WeightSharingRuns) -> Floats:
+    return traits(space, scale, runs.architecture)[name]
+
+
+def training_panels(entries: Sequence[Entry]) -> list[EpochPanel]:
+    return [
+        EpochPanel("training accuracy (%)", _curves(entries, lambda runs: runs.weight_accuracy)),
+        EpochPanel("training loss (nats)", _curves(entries, lambda runs: runs.weight_loss)),
+        EpochPanel("one-shot validation (%)", _curves(entries, lambda runs: runs.one_shot_validation)),
+    ]
+
+
+def _curves(entries: Sequence[Entry], quantity: Callable[[WeightSharingRuns], Floats]) -> dict[str, Aggregate]:
+    return {
+        entry.label: aggregate(quantity(runs), interval=True) for entry in entries for runs in entry.epochs.values()
+    }
+
+
+def _with_margins(low: float, high: float) -> tuple[float, float]:
+    return low - 0.04 * (high - low), high + 0.04 * (high - low)
+
+
+def draw_epochs(panels: Sequence[EpochPanel], legend: Mapping[str, str], band: Band) -> Figure:
+    """The panels side by side, and a common legend below of what they show."""
+    figure, grid = figure_for(len(panels), gap=0.06)  # every panel has a label at its axis
+    for axes, panel in zip(grid, panels, strict=True):
+        _draw_panel(axes, panel, band, legend)
+    add_legend(figure, legend, panels[0].curves.keys())
+    return figure
+
+
+def _draw_panel(axes: Axes, panel: EpochPanel, band: Band, legend: Mapping[str, str]) -> None:
+    look, last = styles(legend), max(len(curve.mean) for curve in panel.curves.values())
+    for i, (label, curve) in enumerate(panel.curves.items()):
+        epochs = np.arange(1, len(curve.mean) + 1)
+        axes.fill_between(epochs, *curve.band(band), color=look[label].colour, alpha=0.12, linewidth=0)
+        marked = marks(i / len(panel.curves), len(epochs))
+        axes.plot(epochs, curve.mean, markevery=marked, zorder=3, **line_style(look[label]))
+    axes.set(xlabel="epoch", ylabel=panel.quantity, xlim=(0, last + 0.02 * last), ylim=panel.limits)
+    axes.xaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10], integer=True))
+    axes.yaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 5, 10]))
+    if not math.isnan(panel.optimum):
+        draw_optimum(axes, panel.optimum)

@@ -16,8 +16,11 @@ from experiments.records.runs import RecordedTrials, Runs
 from experiments.records.study import Optimum, StudyHeader
 from experiments.records.sweep import Evaluation, SweepHeader, SweepRecords, folder_of
 from experiments.reports.entries import RecordedStudy, entries_of
-from experiments.reports.sections.checklist import AUTHORS, Item, checklist, write_checklist
-from experiments.reports.sections.published import is_published, write_published
+from experiments.reports.section import SectionInput
+from experiments.reports.sections import checklist as checklist_section
+from experiments.reports.sections import published
+from experiments.reports.sections.checklist import AUTHORS, Item, checklist
+from experiments.reports.sections.published import is_published
 from experiments.reports.sections.published_numbers import DATASETS, OPTIMA, SOURCES, rows_of
 
 
@@ -40,7 +43,7 @@ def a_study(
 
 
 def section(study: RecordedStudy, directory: Path) -> str:
-    return write_published(study.header, entries_of([study]), directory)
+    return published.section(SectionInput([study], entries_of([study]), directory))
 
 
 class TestPublished:
@@ -159,7 +162,7 @@ class TestChecklist:
 
     def test_is_written_as_a_section(self, tmp_path: Path) -> None:
         study = a_study()
-        text = write_checklist([study], entries_of([study]), [], tmp_path)
+        text = checklist_section.section(SectionInput([study], entries_of([study]), tmp_path))
         assert text.startswith("## Reproducibility checklist\n")
         assert text.count("to be answered by the authors") == 6
         assert len((tmp_path / "checklist.csv").read_text().splitlines()) == 17

@@ -27,8 +27,9 @@ from experiments.records.study import OVERHEAD_SCHEMA, TRIALS_SCHEMA, Optimum, S
 from experiments.reports import figures
 from experiments.reports.entries import ReportError, difference, entries_of, read_studies
 from experiments.reports.report import Report, page, write_report
+from experiments.reports.section import SectionInput
+from experiments.reports.sections import final, notes, provenance
 from experiments.reports.sections.final import final_table
-from experiments.reports.sections.provenance import what_was_run
 from experiments.storage.directories import RecordError
 
 NAMES = ("test_accuracy", "log_regret", "test_accuracy_log_time", "log_regret_log_time", "comparison_matrix",
@@ -111,11 +112,11 @@ def report(study: Path, printed: StringIO) -> Path:
 
 
 def page_of(*paths: Path) -> str:
-    """The page of a report, without its figures."""
+    """The notes and the description of the studies in a report."""
     studies = read_studies(paths)
-    entries = entries_of(studies)
     with TemporaryDirectory() as tables:
-        return page(studies, entries, {}, "", run=what_was_run(studies, entries, Path(tables)))
+        given = SectionInput(studies, entries_of(studies), Path(tables))
+        return page(given.header, [section(given) for section in (notes.section, final.section, provenance.section)])
 
 
 class TestFiles:
@@ -441,3 +442,27 @@ class TestCommand:
             assert message in printed.err, arguments
             assert printed.err.count("\n") == 1, arguments
         assert not (empty / "report").exists()
+
+
+def test_a_section_from_outside_is_a_function_in_the_list(
+    study: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def mine(given: SectionInput) -> str:
+        (given.directory / "mine.csv").write_text("a file of mine")
+        return f"## Mine\n\nSeed {given.header.settings['seed']}, of {', '.join(given.legend)}: [mine.csv](mine.csv)."
+
+    monkeypatch.setattr("experiments.reports.sections.SECTIONS", (final.section, mine))
+    files = write_report([study], tmp_path / "report").files
+    text = (tmp_path / "report" / "report.md").read_text()
+    assert text.endswith("## Mine\n\nSeed 7, of random_search, bohb: [mine.csv](mine.csv).\n")
+    assert '<a href="mine.csv">' in (tmp_path / "report" / "report.html").read_text()
+    assert tmp_path / "report" / "mine.csv" in files
+
+
+def test_the_summary_of_nas_run_imports_neither_matplotlib_nor_scipy() -> None:
+    code = (
+        "import sys; import experiments.reports, experiments.reports.summary, experiments.reports.entries\n"
+        "heavy = {'matplotlib', 'scipy', 'markdown_it'} & set(sys.modules)\n"
+        "assert not heavy, heavy"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)

@@ -23,18 +23,12 @@ from experiments.records.study import TRIALS_SCHEMA, Optimum, StudyHeader
 from experiments.reports import figures
 from experiments.reports.entries import Entry, RecordedStudy, ReportError, entries_of
 from experiments.reports.figures import STYLES
-from experiments.reports.sections.found import draw_cells, draw_counts, final_architectures, write_found
-from experiments.reports.sections.pairwise import SHARES, draw_matrix, write_comparison
-from experiments.reports.sections.ranks import draw_diagram, draw_ranks
-from experiments.reports.sections.speed import (
-    anytime_table,
-    asked_targets,
-    draw_reached,
-    target_table,
-    usual_targets,
-    write_overhead,
-    write_speed,
-)
+from experiments.reports.section import SectionInput
+from experiments.reports.sections import found, overhead, pairwise, ranks, speed
+from experiments.reports.sections.found import draw_cells, draw_counts, final_architectures
+from experiments.reports.sections.pairwise import draw_matrix
+from experiments.reports.sections.ranks import SHARES, draw_diagram, draw_ranks
+from experiments.reports.sections.speed import anytime_table, asked_targets, draw_reached, target_table, usual_targets
 from experiments.reports.tables import ReportTable, write_table
 from experiments.reports.text import format_p
 from experiments.statistics.anytime import median_needed, reach
@@ -49,6 +43,10 @@ FINAL = {
 }
 """Test percent at the end of each run, on both data sets; its first answer, at 20 s, has 80, its last comes at 50 s."""
 LEGEND = {label: f"{label} (n = 4)" for label in FINAL}
+
+
+def given(study: RecordedStudy, directory: Path, **options: Any) -> SectionInput:
+    return SectionInput([study], entries_of([study]), directory, **options)
 
 
 def a_study(finals: Mapping[str, Sequence[float]] = FINAL, datasets: Sequence[str] = DATASETS) -> RecordedStudy:
@@ -101,10 +99,10 @@ def facts(path: Path) -> list[dict[str, str]]:
 
 
 @pytest.fixture(scope="module")
-def written(entries: list[Entry], tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Path]:
+def written(study: RecordedStudy, tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Path]:
     """The section that compares, and the directory of its files."""
     directory = tmp_path_factory.mktemp("comparison")
-    return write_comparison(entries, LEGEND, directory), directory
+    return pairwise.section(given(study, directory)), directory
 
 
 def squeezed(text: str) -> str:
@@ -126,22 +124,22 @@ class TestComparison:
         assert "all 6 tests of the table" in written[0]
 
     def test_too_few_runs_to_conclude_anything_are_called_out(self, tmp_path: Path) -> None:
-        few = entries_of([a_study({"random_search": [90.0, 91.0, 92.0], "reinforce": [93.0, 94.0, 95.0]})])
-        text = write_comparison(few, LEGEND, tmp_path)
+        few = a_study({"random_search": [90.0, 91.0, 92.0], "reinforce": [93.0, 94.0, 95.0]})
+        text = pairwise.section(given(few, tmp_path))
         assert "p after Holm's correction could not be below 0.20 for them" in text, "2 tests, each 0.10 at least"
 
     def test_the_effect_of_a_single_run_has_no_name(self, tmp_path: Path) -> None:
-        single = entries_of([a_study({"random_search": [90.0], "reinforce": [93.0]})])
+        single = given(a_study({"random_search": [90.0], "reinforce": [93.0]}), tmp_path)
         assert "| one | random_search | reinforce | -3.00 | 0.00 | – | 1.000 | 1.000 |" in squeezed(
-            write_comparison(single, LEGEND, tmp_path)
+            pairwise.section(single)
         )
 
     def test_enough_runs_are_not(self, tmp_path: Path) -> None:
         ends = {"random_search": [90.0 + i / 10 for i in range(6)], "reinforce": [94.0 + i / 10 for i in range(6)]}
-        assert "too few runs" not in write_comparison(entries_of([a_study(ends)]), LEGEND, tmp_path)
+        assert "too few runs" not in pairwise.section(given(a_study(ends), tmp_path))
 
-    def test_ranks_over_data_sets_admit_their_little_power(self, written: tuple[str, Path]) -> None:
-        text, directory = written
+    def test_ranks_over_data_sets_admit_their_little_power(self, study: RecordedStudy, tmp_path: Path) -> None:
+        text, directory = ranks.section(given(study, tmp_path)), tmp_path
         assert "**With only 2 data sets this has little power**" in text
         assert "Wilcoxon's signed-rank test over data sets is left out: with 2 its p cannot be below 0.50." in text
         assert [row["algorithm"] for row in facts(directory / "ranks.csv")] == [
@@ -150,19 +148,21 @@ class TestComparison:
         assert (directory / "critical_difference.svg").exists()
 
     def test_on_one_data_set_there_is_no_diagram_but_a_reason(self, tmp_path: Path) -> None:
-        text = write_comparison(entries_of([a_study(datasets=["one"])]), LEGEND, tmp_path)
+        text = ranks.section(given(a_study(datasets=["one"]), tmp_path))
         assert "There is no critical-difference diagram: it takes at least three algorithms" in text
         assert "here 3 on 1" in text
         assert not (tmp_path / "critical_difference.svg").exists()
         assert "mean over data sets" not in text
 
     def test_on_many_data_sets_there_are_signed_ranks(self, tmp_path: Path) -> None:
-        text = write_comparison(entries_of([a_study(datasets=[f"d{i}" for i in range(6)])]), LEGEND, tmp_path)
+        many = given(a_study(datasets=[f"d{i}" for i in range(6)]), tmp_path)
+        text = ranks.section(many)
         assert "- random_search and regularized_ea: p = 0.031, 0.094 after Holm's correction" in text
-        assert "| d0 " in text.split("Of every two")[0], "18 pairs are not too many"
+        assert "| d0 " in pairwise.section(many), "18 pairs are not too many"
 
     def test_one_algorithm_is_not_compared(self, tmp_path: Path) -> None:
-        assert write_comparison(entries_of([a_study({"bohb": [90.0, 91.0]})]), {"bohb": ""}, tmp_path) == ""
+        alone = given(a_study({"bohb": [90.0, 91.0]}), tmp_path)
+        assert pairwise.section(alone) == ranks.section(alone) == ""
         assert list(tmp_path.iterdir()) == []
 
     def test_p_is_told_in_three_digits(self) -> None:
@@ -213,8 +213,8 @@ class TestDiagram:
             assert figure.bbox.x0 <= extent.x0 <= extent.x1 <= figure.bbox.x1, text.get_text()
             assert figure.bbox.y0 <= extent.y0 <= extent.y1 <= figure.bbox.y1, text.get_text()
 
-    def test_the_critical_difference_is_that_of_the_test(self, entries: list[Entry], tmp_path: Path) -> None:
-        write_comparison(entries, LEGEND, tmp_path)
+    def test_the_critical_difference_is_that_of_the_test(self, study: RecordedStudy, tmp_path: Path) -> None:
+        ranks.section(given(study, tmp_path))
         expected = nemenyi_quantile(3) * math.sqrt(3 * 4 / (6 * 2))
         assert float(facts(tmp_path / "ranks.csv")[0]["critical_difference"]) == pytest.approx(expected)
 
@@ -261,7 +261,7 @@ class TestSpeed:
     def test_a_target_of_a_data_set_without_runs_is_left_out(self, tmp_path: Path) -> None:
         study = a_study(datasets=["one"])
         header = replace(study.header, settings={**study.header.settings, "datasets": ["one", "two"]})
-        text = write_speed(header, entries_of([study]), LEGEND, [("two", 94.0)], tmp_path)
+        text = speed.section(given(replace(study, header=header), tmp_path, targets=[("two", 94.0)]))
         assert "it is for data sets of which no run is recorded yet" in text
 
     def test_targets_may_be_given(self, study: RecordedStudy, entries: list[Entry], tmp_path: Path) -> None:
@@ -276,7 +276,7 @@ class TestSpeed:
     def test_targets_that_are_given_need_no_optimum(self, tmp_path: Path) -> None:
         study = a_study(datasets=["one"])
         study = replace(study, header=replace(study.header, optima={}))
-        text = write_speed(study.header, entries_of([study]), LEGEND, [(None, 94.0)], tmp_path)
+        text = speed.section(given(study, tmp_path, targets=[(None, 94.0)]))
         assert "94 % |" in text
         assert "percentage points below" not in text
         assert (tmp_path / "reached.svg").exists()
@@ -292,7 +292,7 @@ class TestSpeed:
     def test_without_an_optimum_there_are_accuracies_but_no_targets(self, tmp_path: Path) -> None:
         study = a_study(datasets=["one"])
         study = replace(study, header=replace(study.header, optima={}))
-        text = write_speed(study.header, entries_of([study]), LEGEND, [], tmp_path)
+        text = speed.section(given(study, tmp_path))
         assert "the best test accuracy is unknown" in text
         assert "test (%) over time" in text
         assert {path.name for path in tmp_path.iterdir()} == {"anytime.md", "anytime.csv", "anytime.tex"}
@@ -308,7 +308,7 @@ class TestSpeed:
     def test_overhead_is_by_run_and_evaluation(
         self, study: RecordedStudy, entries: list[Entry], tmp_path: Path
     ) -> None:
-        text = write_overhead(study.header, entries, tmp_path)
+        text = overhead.section(given(study, tmp_path))
         assert text.startswith("## Search overhead\n")
         row = facts(tmp_path / "overhead.csv")[0]
         assert (float(row["search_host_seconds_mean"]), float(row["evaluations_mean"])) == (0.06, 3)
@@ -324,7 +324,7 @@ class TestFound:
         assert [one.architecture for one in found[1:3]] == [950, 946], "of equally frequent ones the better"
 
     def test_section(self, study: RecordedStudy, entries: list[Entry], tmp_path: Path) -> None:
-        text = write_found(study.header, entries, LEGEND, tmp_path)
+        text = found.section(given(study, tmp_path))
         string = SPACES["tss"].to_string(SPACES["tss"].arch(925)).replace("|", "\\|")
         assert re.search(rf"\| one +\| +925 \| {re.escape(string)} ", text)
         assert "| one | reinforce | 4 | 3 | 925 | 2 (50%) |" in squeezed(text)
@@ -334,13 +334,13 @@ class TestFound:
 
     def test_answers_that_are_all_different_are_not_drawn(self, tmp_path: Path) -> None:
         study = a_study({"random_search": [90.0, 91.0]}, ["one"])
-        text = write_found(study.header, entries_of([study]), LEGEND, tmp_path)
+        text = found.section(given(study, tmp_path))
         assert "No two runs ended with the same architecture" in text
         assert not list(tmp_path.glob("*.svg"))
 
     def test_a_space_that_is_not_there_has_indices_only(self, study: RecordedStudy, tmp_path: Path) -> None:
         header = replace(study.header, settings={**study.header.settings, "space": "my own"})
-        text = write_found(header, entries_of([study]), LEGEND, tmp_path)
+        text = found.section(given(replace(study, header=header), tmp_path))
         assert "| one | 925 | – | 92.50 |" in squeezed(text)
         assert {path.name for path in tmp_path.glob("*.svg")} == {"found.svg"}
 

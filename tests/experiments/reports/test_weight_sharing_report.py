@@ -36,18 +36,19 @@ from experiments.reports import figures
 from experiments.reports.entries import Entry, RecordedStudy, ReportError, common_header, entries_of, read_studies
 from experiments.reports.figures import lowest_but_rare
 from experiments.reports.report import page, write_report
+from experiments.reports.section import SectionInput
+from experiments.reports.sections import derived, final, notes, provenance
 from experiments.reports.sections.curves import FIGURES, draw, panel_of
-from experiments.reports.sections.final import final_table, long_table
-from experiments.reports.sections.provenance import what_was_run
-from experiments.reports.sections.weight_sharing import weight_sharing_table, write_weight_sharing
-from experiments.reports.sections.weight_sharing_figures import (
+from experiments.reports.sections.final import final_table
+from experiments.reports.sections.one_shot import draw_one_shot, one_shots_of
+from experiments.reports.sections.weight_sharing import (
     accuracy_panels,
     architecture_panels,
     draw_epochs,
-    draw_one_shot,
-    one_shots_of,
     training_panels,
+    weight_sharing_table,
 )
+from experiments.reports.summary import long_table
 from experiments.statistics.aggregates import INTERPOLATIONS
 from experiments.statistics.traits import traits
 from experiments.statistics.weight_sharing import most_frequent, relative_entropy, weight_sharing_finals
@@ -156,10 +157,11 @@ def compared(*paths: Path) -> tuple[list[RecordedStudy], list[Entry]]:
 
 
 def page_of(*paths: Path) -> str:
-    """The page of a report, without its figures."""
-    studies, entries = compared(*paths)
+    """The notes and the description of the studies in a report."""
+    studies = read_studies(paths)
     with TemporaryDirectory() as tables:
-        return page(studies, entries, {}, "", run=what_was_run(studies, entries, Path(tables)))
+        given = SectionInput(studies, entries_of(studies), Path(tables))
+        return page(given.header, [section(given) for section in (notes.section, final.section, provenance.section)])
 
 
 def cells(markdown: str) -> list[list[str]]:
@@ -610,8 +612,7 @@ class TestReport:
 
     def test_tells_two_studies_of_a_method_apart(self, study: Path, tmp_path: Path) -> None:
         other = weight_sharing_study(tmp_path / "other", shared_header("gdas", **LOOKED_UP, seed=8))
-        _, entries = compared(study, other)
-        section = write_weight_sharing(entries, {entry.label: entry.text for entry in entries}, "iqr", tmp_path)
+        section = derived.section(SectionInput(*compared(study, other), tmp_path))
         drawn = {file.name for file in tmp_path.glob("cell_*.svg")}
         assert drawn == {"cell_gdas_1.svg", "cell_gdas_2.svg", "cell_darts_v1.svg"}
         assert "gdas (other): tss" in section

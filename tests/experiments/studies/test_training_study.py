@@ -22,7 +22,8 @@ from benchmarks.spaces import SPACES
 from experiments.factory.directory import BuildDirectory
 from experiments.records.study import StudyRecords
 from experiments.reports.entries import entries_of, read_studies
-from experiments.reports.report import page
+from experiments.reports.section import SectionInput
+from experiments.reports.sections import notes
 from experiments.studies.training_records import Curves, Training, evaluations
 from experiments.studies.training_study import TrainingStudy
 from nas_algos.multi_trial import RandomSearch
@@ -140,7 +141,7 @@ def test_a_report_of_searches_on_different_hardware_says_so(hyperband: StudyReco
     (tmp_path / "elsewhere" / "study.json").write_text(elsewhere.to_json())
     for other, told in ((tmp_path / "elsewhere", True), (hyperband.path, False)):
         studies = read_studies([hyperband.path, other] if told else [other])
-        text = page(studies, entries_of(studies), {}, "")
+        text = notes.section(SectionInput(studies, entries_of(studies), tmp_path))
         assert ("Seconds were measured on different hardware" in text) is told
         assert ("abacus in elsewhere" in text) is told
 

@@ -26,7 +26,8 @@ from experiments.records.sweep import (
     ranked,
     read_evaluation,
 )
-from experiments.reports.sections.sensitivity import write_sensitivity
+from experiments.reports.section import SectionInput
+from experiments.reports.sections import sensitivity as sensitivity_section
 from experiments.statistics.aggregates import final
 from experiments.statistics.objectives import run_values
 from experiments.storage.directories import RecordError, exclusive_lock
@@ -354,7 +355,7 @@ def test_a_report_shows_the_sensitivity_to_each_option(tmp_path: Path) -> None:
     records = SweepRecords(tmp_path / "s")
     records.begin(SweepHeader(settings, {}, "none"))
     with pytest.raises(RecordError, match="holds no configuration that was evaluated: repeat its nas-sweep command"):
-        write_sensitivity([records.path], tmp_path)
+        sensitivity_section.section(SectionInput([], [], tmp_path, sweeps=[records.path]))
     tried = {1: {10: 80.0}, 2: {10: 81.0, 30: 82.5}, 3: {10: 79.0}}
     for a, objectives in tried.items():
         options = {"a": a, "b": "xy"[a % 2]}
@@ -363,7 +364,7 @@ def test_a_report_shows_the_sensitivity_to_each_option(tmp_path: Path) -> None:
         (folder / "evaluation.json").write_text(json.dumps(vars(Evaluation(options, objectives, 2.0))))
     rows = [records.row({"a": a, "b": "xy"[a % 2]}, "stopped") for a in tried]
     records.write(rows)
-    text = write_sensitivity([records.path], tmp_path)
+    text = sensitivity_section.section(SectionInput([], [], tmp_path, sweeps=[records.path]))
     assert text.startswith("## Sensitivity to options\n\n### mine: s\n")
     cells = [[cell.strip() for cell in line.split("|")[1:-1]] for line in text.splitlines() if line.startswith("|")]
     assert cells[0] == ["a", "b", "10 runs (%)", "30 runs (%)"]
@@ -373,7 +374,7 @@ def test_a_report_shows_the_sensitivity_to_each_option(tmp_path: Path) -> None:
     assert {path.name for path in tmp_path.glob("sweep1*")} == {
         "sweep1.png", "sweep1.svg", "sweep1.pdf", "sweep1_best.csv", "sweep1_best.md", "sweep1_best.tex"
     }  # fmt: skip
-    assert write_sensitivity([], tmp_path) == ""
+    assert sensitivity_section.section(SectionInput([], [], tmp_path)) == ""
 
 
 @pytest.mark.parametrize("search", ["bohb", "optuna"])

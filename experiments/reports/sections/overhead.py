@@ -1,0 +1,34 @@
+"""Section: host time that the search algorithms themselves took."""
+
+from __future__ import annotations
+
+from experiments.reports.section import SectionInput
+from experiments.reports.tables import Fact, ReportTable, write_table
+from experiments.reports.text import sources
+
+OVERHEAD_RULE = (
+    "Host seconds that the search algorithm itself took, without evaluations, mean over runs, on whatever machine the "
+    "study ran; no simulated clock counts them. {sources}"
+)
+
+
+def section(given: SectionInput) -> str:
+    """What each search algorithm itself costs, without evaluations; empty if there are only weight-sharing methods."""
+    searched = [entry for entry in given.entries if not entry.shared and entry.finals]
+    if not searched:
+        return ""
+    rows: list[list[str]] = []
+    facts: list[dict[str, Fact]] = []
+    for dataset in given.header.settings["datasets"]:
+        for entry in (entry for entry in searched if dataset in entry.finals):
+            end = entry.finals[dataset]
+            each = end.search_seconds / end.evaluations
+            rows.append(
+                [dataset, entry.text, f"{end.evaluations:.1f}", f"{end.search_seconds:.3g}", f"{1000 * each:.3g}"]
+            )
+            facts.append({"dataset": dataset, "algorithm": entry.text, "evaluations_mean": end.evaluations,
+                          "search_host_seconds_mean": end.search_seconds,
+                          "search_host_seconds_per_evaluation": each})  # fmt: skip
+    headers = ["data set", "algorithm", "evaluations per run", "search itself (s per run)", "(ms per evaluation)"]
+    table = write_table(ReportTable(headers, rows, facts), given.directory / "overhead")
+    return "\n\n".join(["## Search overhead", table, OVERHEAD_RULE.format(sources=sources("overhead"))])

@@ -32,7 +32,7 @@ import pyarrow.parquet as pq
 
 from benchmarks.oracle import Oracle
 from experiments.storage.atomic import parquet, write_atomically, write_parquet
-from experiments.storage.directories import Header, RecordedDirectory, RecordError
+from experiments.storage.directories import RecordedDirectory, RecordError
 
 FORMAT = 1
 EVALUATIONS, CHECKPOINTS = "evaluations", "checkpoints"
@@ -141,6 +141,11 @@ class StudyHeader:
     format: int = FORMAT
 
     @property
+    def identity(self) -> Mapping[str, Any]:
+        settings: dict[str, Any] = json.loads(self.to_json())["settings"]
+        return settings
+
+    @property
     def made_by(self) -> dict[str, Any]:
         return {"git_commit": self.git_commit, "versions": dict(self.versions)}
 
@@ -164,7 +169,7 @@ class StudyHeader:
 
 
 @dataclass(frozen=True)
-class StudyRecords(RecordedDirectory):
+class StudyRecords(RecordedDirectory[StudyHeader]):
     """A study's directory."""
 
     kind = "study"
@@ -174,7 +179,7 @@ class StudyRecords(RecordedDirectory):
     def evaluations_path(self) -> Path:
         return self.path / EVALUATIONS
 
-    def begin(self, header: Header) -> None:
+    def begin(self, header: StudyHeader) -> None:
         """As of any recorded directory; what a killed process left half written is removed."""
         super().begin(header)
         for folder in ("trials", "overhead"):

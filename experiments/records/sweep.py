@@ -25,7 +25,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from experiments.storage.atomic import write_parquet
-from experiments.storage.directories import Header, RecordedDirectory, RecordError
+from experiments.storage.directories import RecordedDirectory, RecordError
 
 FORMAT = 1
 TRIALS = "trials.parquet"
@@ -47,6 +47,11 @@ class SweepHeader:
     format: int = FORMAT
 
     @property
+    def identity(self) -> Mapping[str, Any]:
+        settings: dict[str, Any] = json.loads(self.to_json())["settings"]
+        return settings
+
+    @property
     def made_by(self) -> dict[str, Any]:
         return {"git_commit": self.git_commit, "versions": dict(self.versions)}
 
@@ -66,7 +71,7 @@ class Configuration:
 
 
 @dataclass(frozen=True)
-class SweepRecords(RecordedDirectory):
+class SweepRecords(RecordedDirectory[SweepHeader]):
     """A sweep's directory."""
 
     kind = "sweep"
@@ -79,7 +84,7 @@ class SweepRecords(RecordedDirectory):
     def best_path(self) -> Path:
         return self.path / "best.toml"
 
-    def begin(self, header: Header) -> None:
+    def begin(self, header: SweepHeader) -> None:
         super().begin(header)
         self.resume(header)
 

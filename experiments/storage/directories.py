@@ -1,4 +1,4 @@
-"""Directories that one command makes, and goes on with when it is given again; one process at a time writes to them."""
+"""Directories that one command begins and the same command resumes; one process at a time writes to them."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
 from benchmarks.errors import InputError
 from experiments.storage.atomic import write_atomically
 
 LOCK = ".lock"
-"""A file that stays there."""
+"""Name of the lock file, which stays in the directory."""
 WITHOUT_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP)
-"""What file systems without locks answer."""
+"""Errors of file systems that do not support locks."""
 
 
 class RecordError(InputError):
@@ -26,17 +26,20 @@ class RecordError(InputError):
 
 
 @contextmanager
-def exclusive_lock(folder: Path) -> Iterator[None]:
-    """An existing folder for this process, until it ends, however it does.
+def exclusive_lock(folder: Path, *, wait: bool = False) -> Iterator[None]:
+    """Reserve an existing folder for this process; the end of the process releases it, too.
 
-    Where a file system has no locks, nothing keeps a second process away.
+    On a file system without locks, nothing keeps a second process away.
+
+    Args:
+        wait: wait until another process releases the folder, instead of raising.
 
     Raises:
-        InputError: another process has it.
+        InputError: another process has reserved the folder.
     """
     with (folder / LOCK).open("a") as lock:
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(lock, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
         except BlockingIOError:
             raise InputError(f"another process is writing to {folder}: wait for it, or stop it") from None
         except OSError as error:
@@ -46,31 +49,33 @@ def exclusive_lock(folder: Path) -> Iterator[None]:
 
 
 class Header(Protocol):
-    """What a directory says of itself."""
+    """What identifies the content of a directory."""
 
     @property
-    def settings(self) -> Mapping[str, Any]:
-        """What decides its numbers."""
-
-    @property
-    def made_by(self) -> dict[str, Any]:
-        """{git_commit, versions} of the code that began it."""
-
-    @property
-    def resumed_with(self) -> Sequence[Mapping[str, Any]]:
-        """The same of other code that went on."""
+    def identity(self) -> Mapping[str, Any]:
+        """The settings that decide the content, as JSON holds them."""
 
     def to_json(self) -> str: ...
 
 
+def first_difference(held: Header, wanted: Header) -> str | None:
+    """The first setting of `wanted` that `held` does not share; None if there is none."""
+    return next((key for key, value in wanted.identity.items() if held.identity.get(key) != value), None)
+
+
+H = TypeVar("H", bound=Header)
+
+
 @dataclass(frozen=True)
-class RecordedDirectory(ABC):
-    """What is named by its settings, in a header file, and added to piece by piece."""
+class ResumableDirectory(ABC, Generic[H]):
+    """A directory identified by a header file, to which one command adds piece by piece."""
 
     kind: ClassVar[str]
-    """study or sweep: the header is in KIND.json, written by nas-run or nas-sweep."""
+    """What the directory holds: its header file is KIND.json."""
+    remedy: ClassVar[str] = "choose another --out"
+    """What to do when the directory holds something else."""
     may_be_there: ClassVar[tuple[str, ...]] = ()
-    """Names in a directory without a header that can become such a directory."""
+    """Names that a directory without a header may hold and still become such a directory."""
     path: Path
 
     @property
@@ -78,50 +83,83 @@ class RecordedDirectory(ABC):
         return self.path / f"{self.kind}.json"
 
     @abstractmethod
-    def header(self) -> Header:
-        """RecordError if there is none, or one of a newer version."""
+    def header(self) -> H:
+        """Read the header.
+
+        Raises:
+            InputError: there is none, it is damaged, or a newer version of this project wrote it.
+        """
 
     @contextmanager
-    def writing(self, header: Header) -> Iterator[None]:
-        """The directory, begun or gone on with, for this process alone.
+    def writing(self, header: H) -> Iterator[None]:
+        """Begin or resume the directory, reserved for this process.
 
         Raises:
             RecordError: it holds something else.
-            InputError: another process is writing there.
+            InputError: another process is writing to it.
         """
-        self.check(header)  # nothing is written into somebody else's directory
+        self.check(header)  # before a lock file is written into a directory of somebody else
         self.path.mkdir(parents=True, exist_ok=True)
         with exclusive_lock(self.path):
             self.begin(header)
             yield
 
-    def begin(self, header: Header) -> None:
-        """Begin, or go on with the same settings; RecordError if the directory holds something else."""
+    def begin(self, header: H) -> None:
+        """Write the header, or resume with an equal identity; RecordError if the directory holds something else."""
         self.check(header)
         self.path.mkdir(parents=True, exist_ok=True)
         if not self.header_path.exists():
-            write_atomically(self.header_path, header.to_json().encode())
+            self.write_header(header)
 
-    def check(self, header: Header) -> None:
+    def write_header(self, header: H) -> None:
+        """Replace the header."""
+        write_atomically(self.header_path, header.to_json().encode())
+
+    def check(self, header: H) -> None:
         """RecordError if the directory holds something else."""
         if self.header_path.exists():
-            held, settings = self.header().settings, json.loads(header.to_json())["settings"]
-            different = [key for key in settings if held.get(key) != settings[key]]
-            if different:
-                key = different[0]
+            held = self.header()
+            if key := first_difference(held, header):
                 raise RecordError(
-                    f"{self.path} holds another {self.kind}: its {key} is {held.get(key)!r}, now {settings[key]!r} was "
-                    f"asked for. Choose another --out, or repeat the {self.kind}'s own command to complete it"
+                    f"{self.path} holds another {self.kind}: its {key} is {held.identity.get(key)!r}, but "
+                    f"{header.identity[key]!r} was requested: {self.remedy}"
                 )
-        elif self.path.exists() and any(
-            name.suffix != ".partial" and name.name not in (LOCK, *self.may_be_there) for name in self.path.iterdir()
-        ):
-            raise RecordError(f"{self.path} is not empty and holds no {self.kind}.json: choose another --out")
+        elif not self.is_free():
+            raise RecordError(f"{self.path} is not empty and holds no {self.header_path.name}: {self.remedy}")
 
-    def resume(self, header: Header) -> None:
-        """Note in the header if other code than before goes on."""
+    def is_free(self) -> bool:
+        """Whether the directory does not exist or holds nothing but the remains of a killed process."""
+        if not self.path.exists():
+            return True
+        allowed = (LOCK, *self.may_be_there)
+        return self.path.is_dir() and all(
+            entry.suffix == ".partial" or entry.name in allowed for entry in self.path.iterdir()
+        )
+
+
+class RecordedHeader(Header, Protocol):
+    """The header of records, which names the code that made them."""
+
+    @property
+    def made_by(self) -> dict[str, Any]:
+        """{git_commit, versions} of the code that began the directory."""
+
+    @property
+    def resumed_with(self) -> Sequence[Mapping[str, Any]]:
+        """{git_commit, versions} of other code that resumed it."""
+
+
+R = TypeVar("R", bound=RecordedHeader)
+
+
+class RecordedDirectory(ResumableDirectory[R]):
+    """The directory of a study or a sweep, written by nas-run or nas-sweep."""
+
+    remedy = "choose another --out, or repeat the command that began it to complete it"
+
+    def resume(self, header: R) -> None:
+        """Note the code of `header` if it differs from all code that has written the directory."""
         held: Any = self.header()
         made_by = json.loads(json.dumps(header.made_by))
         if made_by not in (held.made_by, *held.resumed_with):
-            held = replace(held, resumed_with=[*held.resumed_with, made_by])
-            write_atomically(self.header_path, held.to_json().encode())
+            self.write_header(replace(held, resumed_with=[*held.resumed_with, made_by]))

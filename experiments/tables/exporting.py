@@ -1,16 +1,17 @@
-"""Exporting: table -> official NATS-Bench archive, in worker processes, resumable, there whole or not at all."""
+"""Exporting: table -> official NATS-Bench archive, in worker processes, resumable, published whole or not at all."""
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
+
+import msgspec
 
 from benchmarks.errors import InputError
 from benchmarks.official.nats_bench.export import META, NatsExport, file_name, packed
@@ -19,12 +20,11 @@ from benchmarks.table import BenchmarkTable, sha256
 from experiments.execution.processes import in_processes
 from experiments.execution.progress import Progress
 from experiments.storage.atomic import write_atomically
+from experiments.storage.directories import LOCK, RecordError, ResumableDirectory, exclusive_lock
 from experiments.storage.provenance import version
 
 BLOCK = 16
-"""Architectures written together: about half a second of the largest table."""
-STAMP = "export.json"
-"""The file that says of which table a directory is the export."""
+"""Architectures written as one task: about half a second of work for the largest table."""
 
 
 def export_benchmark(
@@ -32,85 +32,97 @@ def export_benchmark(
 ) -> list[int]:
     """Write `table` as the official archive `folder`; return the indices of the architectures that have a file.
 
-    Files are written beside it, in `folder`.partial, which becomes `folder` once it is complete. Interrupted or killed,
-    the same call goes on where it stopped; a complete export of the same table is left as it is.
+    Files are written to `folder`.partial, which becomes `folder` once it is complete. Resumable: call it again after an
+    interruption. A complete export of the same table is left as it is.
 
     Args:
         workers: processes; by default one per core.
 
     Raises:
-        InputError: `folder` holds something else, or official files cannot hold the table, see `NatsExport`; what was
-            begun is removed.
+        InputError: `folder` holds something else, or official files cannot hold the table, see `NatsExport`; the
+            unfinished export is removed.
         OSError: a file cannot be written.
     """
     if workers is not None and workers < 1:
         raise InputError(f"an export needs at least one worker process, got {workers}")
     folder = Path(os.path.abspath(folder))
-    export, stamp = NatsExport(table), _stamp(table)
-    if _read_stamp(folder) == stamp:
+    export, header = NatsExport(table), ExportHeader.of(table)
+    if _is_export(folder, header):
         return _exported(folder)
-    if folder.exists() and not _is_empty(folder):
+    if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
         raise InputError(
             f"{folder} is there already and no export of this table as it is: remove it, or choose another"
         )
-    partial = folder.with_name(f"{folder.name}.partial")
-    _begin(partial, stamp)
-    with _exclusively(partial):
+    partial = ExportDirectory(folder.with_name(f"{folder.name}.partial"))
+    _discard_other(partial, header)
+    with partial.writing(header):
         try:
-            _write(export, partial, workers or os.cpu_count() or 1, progress)
+            _write(export, partial.path, workers or os.cpu_count() or 1, progress)
         except InputError:
-            shutil.rmtree(partial)
+            shutil.rmtree(partial.path)
             raise
         except BrokenProcessPool as error:
             raise InputError(
-                f"{table.path}: a worker process died, perhaps for want of memory; finished files are kept, the same "
-                "command goes on there, with --workers 1 it needs the least memory"
+                f"{table.path}: a worker process died, perhaps for want of memory; finished files are kept. Repeat the "
+                "command to resume; --workers 1 needs the least memory"
             ) from error
-        os.replace(partial, folder)
+        (partial.path / LOCK).unlink()
+        os.replace(partial.path, folder)
     return _exported(folder)
 
 
-def _stamp(table: BenchmarkTable) -> dict[str, Any]:
-    facts = {"table": table.info.name, "sha256": sha256(table.path), "provenance": dict(table.info.provenance)}
-    return {**facts, "exported_by": f"nas-algos {version()}"}
+@dataclass(frozen=True)
+class ExportHeader:
+    """Which table was exported, and by which version."""
+
+    table: str
+    sha256: str
+    """Of the table's file."""
+    provenance: Mapping[str, Any]
+    exported_by: str
+
+    @classmethod
+    def of(cls, table: BenchmarkTable) -> ExportHeader:
+        return cls(table.info.name, sha256(table.path), dict(table.info.provenance), f"nas-algos {version()}")
+
+    @property
+    def identity(self) -> Mapping[str, Any]:
+        facts: dict[str, Any] = json.loads(self.to_json())
+        return facts
+
+    def to_json(self) -> str:
+        return json.dumps(asdict(self), indent=2) + "\n"
 
 
-def _read_stamp(folder: Path) -> Any:
-    """What the directory is an export of; None if it is none."""
-    try:
-        return json.loads((folder / STAMP).read_text())
-    except (FileNotFoundError, NotADirectoryError, ValueError):
-        return None
+class ExportDirectory(ResumableDirectory[ExportHeader]):
+    """An export, finished or not."""
 
+    kind = "export"
+    remedy = "remove it, since an export is written there first"
 
-def _is_empty(folder: Path) -> bool:
-    """Whether it holds nothing but, perhaps, what a kill left of the first file of an export."""
-    return folder.is_dir() and all(path.name == f".{STAMP}.partial" for path in folder.iterdir())
-
-
-def _begin(partial: Path, stamp: dict[str, Any]) -> None:
-    """Make the directory of an unfinished export, unless it is there and of the same table."""
-    held = _read_stamp(partial)
-    if held == stamp:
-        return
-    if held is not None:
-        with _exclusively(partial):
-            shutil.rmtree(partial)
-    if partial.exists() and not _is_empty(partial):
-        raise InputError(f"{partial} is no unfinished export, but an export is written there first: remove it")
-    partial.mkdir(parents=True, exist_ok=True)
-    write_atomically(partial / STAMP, (json.dumps(stamp, indent=2) + "\n").encode())
-
-
-@contextmanager
-def _exclusively(partial: Path) -> Iterator[None]:
-    """InputError if another process is at work in this unfinished export."""
-    with (partial / STAMP).open() as lock:
+    def header(self) -> ExportHeader:
+        """Read the header; RecordError if there is none or it is damaged."""
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise InputError(f"another process is exporting to {partial}: wait for it, or stop it") from None
-        yield
+            return msgspec.json.decode(self.header_path.read_bytes(), type=ExportHeader)
+        except (FileNotFoundError, NotADirectoryError):
+            raise RecordError(f"{self.path} is no export") from None
+        except msgspec.DecodeError as error:
+            raise RecordError(f"{self.header_path} is damaged ({error}): remove {self.path}") from error
+
+
+def _is_export(folder: Path, header: ExportHeader) -> bool:
+    """Whether the directory is the finished export that `header` describes."""
+    try:
+        return ExportDirectory(folder).header() == header
+    except RecordError:
+        return False
+
+
+def _discard_other(partial: ExportDirectory, header: ExportHeader) -> None:
+    """Remove an unfinished export of another table."""
+    if partial.header_path.exists() and partial.header() != header:
+        with exclusive_lock(partial.path):
+            shutil.rmtree(partial.path)
 
 
 def _exported(folder: Path) -> list[int]:
@@ -119,7 +131,7 @@ def _exported(folder: Path) -> list[int]:
 
 
 def _write(export: NatsExport, partial: Path, workers: int, progress: Progress) -> None:
-    """Write what is missing; the meta file last."""
+    """Write the missing files, the meta file last."""
     total = len(export.table)
     blocks = [range(start, min(start + BLOCK, total)) for start in range(0, total, BLOCK)]
     done = 0
@@ -134,7 +146,7 @@ def _write(export: NatsExport, partial: Path, workers: int, progress: Progress) 
 
 
 def _written(export: NatsExport, partial: Path, blocks: list[range], workers: int) -> Iterator[range]:
-    """Write blocks, yielding each as it is finished; in this process if there is only one."""
+    """Write blocks, yielding each when it is finished; in this process if there is only one block or worker."""
     if len(blocks) <= 1 or workers == 1:
         yield from (_write_block(export, partial, block) for block in blocks)
     else:
@@ -146,7 +158,7 @@ _partial: Path
 
 
 def _open_worker(table: Path, partial: Path) -> None:
-    """What one worker process holds for its whole life."""
+    """Open what a worker process keeps for its whole life."""
     global _export, _partial
     _export, _partial = NatsExport(BenchmarkTable.open(table)), partial
 
@@ -156,7 +168,7 @@ def _write_in_worker(block: range) -> range:
 
 
 def _write_block(export: NatsExport, partial: Path, block: range) -> range:
-    """Write the files of the architectures in these rows, unless they are there or nothing was trained."""
+    """Write the missing files of the architectures in these rows; one without a training has no file."""
     for index in export.table.architectures[block.start : block.stop].tolist():
         path = partial / file_name(index)
         if not path.exists() and (content := export.architecture(index)):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import shutil
@@ -17,6 +16,7 @@ from benchmarks.errors import InputError
 from benchmarks.table import BenchmarkTable, RowWriter, TableError, TableInfo, preallocate, publish
 from experiments.execution.processes import in_processes
 from experiments.execution.progress import Progress
+from experiments.storage.directories import exclusive_lock
 from experiments.storage.provenance import version
 
 
@@ -124,8 +124,7 @@ def scratch_directory(home: Path) -> Iterator[Path]:
     """A directory for intermediate files, removed at the end; for one process at a time, the others wait for it."""
     home.mkdir(parents=True, exist_ok=True)
     scratch = home / ".scratch"
-    with (home / ".lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with exclusive_lock(home, wait=True):
         shutil.rmtree(scratch, ignore_errors=True)  # of a process that was killed
         scratch.mkdir()
         try:

@@ -195,7 +195,7 @@ def test_of_two_studies_that_begin_at_once_one_has_the_directory(
         run_study(other, tmp_path / "s", 0, None, quiet)
 
     monkeypatch.setattr(StudyRecords, "check", check)
-    with pytest.raises(RecordError, match="holds another study: its seed is 2, now 1 was asked for"):
+    with pytest.raises(RecordError, match="holds another study: its seed is 2, but 1 was requested"):
         run_study(one, tmp_path / "s", 0, None, quiet)
     assert StudyRecords(tmp_path / "s").header().settings["seed"] == 2
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 from collections.abc import Callable
 from dataclasses import replace
@@ -16,6 +15,7 @@ from benchmarks.errors import InputError
 from benchmarks.official.nats_bench.files import pickle_load
 from benchmarks.table import BenchmarkTable, Column, RowWriter, TableInfo, preallocate
 from experiments.cli.bench import main
+from experiments.storage.directories import exclusive_lock
 from experiments.tables.exporting import BLOCK, export_benchmark
 from experiments.tables.importing import import_benchmark
 
@@ -169,10 +169,9 @@ def test_a_table_without_trainings_leaves_nothing(tmp_path: Path) -> None:
 def test_two_processes_do_not_write_the_same_export(table: BenchmarkTable, tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
         export_benchmark(table, tmp_path / "out", workers=1, progress=interrupted_at(BLOCK))
-    with (tmp_path / "out.partial" / "export.json").open() as other:
-        fcntl.flock(other, fcntl.LOCK_EX)
+    with exclusive_lock(tmp_path / "out.partial"):
         for wanted in (table, write_table(tmp_path / "other.arrow", provenance="there")):
-            with pytest.raises(InputError, match=r"another process is exporting to .*out\.partial"):
+            with pytest.raises(InputError, match=r"another process is writing to .*out\.partial"):
                 export_benchmark(wanted, tmp_path / "out", workers=1, progress=quiet)
     assert export_benchmark(table, tmp_path / "out", workers=1, progress=quiet) == EXPORTED
 

@@ -66,7 +66,7 @@ def build(given: argparse.Namespace) -> int:
     if given.workers is not None and given.workers < 0:
         raise InputError(f"--workers is 0 or more, got {given.workers}")
     resources, images = resources_of(given), images_of(given.dataset, given)
-    benchmark = build_header(
+    header = build_header(
         given.space,
         images,
         scale_of(given.dataset, given),
@@ -74,10 +74,9 @@ def build(given: argparse.Namespace) -> int:
         canonical=given.canonical,
         device=resources.device,
     )
-    trainings = plan(benchmark, _part(given), given.schedule, given.seeds)
+    trainings = plan(header, _part(given), given.schedule, given.seeds)
     directory = BuildDirectory(given.out)
-    directory.begin(benchmark)
-    with progress_bar() as progress:
+    with directory.writing(header), progress_bar() as progress:
         run(directory, images, trainings, resources, progress)
     count = sum(len(group.members) for group in trainings)
     print(f"{given.out}: {count:,} trainings; time them with: nas-bench calibrate {given.out}")
@@ -91,7 +90,7 @@ def calibrate(given: argparse.Namespace) -> int:
     from supernets.training.devices import usable_device
 
     directory = BuildDirectory(given.directory)
-    images = images_of(directory.benchmark().dataset, given)
+    images = images_of(directory.header().dataset, given)
     with progress_bar() as progress:
         run(directory, images, usable_device(given.device), progress)
     print(f"{given.directory}: timed; make a table with: nas-bench merge {given.directory}")
@@ -106,7 +105,7 @@ def merge(given: argparse.Namespace) -> int:
     if given.name and given.out:
         raise InputError("--name is of an installed table, --out is a file: give one of them")
     directories = [BuildDirectory(path) for path in given.directories]
-    first = directories[0].benchmark()
+    first = directories[0].header()
     path = given.out or home() / f"{given.name or f'{first.space}-{first.dataset}'}.arrow"
     table = run(directories, path, compressed=given.compress)
     size = len(space_named(first.space))

@@ -1,25 +1,25 @@
-"""What a benchmark made from scratch is, and the directory in which it grows.
+"""A build: what a benchmark made from scratch consists of, and the directory in which it grows.
 
-DIR/build.json      the Benchmark: everything that all its trainings have in common
+DIR/build.json      BuildHeader: everything that all its trainings have in common
 DIR/trainings/      a ShardedLog of TRAININGS, one row per training
-DIR/timings/        a ShardedLog of TIMINGS, one row per architecture, taken on a quiet machine
+DIR/timings/        a ShardedLog of TIMINGS, one row per architecture, measured on a quiet machine
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Container, Mapping
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
-from pathlib import Path
 from typing import Any, NamedTuple
 
+import msgspec
 import pyarrow as pa
 
-from benchmarks.errors import InputError
 from benchmarks.spaces import Space
-from experiments.storage.atomic import write_atomically
+from experiments.storage.directories import RecordError, ResumableDirectory
 from experiments.storage.sharded_log import Key, ShardedLog
+from supernets.settings import NetworkScale, TrainConfig
 
 FORMAT = 1
 SPLITS = ("train", "valid", "test")
@@ -44,62 +44,82 @@ TIMINGS = pa.schema(
 
 
 class Trainings(NamedTuple):
-    """Trainings that are done side by side. (architecture, schedule, seed) names a row."""
+    """Trainings done side by side; each has the key (architecture, schedule, seed)."""
 
     schedule: str
     members: tuple[tuple[int, int], ...]  # (architecture, seed) of each
 
     def without(self, done: Container[Key]) -> Trainings:
-        """Those that are not done."""
+        """The trainings whose keys are not in `done`."""
         left = (member for member in self.members if (member[0], self.schedule, member[1]) not in done)
         return self._replace(members=tuple(left))
 
 
 @dataclass(frozen=True)
+class Maker:
+    """What did trainings of a build."""
+
+    versions: Mapping[str, str]
+    git_commit: str
+    hardware: str
+    compiler: str | None = None
+    """Of native code; None where it was not noted."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class BuildHeader:
-    """What all trainings of a benchmark share. Every field but `made_with` decides numbers."""
+    """What all trainings of a build share. Every field but `made_with` decides numbers."""
 
     space: str
     dataset: str
-    split: str  # how its images were split
-    fingerprint: str  # SHA-256 of its images and labels
-    images: Mapping[str, int]  # split -> how many
-    image_shape: Sequence[int]  # (channels, height, width)
+    split: str
+    """How the images were split."""
+    fingerprint: str
+    """SHA-256 of all images and labels."""
+    images: Mapping[str, int]
+    """Split -> number of images."""
+    image_shape: tuple[int, ...]
+    """(channels, height, width)."""
     num_classes: int
-    scale: Mapping[str, Any]  # NetworkScale
-    recipe: Mapping[str, Any]  # TrainConfig without its number of epochs
+    scale: NetworkScale
+    recipe: TrainConfig
+    """Its number of epochs does not count: each training has the epochs of its schedule."""
     canonical: bool
     """Whether one architecture of each class of isomorphic ones is trained for all of them: the one with the fewest
-    FLOPs, of several the one with the lowest index."""
-    made_with: Sequence[Mapping[str, Any]] = ()
-    """{versions, git_commit, hardware, compiler} of everything that trained."""
+    FLOPs, or among several the one with the lowest index."""
+    made_with: tuple[Maker, ...] = ()
+    """Everything that trained, in order of appearance."""
     format: int = FORMAT
 
     @property
     def identity(self) -> dict[str, Any]:
-        """What two builds must have in common to be one benchmark, as JSON would hold it."""
-        facts = asdict(self)
+        """What two builds must have in common to be parts of one benchmark, as JSON holds it."""
+        facts = self._facts()
         del facts["made_with"]
-        identity: dict[str, Any] = json.loads(json.dumps(facts))
-        return identity
+        return facts
 
-    @classmethod
-    def from_json(cls, text: str) -> BuildHeader:
-        return cls(**json.loads(text))
+    def recipe_of(self, schedule: str) -> TrainConfig:
+        """The recipe of a schedule, which is named after its number of epochs."""
+        return replace(self.recipe, epochs=int(schedule))
+
+    def resumed_by(self, other: BuildHeader) -> BuildHeader:
+        """This header with the makers of `other` added."""
+        new = [maker for maker in other.made_with if maker not in self.made_with]
+        return replace(self, made_with=(*self.made_with, *new))
 
     def to_json(self) -> str:
-        return json.dumps(asdict(self), indent=2) + "\n"
+        return json.dumps(self._facts(), indent=2) + "\n"
+
+    def _facts(self) -> dict[str, Any]:
+        facts: dict[str, Any] = json.loads(json.dumps(asdict(self)))  # msgspec omits what a decoder filled in
+        del facts["recipe"]["epochs"]
+        return facts
 
 
-@dataclass(frozen=True)
-class BuildDirectory:
-    """The directory of a benchmark that is being made."""
+class BuildDirectory(ResumableDirectory[BuildHeader]):
+    """The directory of a build."""
 
-    path: Path
-
-    @property
-    def header_path(self) -> Path:
-        return self.path / "build.json"
+    kind = "build"
 
     @cached_property
     def trainings(self) -> ShardedLog:
@@ -109,47 +129,36 @@ class BuildDirectory:
     def timings(self) -> ShardedLog:
         return ShardedLog(self.path / "timings", TIMINGS, key_columns=1)
 
-    def benchmark(self) -> BuildHeader:
-        """What is being made here; InputError if this is no build or was written by a newer version."""
-        try:
-            benchmark = BuildHeader.from_json(self.header_path.read_text())
-        except FileNotFoundError:
-            raise InputError(f"{self.path} holds no build.json: give the --out directory of nas-bench build") from None
-        except (KeyError, TypeError, ValueError) as error:
-            raise InputError(f"{self.header_path} is damaged ({error})") from error
-        if benchmark.format > FORMAT:
-            raise InputError(f"{self.path} has build format {benchmark.format}, this version reads up to {FORMAT}")
-        return benchmark
-
-    def begin(self, benchmark: BuildHeader) -> None:
-        """Start the benchmark here or go on with it, noting in build.json if other code or hardware does.
+    def header(self) -> BuildHeader:
+        """Read build.json.
 
         Raises:
-            InputError: the directory holds something else.
+            RecordError: there is none, it is damaged, or a newer version of this project wrote it.
         """
-        if self.header_path.exists():
-            held = self.benchmark()
-            check_same(held, benchmark, self.path)
-            new = [maker for maker in benchmark.made_with if maker not in held.made_with]
-            benchmark = replace(held, made_with=[*held.made_with, *new])
-            if not new:
-                return
-        elif self.path.exists() and any(not name.name.endswith(".partial") for name in self.path.iterdir()):
-            raise InputError(f"{self.path} is not empty and holds no build.json: choose another --out")
-        self.path.mkdir(parents=True, exist_ok=True)
-        write_atomically(self.header_path, benchmark.to_json().encode())
+        try:
+            header = msgspec.json.decode(self.header_path.read_bytes(), type=BuildHeader)
+        except FileNotFoundError:
+            raise RecordError(f"{self.path} holds no build.json: give the --out directory of nas-bench build") from None
+        except msgspec.DecodeError as error:
+            raise RecordError(f"{self.header_path} is damaged ({error})") from error
+        if header.format > FORMAT:
+            raise RecordError(f"{self.path} has build format {header.format}; this version reads up to {FORMAT}")
+        return header
 
+    def begin(self, header: BuildHeader) -> None:
+        """Begin or resume the build, noting new makers in build.json.
 
-def check_same(held: BuildHeader, other: BuildHeader, path: Path) -> None:
-    """InputError unless `other` is the benchmark `held`, which lies at `path`."""
-    mine, yours = held.identity, other.identity
-    for key in mine:
-        if mine[key] != yours[key]:
-            raise InputError(f"{path} holds another benchmark: its {key} is {mine[key]!r}, not {yours[key]!r}")
+        Raises:
+            RecordError: the directory holds something else.
+        """
+        super().begin(header)
+        held = self.header()
+        if (resumed := held.resumed_by(header)) != held:
+            self.write_header(resumed)
 
 
 def classes(space: Space, cost: Mapping[int, int]) -> dict[int, int]:
-    """Official index -> that of the architecture trained for its class of isomorphic ones.
+    """Map each official index to that of the architecture trained for its class of isomorphic ones.
 
     Args:
         cost: official index -> FLOPs.

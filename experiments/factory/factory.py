@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
-from dataclasses import asdict
 from itertools import islice
 from typing import Any
 
@@ -14,7 +13,7 @@ from benchmarks.spaces import space_named
 from experiments.execution.progress import Progress
 from experiments.execution.ray_tasks import TORCH, connected, result_of, task_of
 from experiments.execution.resources import Resources
-from experiments.factory.directory import SPLITS, BuildDirectory, BuildHeader, Trainings, classes
+from experiments.factory.directory import SPLITS, BuildDirectory, BuildHeader, Maker, Trainings, classes
 from experiments.factory.images import Images, check_images
 from experiments.storage.provenance import git_commit, processor, versions
 from experiments.storage.sharded_log import Row
@@ -36,44 +35,30 @@ SIDE_BY_SIDE = 16
 def build_header(
     space: str, images: Images, scale: NetworkScale, recipe: TrainConfig, *, canonical: bool, device: str
 ) -> BuildHeader:
-    """The benchmark that trains `space` on `images`; errors as `image_task`."""
-    settings = asdict(recipe)
-    del settings["epochs"]
+    """The header of a build that trains `space` on `images`; errors as `image_task`."""
+    maker = Maker(versions("torch"), git_commit(), gpu_name(device) or processor(), compiler_version())
     return BuildHeader(
-        space=space,
-        **images.facts(),
-        scale=asdict(scale),
-        recipe=settings,
-        canonical=canonical,
-        made_with=[
-            {
-                "versions": versions("torch"),
-                "git_commit": git_commit(),
-                "hardware": gpu_name(device) or processor(),
-                "compiler": compiler_version(),
-            }
-        ],
+        space=space, **images.facts(), scale=scale, recipe=recipe, canonical=canonical, made_with=(maker,)
     )
 
 
-def network_of(benchmark: BuildHeader, architecture: int) -> NetworkConfig:
+def network_of(header: BuildHeader, architecture: int) -> NetworkConfig:
     """The stand-alone network of an official index."""
-    scale = NetworkScale(**{**benchmark.scale, "channels": tuple(benchmark.scale["channels"])})
-    arch = space_named(benchmark.space).arch(architecture)
-    return candidate_config(benchmark.space, arch, benchmark.num_classes, benchmark.image_shape[0], scale)
+    arch = space_named(header.space).arch(architecture)
+    return candidate_config(header.space, arch, header.num_classes, header.image_shape[0], header.scale)
 
 
-def trained_for(benchmark: BuildHeader) -> dict[int, int]:
+def trained_for(header: BuildHeader) -> dict[int, int]:
     """Official index -> that of the architecture whose training stands for it."""
-    space = space_named(benchmark.space)
-    if not benchmark.canonical:
+    space = space_named(header.space)
+    if not header.canonical:
         return {index: index for index in range(len(space))}
-    height, width = benchmark.image_shape[1:]
-    cost = {i: cost_by_formula(network_of(benchmark, i), (height, width)).flops for i in range(len(space))}
+    height, width = header.image_shape[1:]
+    cost = {i: cost_by_formula(network_of(header, i), (height, width)).flops for i in range(len(space))}
     return classes(space, cost)
 
 
-def plan(benchmark: BuildHeader, part: range, schedules: Sequence[int], seeds: Sequence[int]) -> list[Trainings]:
+def plan(header: BuildHeader, part: range, schedules: Sequence[int], seeds: Sequence[int]) -> list[Trainings]:
     """The trainings of the architectures `part`, all of one schedule before the next.
 
     Raises:
@@ -82,10 +67,10 @@ def plan(benchmark: BuildHeader, part: range, schedules: Sequence[int], seeds: S
     for what, numbers, least in (("schedule", schedules, 1), ("seed", seeds, 0)):
         if min(numbers) < least or len(set(numbers)) < len(numbers):
             raise InputError(f"a training {what} is {least} or more and not given twice, got {list(numbers)}")
-    trained = trained_for(benchmark)
+    trained = trained_for(header)
     alike: dict[Hashable, list[tuple[int, int]]] = {}
     for architecture in sorted({trained[index] for index in part}):
-        kind = structure(network_of(benchmark, architecture))
+        kind = structure(network_of(header, architecture))
         alike.setdefault(kind, []).extend((architecture, seed) for seed in seeds)
     groups = [tuple(members) for kind in alike.values() for members in batched(kind, SIDE_BY_SIDE)]
     return [Trainings(str(epochs), members) for epochs in schedules for members in sorted(groups)]
@@ -98,7 +83,7 @@ def build(
 
     Whatever kills this, the same call goes on; only the trainings that were under way are done again.
     """
-    benchmark = directory.benchmark()
+    header = directory.header()
     with directory.trainings.writer() as writer:
         done = directory.trainings.keys()
         left = [missing for group in trainings if (missing := group.without(done)).members]
@@ -106,16 +91,16 @@ def build(
         finished = total - sum(len(group.members) for group in left)
         progress("trainings", finished, total)
         if left:
-            prepare(benchmark, images, left[0].members[0][0], resources.device)
-        for rows in _each(_train, (benchmark, images, resources.device), left, resources):
+            prepare(header, images, left[0].members[0][0], resources.device)
+        for rows in _each(_train, (header, images, resources.device), left, resources):
             writer.append(rows)
             finished += len(rows)
             progress("trainings", finished, total)
 
 
-def prepare(benchmark: BuildHeader, images: Images, architecture: int, device: str) -> None:
+def prepare(header: BuildHeader, images: Images, architecture: int, device: str) -> None:
     """Compile what trains such networks now, if anything does: workers then find it, and a warning is seen here."""
-    serves([network_of(benchmark, architecture)], images.task(), benchmark.recipe["batch_size"], device)
+    serves([network_of(header, architecture)], images.task(), header.recipe.batch_size, device)
 
 
 def calibrate(directory: BuildDirectory, images: Images, device: str, progress: Progress) -> None:
@@ -123,16 +108,16 @@ def calibrate(directory: BuildDirectory, images: Images, device: str, progress: 
 
     Interrupted, the same call goes on.
     """
-    benchmark, task = directory.benchmark(), images.task()
-    check_images(benchmark, task)
+    header, task = directory.header(), images.task()
+    check_images(header, task)
     trained = sorted({training[0] for training in directory.trainings.keys()})  # noqa: SIM118
     with directory.timings.writer() as writer, single_threaded():
         done = directory.timings.keys()
         for count, architecture in enumerate(trained):
             progress("timings", count, len(trained))
             if (architecture,) not in done:
-                config = TrainConfig(epochs=1, **benchmark.recipe)
-                seconds = time_per_image(network_of(benchmark, architecture), task, config, device)
+                config = header.recipe_of("1")
+                seconds = time_per_image(network_of(header, architecture), task, config, device)
                 writer.append([(architecture, *seconds)])
         progress("timings", len(trained), len(trained))
 
@@ -161,12 +146,12 @@ def _each(
             yield result_of(ready, "a training")
 
 
-def _train(benchmark: BuildHeader, images: Images, device: str, trainings: Trainings) -> list[Row]:
+def _train(header: BuildHeader, images: Images, device: str, trainings: Trainings) -> list[Row]:
     """Rows of TRAININGS."""
     task = images.task()
-    check_images(benchmark, task)
-    config = TrainConfig(epochs=int(trainings.schedule), **benchmark.recipe)
-    networks = [network_of(benchmark, architecture) for architecture, _ in trainings.members]
+    check_images(header, task)
+    config = header.recipe_of(trainings.schedule)
+    networks = [network_of(header, architecture) for architecture, _ in trainings.members]
     with single_threaded():
         records = train_candidates(networks, task, config, [seed for _, seed in trainings.members], device)
     return [

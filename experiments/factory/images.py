@@ -1,4 +1,4 @@
-"""Where a worker finds the images of a benchmark."""
+"""Images of a build: where a worker finds them, and whether they are the right ones."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from supernets.images.tasks import ImageTask, image_task
 
 @dataclass(frozen=True)
 class Images:
-    """Where a worker finds the images of a benchmark."""
+    """Where a worker finds the images of a build."""
 
     dataset: str
     data_dir: Path | None
@@ -24,7 +24,7 @@ class Images:
         return _task(self.dataset, self.data_dir, self.seed)
 
     def facts(self) -> dict[str, Any]:
-        """What they are, as a Benchmark tells it; errors as `image_task`."""
+        """The fields of a `BuildHeader` that describe the images; errors as `image_task`."""
         task = self.task()
         return {
             "dataset": task.name,
@@ -42,11 +42,11 @@ def _task(dataset: str, data_dir: Path | None, seed: int) -> ImageTask:
     return image_task(dataset, data_dir, seed)
 
 
-def check_images(benchmark: BuildHeader, task: ImageTask) -> None:
-    """InputError unless `task` has the images of the benchmark."""
-    if _fingerprint(task) != benchmark.fingerprint:
+def check_images(header: BuildHeader, task: ImageTask) -> None:
+    """InputError unless `task` has the images of the build."""
+    if _fingerprint(task) != header.fingerprint:
         raise InputError(
-            f"the images of {task.name} here are not those of the benchmark: put the same files on every machine"
+            f"the images of {task.name} here are not those of the build: put the same files on every machine"
         )
 
 

@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 
 from benchmarks.errors import InputError
 from benchmarks.table import BenchmarkTable, Column, RowWriter, TableInfo, Task, preallocate, publish, write_compressed
-from experiments.factory.directory import SPLITS, BuildDirectory, BuildHeader, check_same
+from experiments.factory.directory import SPLITS, BuildDirectory, BuildHeader
 from experiments.factory.factory import network_of, trained_for
+from experiments.storage.directories import first_difference
 from experiments.storage.provenance import version
 from supernets.counting import cost_by_formula
 
@@ -23,31 +24,32 @@ Values = dict[Column, NDArray[np.float64]]
 
 
 @dataclass(frozen=True)
-class Rows:
-    """The trainings and timings of a benchmark, and for which architectures they stand."""
+class MergedBuilds:
+    """The trainings and timings of several builds, and for which architectures they stand."""
 
-    benchmark: BuildHeader
+    header: BuildHeader
     trainings: pa.Table  # TRAININGS, every training once
     timings: pa.Table  # TIMINGS
     trained: NDArray[np.int64]  # (rows of the table,) official index of the architecture trained for each row
     architectures: NDArray[np.int32]  # (rows of the table,) official indices, ascending
 
     @classmethod
-    def read(cls, directories: Sequence[BuildDirectory]) -> Rows:
+    def read(cls, directories: Sequence[BuildDirectory]) -> MergedBuilds:
         """What all directories hold.
 
         Raises:
             InputError: they hold nothing, or different benchmarks, or an architecture that was not timed.
         """
         first, *others = directories
-        benchmark = first.benchmark()
+        header = first.header()
         for other in others:
-            check_same(benchmark, other.benchmark(), first.path)
+            _check_same(first, other)
+            header = header.resumed_by(other.header())
         trainings = _unique(pa.concat_tables([one.trainings.table() for one in directories]), 3)
         timings = _unique(pa.concat_tables([one.timings.table() for one in directories]), 1)
         if not len(trainings):
             raise InputError(f"{first.path} holds no training yet: complete it with nas-bench build")
-        trained = trained_for(benchmark)
+        trained = trained_for(header)
         there = set(_array(trainings, "architecture").tolist())
         if untimed := there - set(_array(timings, "architecture").tolist()):
             raise InputError(
@@ -56,15 +58,7 @@ class Rows:
             )
         architectures = sorted(index for index, standing in trained.items() if standing in there)
         standing = np.array([trained[index] for index in architectures])
-        makers = [maker for one in directories for maker in one.benchmark().made_with]
-        made_with = [maker for i, maker in enumerate(makers) if maker not in makers[:i]]
-        return cls(
-            BuildHeader(**{**vars(benchmark), "made_with": made_with}),
-            trainings,
-            timings,
-            standing,
-            np.array(architectures, np.int32),
-        )
+        return cls(header, trainings, timings, standing, np.array(architectures, np.int32))
 
     def columns(self) -> Values:
         """Every column of the table with its values, of shape (architectures, seeds, epochs)."""
@@ -80,12 +74,12 @@ class Rows:
         seeds, epochs = _seeds(trainings), int(schedule)
         architecture = _array(trainings, "architecture")
         seed = np.searchsorted(seeds, _array(trainings, "seed"))
-        for split in (split for split in SPLITS if split in self.benchmark.images):
+        for split in (split for split in SPLITS if split in self.header.images):
             for quantity in ("accuracy", "loss"):
                 curves = trainings[f"{split}_{quantity}"].combine_chunks()
                 length = len(curves[0])
                 known = tuple(range(epochs - length + 1, epochs + 1))
-                column = Column(self.benchmark.dataset, schedule, split, quantity, tuple(map(str, seeds)), known)
+                column = Column(self.header.dataset, schedule, split, quantity, tuple(map(str, seeds)), known)
                 measured = np.full((self._indices, len(seeds), length), np.nan)
                 flat = curves.flatten().to_numpy(zero_copy_only=False)
                 measured[architecture, seed] = flat.reshape(len(curves), length)
@@ -95,7 +89,7 @@ class Rows:
         """What does not depend on the seed or the epoch."""
         costs = {**self._seconds(), **self._sizes(), ("network", "trained_as"): self.trained.astype(float)}
         for (split, quantity), numbers in costs.items():
-            column = Column(self.benchmark.dataset, schedule, split, quantity, tuple(map(str, seeds)))
+            column = Column(self.header.dataset, schedule, split, quantity, tuple(map(str, seeds)))
             yield column, np.tile(numbers[:, None, None], (1, len(seeds), 1))
 
     def _seconds(self) -> dict[tuple[str, str], NDArray[np.float64]]:
@@ -105,8 +99,8 @@ class Rows:
             seconds = np.full(self._indices, np.nan)
             seconds[_array(self.timings, "architecture")] = _array(self.timings, mode)
             per_image[mode] = seconds[self.trained]
-        images = self.benchmark.images
-        latency = per_image["evaluation_image"] * self.benchmark.recipe["evaluation_batch_size"]
+        images = self.header.images
+        latency = per_image["evaluation_image"] * self.header.recipe.evaluation_batch_size
         return {
             ("train", "seconds"): per_image["train_image"] * images["train"],
             **{
@@ -119,8 +113,8 @@ class Rows:
 
     def _sizes(self) -> dict[tuple[str, str], NDArray[np.float64]]:
         """Each architecture's own size in millions, whichever was trained for it."""
-        height, width = self.benchmark.image_shape[1:]
-        costs = [cost_by_formula(network_of(self.benchmark, int(i)), (height, width)) for i in self.architectures]
+        height, width = self.header.image_shape[1:]
+        costs = [cost_by_formula(network_of(self.header, int(i)), (height, width)) for i in self.architectures]
         parameters, flops = np.array(costs, float).T / 1e6
         return {("network", "params"): parameters, ("network", "flops"): flops}
 
@@ -136,22 +130,22 @@ def merge(directories: Sequence[BuildDirectory], path: Path, *, compressed: bool
     class of isomorphic ones, all of them have its numbers, and the column 'network/trained_as' says whose.
 
     Raises:
-        InputError: as `Rows.read`; or `path` is a table of something else, which is left as it is.
+        InputError: as `MergedBuilds.read`; or `path` is a table of something else, which is left as it is.
     """
-    rows = Rows.read(directories)
-    _check_replaceable(path, rows)
-    values = rows.columns()
+    merged = MergedBuilds.read(directories)
+    _check_replaceable(path, merged)
+    values = merged.columns()
     schedules = sorted({column.schedule for column in values}, key=int)
-    dataset = rows.benchmark.dataset
+    dataset = merged.header.dataset
     info = TableInfo(
         name=path.stem,
-        space=rows.benchmark.space,
+        space=merged.header.space,
         tasks={dataset: Task(dataset, dataset, schedules[0], schedules[-1])},
-        provenance=_provenance(rows),
+        provenance=_provenance(merged),
     )
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.partial")
-    preallocate(partial, info, list(values), rows.architectures)
+    preallocate(partial, info, list(values), merged.architectures)
     with RowWriter(partial) as writer:
         writer.write(0, {column.name: numbers for column, numbers in values.items()})
     if compressed:
@@ -162,33 +156,42 @@ def merge(directories: Sequence[BuildDirectory], path: Path, *, compressed: bool
     return BenchmarkTable.open(path)
 
 
-def _check_replaceable(path: Path, rows: Rows) -> None:
-    """InputError unless there is nothing at `path`, or a table of the same benchmark, perhaps of fewer trainings."""
+def _check_same(first: BuildDirectory, other: BuildDirectory) -> None:
+    """InputError unless both directories hold parts of one benchmark."""
+    mine, yours = first.header(), other.header()
+    if key := first_difference(mine, yours):
+        raise InputError(
+            f"{first.path} and {other.path} hold different benchmarks: the {key} of one is {mine.identity[key]!r}, "
+            f"that of the other {yours.identity[key]!r}"
+        )
+
+
+def _check_replaceable(path: Path, merged: MergedBuilds) -> None:
+    """InputError unless nothing is at `path`, or a table of the same benchmark, perhaps with fewer trainings."""
     if not path.exists():
         return
-    held, mine = BenchmarkTable.open(path).info.provenance, _provenance(rows)
+    held, mine = BenchmarkTable.open(path).info.provenance, _provenance(merged)
     if any(held.get(fact) != mine[fact] for fact in ("source", "images", "network", "recipe", "sharing")):
         raise InputError(f"{path} is a table of something else: choose another --name or --out, or remove it")
 
 
-def _provenance(rows: Rows) -> dict[str, str]:
-    benchmark = rows.benchmark
-    makers = benchmark.made_with
-    seconds = float(np.sum(_array(rows.trainings, "seconds")))
-    facts: dict[str, Any] = {
+def _provenance(merged: MergedBuilds) -> dict[str, str]:
+    header, facts = merged.header, merged.header.identity
+    makers = header.made_with
+    hours = float(np.sum(_array(merged.trainings, "seconds"))) / 3600
+    return {
         "source": "trained from scratch with nas-bench build",
-        "images": f"{benchmark.images}, split {benchmark.split}, SHA-256 {benchmark.fingerprint}",
-        "network": f"{benchmark.scale} on {tuple(benchmark.image_shape)} images of {benchmark.num_classes} classes",
-        "recipe": str(dict(benchmark.recipe)),
-        "sharing": "one training per class of isomorphic architectures" if benchmark.canonical else "none",
-        "trainings": f"{len(rows.trainings)}, {seconds / 3600:.2f} hours of one worker",
-        "hardware": ", ".join(dict.fromkeys(maker["hardware"] for maker in makers)),
-        "versions": "; ".join(dict.fromkeys(str(maker["versions"]) for maker in makers)),
-        "compiler": ", ".join(dict.fromkeys(str(maker.get("compiler") or "none noted") for maker in makers)),
-        "git_commit": ", ".join(dict.fromkeys(maker["git_commit"] for maker in makers)),
+        "images": f"{facts['images']}, split {header.split}, SHA-256 {header.fingerprint}",
+        "network": f"{facts['scale']} on {header.image_shape} images of {header.num_classes} classes",
+        "recipe": str(facts["recipe"]),
+        "sharing": "one training per class of isomorphic architectures" if header.canonical else "none",
+        "trainings": f"{len(merged.trainings)}, {hours:.2f} hours of one worker",
+        "hardware": ", ".join(dict.fromkeys(maker.hardware for maker in makers)),
+        "versions": "; ".join(dict.fromkeys(str(maker.versions) for maker in makers)),
+        "compiler": ", ".join(dict.fromkeys(maker.compiler or "none noted" for maker in makers)),
+        "git_commit": ", ".join(dict.fromkeys(maker.git_commit for maker in makers)),
         "imported_by": f"nas-algos {version()}",
     }
-    return facts
 
 
 def _unique(table: pa.Table, key_columns: int) -> pa.Table:

@@ -15,7 +15,6 @@ from experiments.factory.directory import BuildHeader
 from experiments.factory.factory import network_of, prepare, row_of
 from experiments.factory.images import Images, check_images
 from experiments.studies.training_records import Curves, Trained, Training
-from supernets.settings import TrainConfig
 from supernets.training.devices import single_threaded
 from supernets.training.epochs import Measurement
 from supernets.training.train import train_candidates
@@ -24,16 +23,16 @@ Beat = Callable[[float], None]
 """Told now and then how many seconds the steps of a training have taken so far."""
 
 
-def train(benchmark: BuildHeader, images: Images, device: str, training: Training, beat: Beat | None = None) -> Trained:
+def train(header: BuildHeader, images: Images, device: str, training: Training, beat: Beat | None = None) -> Trained:
     """Train one network, on one thread of this process.
 
     Raises:
-        InputError: the images here are not those of the benchmark.
+        InputError: the images here are not those of the build.
     """
     task = images.task()
-    check_images(benchmark, task)
-    config = TrainConfig(epochs=int(training.schedule), **benchmark.recipe)
-    network = network_of(benchmark, training.architecture)
+    check_images(header, task)
+    config = header.recipe_of(training.schedule)
+    network = network_of(header, training.architecture)
     with single_threaded():
         (record,) = train_candidates(
             [network], task, config, [training.seed], device, stop_after=training.epochs, beat=beat
@@ -87,11 +86,11 @@ class LocalTrainer:
 
 
 @contextmanager
-def trainer(benchmark: BuildHeader, images: Images, resources: Resources) -> Iterator[Trainer]:
+def trainer(header: BuildHeader, images: Images, resources: Resources) -> Iterator[Trainer]:
     """Here without workers; on Ray otherwise."""
     if not resources.workers:
-        yield LocalTrainer(partial(train, benchmark, images, resources.device))
+        yield LocalTrainer(partial(train, header, images, resources.device))
         return
-    prepare(benchmark, images, 0, resources.device)
+    prepare(header, images, 0, resources.device)
     with connected(resources.workers, resources.address, gpus=resources.gpus * resources.workers):
-        yield RayTasks(train, (benchmark, images, resources.device), resources.gpus)
+        yield RayTasks(train, (header, images, resources.device), resources.gpus)

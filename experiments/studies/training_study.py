@@ -16,7 +16,7 @@ from benchmarks.outcomes import Fidelity
 from benchmarks.spaces import Space, space_named
 from experiments.execution.progress import Progress
 from experiments.execution.resources import Resources
-from experiments.factory.directory import BuildDirectory, BuildHeader, check_same
+from experiments.factory.directory import BuildDirectory, BuildHeader
 from experiments.factory.images import Images
 from experiments.records.study import StudyHeader, StudyRecords
 from experiments.studies.jobs import Job
@@ -75,8 +75,8 @@ class TrainingStudy(Plan):
             "fidelity": fidelity,
             "report_fidelity": fidelity,
         }
-        versions = {**maker["versions"], "hardware": maker["hardware"]}
-        return StudyHeader(settings, {}, versions, maker["git_commit"])
+        versions = {**maker.versions, "hardware": maker.hardware}
+        return StudyHeader(settings, {}, versions, maker.git_commit)
 
 
 def run_training_study(
@@ -95,8 +95,7 @@ def run_training_study(
     """
     study.check()
     build = BuildDirectory(StudyRecords(directory).evaluations_path)
-    if build.header_path.exists():
-        check_same(build.benchmark(), study.benchmark, build.path)
+    build.check(study.benchmark)
     with open_study(study, directory) as (records, left):
         if not left:
             return records

@@ -25,7 +25,6 @@ from experiments.factory.factory import SIDE_BY_SIDE, build_header, network_of, 
 from experiments.factory.images import Images
 from supernets.counting import cost_by_formula
 from supernets.images.tasks import digits_task
-from supernets.settings import TrainConfig
 from supernets.training.devices import single_threaded
 from supernets.training.replicas import structure
 from supernets.training.train import train_candidates
@@ -64,10 +63,10 @@ def test_every_training_is_done_once_and_is_that_of_the_trainer(tss_build: Path)
     rows = trainings(tss_build)
     wanted = [(i, schedule, seed) for i in range(12) for schedule in ("1", "2") for seed in (3, 5)]
     assert [(row["architecture"], row["schedule"], row["seed"]) for row in rows] == wanted
-    benchmark = BuildDirectory(tss_build).benchmark()
-    config = TrainConfig(epochs=2, **benchmark.recipe)
+    header = BuildDirectory(tss_build).header()
+    config = header.recipe_of("2")
     with single_threaded():
-        records = train_candidates([network_of(benchmark, 7)] * 2, digits_task(), config, (3, 5))
+        records = train_candidates([network_of(header, 7)] * 2, digits_task(), config, (3, 5))
     for record, row in zip(records, rows[7 * 4 + 2 : 8 * 4], strict=True):
         for split in ("train", "valid", "test"):
             assert row[f"{split}_accuracy"] == [measured.accuracy for measured in record.measurements[split]]
@@ -152,7 +151,7 @@ def test_another_benchmark_in_the_same_directory_is_refused(
     tss_build: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert build(tss_build, *KILLED, "--learning-rate", "0.5") == 2
-    assert "holds another benchmark: its recipe is" in capsys.readouterr().err
+    assert "holds another build: its recipe is" in capsys.readouterr().err
 
 
 def test_a_directory_of_something_else_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -218,9 +217,9 @@ def test_seconds_are_those_of_the_calibration_whatever_the_seed(tss_build: Path,
 
 
 def test_sizes_are_each_architectures_own(tss_build: Path, tss_digits: BenchmarkTable) -> None:
-    benchmark = BuildDirectory(tss_build).benchmark()
+    header = BuildDirectory(tss_build).header()
     for index in range(12):
-        cost = cost_by_formula(network_of(benchmark, index), (10, 10))
+        cost = cost_by_formula(network_of(header, index), (10, 10))
         assert tss_digits.values("digits/1/network/params")[index, 0, 0] == cost.parameters / 1e6
         assert tss_digits.values("digits/1/network/flops")[index, 1, 0] == cost.flops / 1e6
 
@@ -279,7 +278,7 @@ def test_merging_other_benchmarks_or_untimed_ones_is_refused(
 ) -> None:
     assert build(tmp_path / "b", *KILLED, "--width", "3", "--range", "0:1", "--seeds", "3") == 0
     assert main(["merge", str(tss_build), str(tmp_path / "b"), "--out", str(tmp_path / "t.arrow")]) == 2
-    assert "holds another benchmark: its scale is" in capsys.readouterr().err
+    assert "hold different benchmarks: the scale of one is" in capsys.readouterr().err
     assert main(["merge", str(tmp_path / "b"), "--out", str(tmp_path / "t.arrow")]) == 2
     assert "nas-bench calibrate" in capsys.readouterr().err
     assert not (tmp_path / "t.arrow").exists()
@@ -298,7 +297,7 @@ def test_isomorphic_architectures_share_the_training_of_the_cheapest(tmp_path: P
     assert table.architectures.tolist() == members
     assert len(members) > 2
     cheapest = row["architecture"]
-    assert cheapest == trained_for(BuildDirectory(tmp_path / "b").benchmark())[twin]
+    assert cheapest == trained_for(BuildDirectory(tmp_path / "b").header())[twin]
     assert space.arch(cheapest).count(0) >= 4  # no convolution that leads nowhere
     assert set(table.values("digits/1/network/trained_as").flatten()) == {cheapest}
     assert len(set(table.values("digits/1/valid/accuracy").flatten())) == 1
@@ -314,27 +313,27 @@ def test_rows_are_in_the_order_of_official_indices_whatever_class_they_are_of(tm
     trained = table.values("digits/1/network/trained_as")[:, 0, 0].tolist()
     assert table.architectures.tolist() == sorted(table.architectures.tolist())
     assert trained != sorted(trained), "of two classes, one among the other"
-    of = trained_for(BuildDirectory(tmp_path / "b").benchmark())
+    of = trained_for(BuildDirectory(tmp_path / "b").header())
     assert trained == [of[index] for index in table.architectures.tolist()]
 
 
 def test_architectures_of_one_structure_are_trained_side_by_side() -> None:
     images = Images("digits", None, 0)
-    benchmark = build_header("sss", images, SCALES["sss"], RECIPE, canonical=False, device="cpu")
-    groups = plan(benchmark, range(64), [3], [7])
+    header = build_header("sss", images, SCALES["sss"], RECIPE, canonical=False, device="cpu")
+    groups = plan(header, range(64), [3], [7])
     members = [member for group in groups for member in group.members]
     assert sorted(members) == [(index, 7) for index in range(64)]
     assert max(len(group.members) for group in groups) == SIDE_BY_SIDE
     assert len(groups) == 5  # 56 whose last two layers differ, 8 in which they do not
     for group in groups:
-        assert len({structure(network_of(benchmark, index)) for index, _ in group.members}) == 1
-    assert groups == plan(benchmark, range(64), [3], [7])
+        assert len({structure(network_of(header, index)) for index, _ in group.members}) == 1
+    assert groups == plan(header, range(64), [3], [7])
 
 
 def test_the_size_space_is_built_with_its_own_channels(tmp_path: Path) -> None:
     channels = [str(count) for count in range(1, 9)]
     arguments = ["--space", "sss", "--channels", *channels, "--schedule", "1", "--range", "9:11", "--workers", "0"]
     assert build(tmp_path / "b", *arguments, "--batch-size", "200") == 0
-    benchmark = BuildDirectory(tmp_path / "b").benchmark()
-    assert network_of(benchmark, 9).channels == (1, 1, 1, 2, 2)
+    header = BuildDirectory(tmp_path / "b").header()
+    assert network_of(header, 9).channels == (1, 1, 1, 2, 2)
     assert [row["architecture"] for row in trainings(tmp_path / "b")] == [9, 10]

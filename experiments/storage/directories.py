@@ -121,7 +121,7 @@ class ResumableDirectory(ABC, Generic[H]):
             held = self.header()
             if key := first_difference(held, header):
                 raise RecordError(
-                    f"{self.path} holds another {self.kind}: its {key} is {held.identity.get(key)!r}, but "
+                    f"{self.path} holds another {self.kind}: {key} is {held.identity.get(key)!r}, but "
                     f"{header.identity[key]!r} was requested: {self.remedy}"
                 )
         elif not self.is_free():

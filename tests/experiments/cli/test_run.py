@@ -123,7 +123,7 @@ def test_records_of_other_code_of_one_s_own_are_not_taken_for_new_ones(
     }
     assert main(argv) == 0
     Path("changing.py").write_text(OWN + "# another version\n")
-    assert "holds another study: its code is" in refused(argv, capsys)
+    assert "holds another study: code is" in refused(argv, capsys)
 
 
 @pytest.mark.parametrize("workers", ["0", "1"])

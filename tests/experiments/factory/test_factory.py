@@ -151,7 +151,7 @@ def test_another_benchmark_in_the_same_directory_is_refused(
     tss_build: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert build(tss_build, *KILLED, "--learning-rate", "0.5") == 2
-    assert "holds another build: its recipe is" in capsys.readouterr().err
+    assert "holds another build: recipe is" in capsys.readouterr().err
 
 
 def test_a_directory_of_something_else_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

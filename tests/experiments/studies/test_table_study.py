@@ -195,7 +195,7 @@ def test_of_two_studies_that_begin_at_once_one_has_the_directory(
         run_study(other, tmp_path / "s", 0, None, quiet)
 
     monkeypatch.setattr(StudyRecords, "check", check)
-    with pytest.raises(RecordError, match="holds another study: its seed is 2, but 1 was requested"):
+    with pytest.raises(RecordError, match="holds another study: seed is 2, but 1 was requested"):
         run_study(one, tmp_path / "s", 0, None, quiet)
     assert StudyRecords(tmp_path / "s").header().settings["seed"] == 2
 
@@ -212,7 +212,7 @@ def test_a_file_system_without_locks_does_for_one_command(
 
 def test_a_directory_of_another_study_is_refused(tss_table: BenchmarkTable, tmp_path: Path) -> None:
     run_study(study_on(tss_table), tmp_path / "s", 0, None, quiet)
-    with pytest.raises(RecordError, match="another study: its runs is 3, now 5"):
+    with pytest.raises(RecordError, match="another study: runs is 3, but 5 was requested"):
         run_study(study_on(tss_table, runs=5), tmp_path / "s", 0, None, quiet)
 
 

@@ -171,7 +171,7 @@ def test_trainings_of_another_benchmark_are_refused(
     shutil.copytree(hyperband.evaluations_path, tmp_path / "other" / "evaluations")
     argv = [*TINY, "--algo", "random_search", "--schedule", "1", "--budget", "1", "--split-seed", "5"]
     assert main([*argv, "--out", str(tmp_path / "other")]) == 2
-    assert "evaluations holds another build: its split is 'own-seed-0'" in capsys.readouterr().err
+    assert "evaluations holds another build: split is 'own-seed-0'" in capsys.readouterr().err
     assert [path.name for path in (tmp_path / "other").iterdir()] == ["evaluations"]
 
 

@@ -269,7 +269,7 @@ def test_a_sweep_s_table_tells_every_configuration_and_rung(tmp_path: Path) -> N
     (folder / "evaluation.json").write_text('{"objectives": 3')
     with pytest.raises(RecordError, match=r"evaluation.json is damaged .*: delete it and run the command again"):
         records.rows()
-    with pytest.raises(RecordError, match=r"another sweep: its rungs is \[10, 30\], now \[10\]"):
+    with pytest.raises(RecordError, match=r"another sweep: rungs is \[10, 30\], but \[10\]"):
         records.begin(SweepHeader({**settings, "rungs": [10]}, {}, "none"))
     with pytest.raises(RecordError, match=r"holds no sweep.json"):
         SweepRecords(tmp_path / "nothing").header()

@@ -1,22 +1,26 @@
-"""Oracles: pure look-ups in a benchmark table. No clock, no budget, no global random state."""
+"""Oracles: pure look-ups in a benchmark table, without clock, budget or global random state.
+
+Tables hold values in the unit of the task's metric. An oracle turns them into scores, which are larger-is-better
+(`Oracle._scores`): all numbers that it returns, final ones included, are scores. `oracle.metric.value(score)` is the
+value in the metric's unit; for accuracy the two are equal.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Literal, cast, get_args
+from typing import Any, Literal, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.costs import COST_MODELS, CostModel, EvaluationCosts
 from benchmarks.errors import InputError
-from benchmarks.outcomes import Fidelity, FinalReport, Outcome
+from benchmarks.metrics import Metric
+from benchmarks.outcomes import Fidelity, FinalReport, Outcome, format_ranges
 from benchmarks.spaces import Arch, space_named
 from benchmarks.spaces.base import uniform_int
 from benchmarks.table import BenchmarkTable, TableError, Task
-
-CostModel = Literal["nats", "train_only", "train_and_valid_each_epoch"]
-COST_MODELS: tuple[CostModel, ...] = get_args(CostModel)
 
 
 @dataclass(frozen=True)
@@ -46,10 +50,10 @@ class SeedPolicy:
 
 @dataclass(frozen=True)
 class _Answers:
-    """Everything one fidelity can answer, one row per architecture of the space.
+    """Everything that can be queried at one fidelity, one row per architecture of the space.
 
-    `scores` and `seconds` have shape (architectures, seeds kept); `recorded` says how many leading seeds hold numbers.
-    The lists repeat the arrays as Python floats, three times faster to read one by one.
+    `scores` and `seconds` have shape (architectures, seeds kept); `recorded` is the number of leading seeds with
+    numbers. `lists` repeats the arrays as Python floats, three times faster to read one by one.
     """
 
     scores: NDArray[np.float64]
@@ -69,11 +73,11 @@ class Oracle:
         dataset: a task of the table: 'cifar10', 'cifar100', 'ImageNet16-120'.
         cost_model: what an evaluation is charged, in the benchmark's recorded seconds. `nats` (official): all training
             epochs and one validation pass; `train_only`: training epochs; `train_and_valid_each_epoch`: a validation
-            pass after every training epoch.
+            pass after every training epoch. Where the table has no times at all, an evaluation is charged 0 seconds.
         seed_policy: a SeedPolicy, or how it is written: 'sampled', 'mean', 'fixed:SEED'.
 
     Raises:
-        TableError: the table lacks the data set, the seed, or the numbers the cost model needs.
+        TableError: the table lacks the data set, the seed, or some of the times that the cost model needs.
     """
 
     def __init__(
@@ -90,6 +94,7 @@ class Oracle:
         self.seed_policy = SeedPolicy.parse(seed_policy) if isinstance(seed_policy, str) else seed_policy
         self.space = space_named(table.info.space)
         self.task: Task = table.task(dataset)
+        self.costs = EvaluationCosts(table, dataset, cost_model)
         self._answers: dict[Fidelity, _Answers] = {}
 
     @property
@@ -99,16 +104,25 @@ class Oracle:
         return Fidelity(self.task.search_schedule, epochs[-1])
 
     @property
+    def metric(self) -> Metric:
+        """What scores and final reports measure."""
+        return self.task.metric
+
+    @property
+    def has_test(self) -> bool:
+        """Whether there are test scores to report; without them final reports and ranks are by validation."""
+        return self.task.report_record is not None
+
+    @property
     def report_fidelity(self) -> Fidelity:
         """Where `final_report` reads: the last epoch of the task's reporting schedule."""
-        name = f"{self.task.report_record}/{self.task.report_schedule}/test/{self.task.metric}"
-        return Fidelity(self.task.report_schedule, self.table.columns[name].epochs[-1])
+        return Fidelity(self.task.report_schedule, self.table.columns[self.task.report_column].epochs[-1])
 
     def epochs(self, schedule: str) -> tuple[int, ...]:
         """Epochs of `schedule` with a validation score; TableError if there are none."""
-        name = f"{self.task.search_record}/{schedule}/valid/{self.task.metric}"
+        name = self._name(self.task.search_record, schedule, "valid")
         if name not in self.table.columns:
-            wanted = (self.task.search_record, "valid", self.task.metric)
+            wanted = (self.task.search_record, "valid", self.metric.name)
             columns = self.table.columns.values()
             have = sorted({c.schedule for c in columns if (c.record, c.split, c.quantity) == wanted}, key=int)
             raise TableError(
@@ -160,55 +174,71 @@ class Oracle:
         return np.flatnonzero(answers.recorded == 0)
 
     def mean_seconds(self, fidelity: Fidelity) -> float:
-        """What a query at `fidelity` is charged, averaged over what is measured; otherwise as `query`."""
+        """Mean seconds charged for a query at `fidelity`, over the measured architectures; otherwise as `query`."""
         answers = self._answers.get(fidelity) or self._load(fidelity)
         return float(np.nanmean(answers.seconds))
 
     def final_report(self, arch: Arch) -> FinalReport:
-        """The numbers to report about `arch`; never shown to a searcher."""
+        """The scores to report about `arch`, which no searcher sees; TableError if the table has none."""
         index = self.space.index(arch)
-        test = float(self.final_test[index])
-        if np.isnan(test):
-            raise TableError(f"{self.table.info.name} has no test accuracy of architecture {index} on {self.dataset}")
-        rank = 1 + int(np.count_nonzero(self.final_test > test))
-        return FinalReport(float(self.final_validation[index]), test, rank)
+        final = float(self.final_scores[index])
+        if np.isnan(final):
+            split = "test" if self.has_test else "validation"
+            raise TableError(
+                f"{self.table.info.name} has no {split} {self.metric.name} of architecture {index} on {self.dataset}"
+            )
+        rank = 1 + int(np.count_nonzero(self.final_scores > final))
+        return FinalReport(float(self.final_validation[index]), float(self.final_test[index]), rank)
 
     @cached_property
     def final_test(self) -> NDArray[np.float64]:
-        """(architectures of the space,) percent test accuracy at the reporting fidelity, mean over seeds; NaN: none."""
+        """(architectures of the space,) test scores at the reporting fidelity, mean over seeds; NaN: none."""
         return self._final(self.task.report_record, "test")
 
     @cached_property
     def final_validation(self) -> NDArray[np.float64]:
-        """(architectures of the space,) percent validation accuracy at the reporting fidelity; NaN: none."""
+        """(architectures of the space,) validation scores at the reporting fidelity, mean over seeds; NaN: none."""
         return self._final(self.task.search_record, "valid")
+
+    @property
+    def final_scores(self) -> NDArray[np.float64]:
+        """The scores that rank architectures: `final_test`, or `final_validation` where there is no test."""
+        return self.final_test if self.has_test else self.final_validation
 
     @cached_property
     def optimum(self) -> tuple[int, float]:
-        """(official index, percent) of the best test accuracy at the reporting fidelity."""
-        best = int(np.nanargmax(self.final_test))
-        return best, float(self.final_test[best])
+        """(official index, score) of the best of `final_scores`."""
+        best = int(np.nanargmax(self.final_scores))
+        return best, float(self.final_scores[best])
 
-    def _final(self, record: str, split: str) -> NDArray[np.float64]:
-        name = f"{record}/{self.task.report_schedule}/{split}/{self.task.metric}"
+    def _name(self, record: str, schedule: str, split: str) -> str:
+        """The column of the task's metric."""
+        return f"{record}/{schedule}/{split}/{self.metric.name}"
+
+    def _scores(self, name: str) -> NDArray[np.float64]:
+        """(rows, seeds, epochs) scores of a column of the metric: the one place where values become scores."""
+        return self.metric.score(self.table.values(name))
+
+    def _final(self, record: str | None, split: str) -> NDArray[np.float64]:
+        name = self._name(record or "", self.task.report_schedule, split)
         if name not in self.table.columns:
             return np.full(len(self.space), np.nan)
-        values = self.table.values(name)[:, :, -1]
+        values = self._scores(name)[:, :, -1]
         counts = np.count_nonzero(~np.isnan(values), axis=1)
         means = np.divide(np.nansum(values, axis=1), counts, out=np.full(len(values), np.nan), where=counts > 0)
         return self._spread(means)
 
     def _load(self, fidelity: Fidelity) -> _Answers:
         """Read one fidelity out of the table, seeds chosen by the policy."""
-        name = f"{self.task.search_record}/{fidelity.schedule}/valid/{self.task.metric}"
+        name = self._name(self.task.search_record, fidelity.schedule, "valid")
         epochs = self.epochs(fidelity.schedule)
         if fidelity.epoch not in epochs:
             raise TableError(
                 f"{self.table.info.name} has no clean validation score of {self.dataset} at {fidelity}; "
                 f"schedule {fidelity.schedule} has one at epoch {format_ranges(epochs)}"
             )
-        scores = self.table.values(name)[:, :, epochs.index(fidelity.epoch)]
-        seconds = self._cost(fidelity, self.table.columns[name].seeds)
+        scores = self._scores(name)[:, :, epochs.index(fidelity.epoch)]
+        seconds = self.costs.seconds(fidelity, self.table.columns[name].seeds)
         seconds = np.where(np.isnan(scores), np.nan, seconds)
         if lacking := int(np.count_nonzero(np.isnan(seconds) & ~np.isnan(scores))):
             raise TableError(
@@ -246,33 +276,6 @@ class Oracle:
             )
         return list(range(len(seeds)))
 
-    def _cost(self, fidelity: Fidelity, seeds: tuple[str, ...]) -> NDArray[np.float64]:
-        """(rows, seeds) seconds charged at `fidelity` under the cost model."""
-        train = self._seconds("train", fidelity, seeds)
-        cost: NDArray[np.float64] = train[:, :, : fidelity.epoch].sum(2)
-        if self.cost_model != "train_only":
-            first_pass = fidelity.epoch - 1 if self.cost_model == "nats" else 0
-            cost += self._seconds("valid", fidelity, seeds)[:, :, first_pass : fidelity.epoch].sum(2)
-        return cost
-
-    def _seconds(self, split: str, fidelity: Fidelity, seeds: tuple[str, ...]) -> NDArray[np.float64]:
-        """(rows, seeds, epochs) seconds of each epoch's training, or of each epoch's pass over `split`."""
-        name = f"{self.task.search_record}/{fidelity.schedule}/{split}/seconds"
-        column = self.table.columns.get(name)
-        if column is None or column.seeds != seeds:
-            advice = "" if split == "train" else ": use the cost model 'train_only' (--cost-model train_only)"
-            raise TableError(
-                f"{self.table.info.name} has no {split} seconds of {self.dataset} at schedule {fidelity.schedule}, "
-                f"which the cost model {self.cost_model!r} needs{advice}"
-            )
-        needed = tuple(range(1, fidelity.epoch + 1))
-        values = self.table.values(name)
-        if not column.epochs:
-            return np.broadcast_to(values, (*values.shape[:2], len(needed)))
-        if column.epochs[: len(needed)] != needed:
-            raise TableError(f"{name} of {self.table.info.name} must cover the epochs {format_ranges(needed)}")
-        return values
-
     def _spread(self, rows: NDArray[Any], fill: float = np.nan) -> NDArray[Any]:
         """Table rows as one row per official index of the space, `fill` where the table has no row."""
         if len(rows) == len(self.space):
@@ -293,9 +296,3 @@ def _required(rng: np.random.Generator | None) -> np.random.Generator:
     if rng is None:
         raise ValueError("the seed policy 'sampled' draws a seed per query: pass rng, a numpy.random.Generator")
     return rng
-
-
-def format_ranges(epochs: tuple[int, ...]) -> str:
-    """Ascending epochs in words: '1-12' or '200'."""
-    whole = epochs == tuple(range(epochs[0], epochs[-1] + 1)) and len(epochs) > 1
-    return f"{epochs[0]}-{epochs[-1]}" if whole else ", ".join(map(str, epochs))

@@ -1,4 +1,4 @@
-"""Fidelities, the outcome of an evaluation, and the report about an architecture."""
+"""Fidelities, the outcome of an evaluation, and the final report about an architecture."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ class Fidelity:
 
 
 class Outcome(NamedTuple):
-    """What a searcher is told about one evaluation."""
+    """What a searcher learns from one evaluation."""
 
     score: float
-    """The task's validation metric, larger is better (percent accuracy); NaN if the evaluation failed."""
+    """The task's validation metric as a score: larger is better (`Metric.score`); NaN if the evaluation failed."""
     seconds: float
-    """Simulated seconds charged for the evaluation."""
+    """Simulated seconds charged for the evaluation; 0 where the benchmark has no times."""
 
     @property
     def failed(self) -> bool:
@@ -35,11 +35,17 @@ class Outcome(NamedTuple):
 
 
 class FinalReport(NamedTuple):
-    """What is reported about an architecture after a search; mean over the recorded seeds at the reporting fidelity."""
+    """What is reported about an architecture after a search: scores, mean over the recorded seeds, and its rank."""
 
     validation: float
-    """Percent validation accuracy; NaN where the benchmark has none at the reporting fidelity."""
+    """Validation score; NaN where the benchmark has none at the reporting fidelity."""
     test: float
-    """Percent test accuracy."""
+    """Test score; NaN where the benchmark has no test."""
     rank: int
-    """1 for the best test accuracy among all architectures of the table; equal accuracies share the best rank."""
+    """1 for the best test score (validation score, without a test) in the table; equal scores share the best rank."""
+
+
+def format_ranges(epochs: tuple[int, ...]) -> str:
+    """Ascending epochs in words: '1-12' or '200'."""
+    whole = epochs == tuple(range(epochs[0], epochs[-1] + 1)) and len(epochs) > 1
+    return f"{epochs[0]}-{epochs[-1]}" if whole else ", ".join(map(str, epochs))

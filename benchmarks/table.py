@@ -1,4 +1,4 @@
-"""BenchmarkTable: what was measured, in one schema for every benchmark, memory-mapped.
+"""BenchmarkTable: the measurements of a benchmark in one schema, memory-mapped.
 
 A table is one Arrow IPC file with one record batch, one row per architecture. Its first column, `architecture`, holds
 the official indices, ascending; every other column is one measured quantity, a float64 array of shape (architectures,
@@ -16,26 +16,26 @@ from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
-from typing import Self, TypeVar
+from typing import Any, Self, TypeVar
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
 from benchmarks.errors import InputError
+from benchmarks.metrics import ACCURACY, METRICS, Metric
 
-FORMAT = 1
+FORMAT = 2
+"""The newest table format that this version reads. Format 2 added tasks without a test and metrics of any kind."""
 METADATA_KEY = b"nas_algos"
-UNITS = {
-    "accuracy": "percent",
-    "top5_accuracy": "percent",
-    "loss": "nats",
+COSTS = {
     "seconds": "seconds",  # split train: per training epoch; other splits: per pass over the split
     "params": "million parameters",
     "flops": "million multiply-accumulates",
     "latency": "seconds per batch",
     "trained_as": "official index",  # of the isomorphic architecture whose training this row repeats
 }
+"""Quantity that is no metric -> its unit. None of them is ever negative."""
 
 
 Number = TypeVar("Number", bound=np.generic)
@@ -56,15 +56,29 @@ class Column:
     split: str
     """Images it was measured on: 'train', 'valid', 'test' or 'valtest' (both); 'network' for the network's costs."""
     quantity: str
-    """A key of UNITS."""
+    """A metric's name, or a key of COSTS."""
     seeds: tuple[str, ...]
     """Training seeds along the second axis; ('mean',) where only their mean was published."""
     epochs: tuple[int, ...] = ()
     """Epochs trained (1 = after the first) along the third axis; empty where one value holds for every epoch."""
+    own_metric: Metric | None = None
+    """The definition of a quantity that is neither in METRICS nor in COSTS."""
 
     @property
     def name(self) -> str:
         return f"{self.record}/{self.schedule}/{self.split}/{self.quantity}"
+
+    @property
+    def metric(self) -> Metric | None:
+        """The metric that this column measures; None for a cost."""
+        return self.own_metric or METRICS.get(self.quantity)
+
+    @property
+    def unit(self) -> str:
+        """The unit of the values in words; empty for a plain number."""
+        if self.metric is None:
+            return COSTS[self.quantity]
+        return "percent" if self.metric.unit == "%" else self.metric.unit
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -74,27 +88,55 @@ class Column:
     def arrow_field(self) -> pa.Field:
         seeds, epochs = self.shape
         kind = pa.list_(pa.list_(pa.field("epoch", pa.float64(), nullable=False), epochs), seeds)
-        metadata = json.dumps({**asdict(self), "unit": UNITS[self.quantity]})
+        facts = asdict(self)
+        if self.own_metric is None:
+            del facts["own_metric"]
+        metadata = json.dumps({**facts, "unit": self.unit})
         return pa.field(self.name, kind, nullable=False, metadata={METADATA_KEY: metadata})
 
     @classmethod
     def from_arrow(cls, arrow_field: pa.Field) -> Column:
         facts = json.loads(arrow_field.metadata[METADATA_KEY])
         del facts["unit"]
-        return cls(**{**facts, "seeds": tuple(facts["seeds"]), "epochs": tuple(facts["epochs"])})
+        facts |= {"seeds": tuple(facts["seeds"]), "epochs": tuple(facts["epochs"])}
+        if own := facts.pop("own_metric", None):
+            facts["own_metric"] = Metric.from_facts(own)
+        column = cls(**facts)
+        _ = column.unit  # LookupError for a quantity of which nothing is known
+        return column
 
 
 @dataclass(frozen=True)
 class Task:
-    """How a user's data set reads the table: what a searcher is told and what the report says."""
+    """How a user's data set reads the table: what scores an architecture in a search, and what is reported of it."""
 
     search_record: str
-    """Its 'valid' split scores an architecture during the search."""
-    report_record: str
-    """Its 'test' split is reported, at `report_schedule`, after the search."""
+    """Training set whose 'valid' split scores an architecture during the search."""
+    report_record: str | None
+    """Training set whose 'test' split is reported after the search; None where no test was measured: validation is
+    reported instead."""
     search_schedule: str
     report_schedule: str
-    metric: str = "accuracy"
+    """Training schedule at whose last epoch test, or else validation, is reported."""
+    metric: Metric = ACCURACY
+
+    @property
+    def search_column(self) -> str:
+        """The column that scores architectures in a search, if the table has it."""
+        return f"{self.search_record}/{self.search_schedule}/valid/{self.metric.name}"
+
+    @property
+    def report_column(self) -> str:
+        """The column that is reported and ranks architectures: test, or validation where there is no test."""
+        record, split = (self.report_record, "test") if self.report_record else (self.search_record, "valid")
+        return f"{record}/{self.report_schedule}/{split}/{self.metric.name}"
+
+    def to_facts(self) -> dict[str, Any]:
+        return {**asdict(self), "metric": self.metric.to_facts()}
+
+    @classmethod
+    def from_facts(cls, facts: Mapping[str, Any]) -> Task:
+        return cls(**{**facts, "metric": Metric.from_facts(facts.get("metric", ACCURACY.name))})
 
 
 @dataclass(frozen=True)
@@ -106,17 +148,25 @@ class TableInfo:
     tasks: Mapping[str, Task]
     provenance: Mapping[str, str]
     """Source file, its SHA-256, format, importing version; free text keys for citation and licence."""
-    format: int = FORMAT
+
+    @property
+    def format(self) -> int:
+        """The oldest format that can say all this: tables that need nothing new are written as they always were."""
+        facts = [task.to_facts() for task in self.tasks.values()]
+        plain = all(task["report_record"] is not None and isinstance(task["metric"], str) for task in facts)
+        return 1 if plain else FORMAT
 
     def to_json(self) -> str:
-        return json.dumps(asdict(self))
+        tasks = {name: task.to_facts() for name, task in self.tasks.items()}
+        return json.dumps({**vars(self), "tasks": tasks, "provenance": dict(self.provenance), "format": self.format})
 
     @classmethod
     def from_json(cls, text: str | bytes) -> TableInfo:
         facts = json.loads(text)
-        if facts["format"] > FORMAT:
-            raise TableError(f"table format {facts['format']}, this version reads up to {FORMAT}: upgrade nas-algos")
-        return cls(**{**facts, "tasks": {name: Task(**task) for name, task in facts["tasks"].items()}})
+        written = facts.pop("format")
+        if written > FORMAT:
+            raise TableError(f"table format {written}, this version reads up to {FORMAT}: upgrade nas-algos")
+        return cls(**{**facts, "tasks": {name: Task.from_facts(task) for name, task in facts["tasks"].items()}})
 
 
 @dataclass(frozen=True)
@@ -162,7 +212,7 @@ class BenchmarkTable:
         return _view(self._batch.column(0), np.int32)
 
     def values(self, name: str) -> NDArray[np.float64]:
-        """(architectures, seeds, epochs) of the column called `name`, in the unit UNITS gives; TableError if absent."""
+        """(architectures, seeds, epochs) of the column called `name`, in its unit; TableError if there is none."""
         if name not in self.columns:
             raise TableError(f"{self.info.name} has no column {name!r}; it has {', '.join(self.columns)}")
         flat = _view(self._batch.column(name).values.values, np.float64)

@@ -10,6 +10,7 @@ import pyarrow as pa
 import pytest
 from numpy.typing import NDArray
 
+from benchmarks.metrics import ACCURACY, METRICS, Metric
 from benchmarks.spaces import SPACES
 from benchmarks.table import BenchmarkTable, Column, RowWriter, TableInfo, Task, preallocate
 from experiments.records.study import TRIALS_SCHEMA
@@ -42,10 +43,32 @@ def digits_table(tmp_path_factory: pytest.TempPathFactory) -> BenchmarkTable:
     return write_made_up_table(tmp_path_factory.mktemp("tables"), "tss", "digits")
 
 
-def write_made_up_table(folder: Path, space_name: str, dataset: str = "made-up") -> BenchmarkTable:
+@pytest.fixture(scope="session")
+def loss_table(tmp_path_factory: pytest.TempPathFactory) -> BenchmarkTable:
+    """The losses of the architectures of tss, which are smaller-is-better."""
+    return write_made_up_table(tmp_path_factory.mktemp("tables"), "tss", metric=METRICS["loss"])
+
+
+@pytest.fixture(scope="session")
+def untimed_table(tmp_path_factory: pytest.TempPathFactory) -> BenchmarkTable:
+    """A table of tss without times and without a test."""
+    return write_made_up_table(tmp_path_factory.mktemp("tables"), "tss", only_validation=True)
+
+
+def write_made_up_table(
+    folder: Path,
+    space_name: str,
+    dataset: str = "made-up",
+    metric: Metric = ACCURACY,
+    only_validation: bool = False,
+) -> BenchmarkTable:
     """A table whose numbers are made up: accuracy is a smooth function of the choices plus noise per seed.
 
     Schedule '12' validated at every epoch, schedule '200' at its last; seeds 1 and 2.
+
+    Args:
+        metric: anything but accuracy holds 1 - accuracy / 100, or minus that if larger is better.
+        only_validation: neither times nor a test.
     """
     space = SPACES[space_name]
     rng = np.random.default_rng(7)
@@ -59,13 +82,21 @@ def write_made_up_table(folder: Path, space_name: str, dataset: str = "made-up")
     train = np.broadcast_to(4 + 6 * quality[:, None, None], (size, 2, 1))
     seeds = ("1", "2")
     values = {
-        Column(dataset, "12", "valid", "accuracy", seeds, tuple(epochs.tolist())): curve,
-        Column(dataset, "12", "train", "seconds", seeds): train,
-        Column(dataset, "12", "valid", "seconds", seeds): train / 8,
-        Column(dataset, "200", "valid", "accuracy", seeds, (200,)): final,
-        Column(dataset, "200", "test", "accuracy", seeds, (200,)): final - 1,
+        Column(dataset, "12", "valid", metric.name, seeds, tuple(epochs.tolist())): curve,
+        Column(dataset, "200", "valid", metric.name, seeds, (200,)): final,
+        Column(dataset, "200", "test", metric.name, seeds, (200,)): final - 1,
     }
-    info = TableInfo(f"made-up-{space_name}", space_name, {dataset: Task(dataset, dataset, "12", "200")}, {})
+    if metric != ACCURACY:
+        values = {column: metric.score(numbers / 100 - 1) for column, numbers in values.items()}
+    if only_validation:
+        values = {column: numbers for column, numbers in values.items() if column.split == "valid"}
+    else:
+        values |= {
+            Column(dataset, "12", "train", "seconds", seeds): train,
+            Column(dataset, "12", "valid", "seconds", seeds): train / 8,
+        }
+    task = Task(dataset, None if only_validation else dataset, "12", "200", metric)
+    info = TableInfo(f"made-up-{space_name}", space_name, {dataset: task}, {})
     path = folder / f"{info.name}.arrow"
     preallocate(path, info, list(values), np.arange(size, dtype=np.int32))
     with RowWriter(path) as writer:

@@ -1,9 +1,13 @@
-"""A CSV with named columns to a table.
+"""Conversion of a CSV with named columns to a table.
 
-Columns: `arch` (the official string) and, if present, `arch_index` (checked against it); then measurements named
-`DATASET_SPLIT_QUANTITY_SCHEDULE` with SPLIT one of train, valid, test and QUANTITY one of accuracy (percent), loss,
+Columns: `arch` (the official string) and, optionally, `arch_index` (checked against it); then measurements named
+`DATASET_SPLIT_QUANTITY_SCHEDULE`, such as `cifar10_valid_accuracy_90`. SPLIT is train, valid or test. QUANTITY is a
+metric in its own unit, one of benchmarks.metrics.METRICS (accuracy in percent, loss in nats, mIoU, SSIM, ...), or
 seconds (train: of the whole schedule; otherwise of one pass). One number per schedule: its last epoch. Empty cells are
 missing measurements. The numbers are taken to be means over training seeds.
+
+A data set with a validation column can be searched. Its metric is the first of METRICS that it has a validation column
+of. Without a test column of that metric, validation is reported; without seconds, budgets are counted in evaluations.
 """
 
 from __future__ import annotations
@@ -20,12 +24,12 @@ import pyarrow.csv
 from numpy.typing import NDArray
 
 from benchmarks.convert.base import SourceError, Values
+from benchmarks.errors import unknown_name
+from benchmarks.metrics import METRICS, Metric
 from benchmarks.spaces import SPACES
 from benchmarks.table import Column, TableInfo, Task, sha256
 
-_NAME = re.compile(
-    r"(?P<dataset>.+)_(?P<split>train|valid|test)_(?P<quantity>accuracy|loss|seconds)_(?P<schedule>[1-9]\d*)$"
-)
+_NAME = re.compile(r"(?P<dataset>.+)_(?P<split>train|valid|test)_(?P<quantity>.+)_(?P<schedule>[1-9]\d*)$")
 _SPELLINGS = {"imagenet16_120": "ImageNet16-120"}
 
 
@@ -63,6 +67,9 @@ class NamedColumnsCsv:
                     f"{self.path}: column {name!r} is not named DATASET_SPLIT_QUANTITY_SCHEDULE, such as "
                     "'cifar10_valid_accuracy_12'; rename or remove it"
                 )
+            if match["quantity"] not in (*METRICS, "seconds"):
+                unknown = unknown_name("quantity", match["quantity"], [*METRICS, "seconds"])
+                raise SourceError(f"{self.path}: column {name!r}: {unknown}; rename or remove it")
             kind = self._frame.schema.field(name).type
             if not (pa.types.is_floating(kind) or pa.types.is_integer(kind) or pa.types.is_null(kind)):
                 raise SourceError(f"{self.path}: column {name!r} has cells that are not numbers (read as {kind})")
@@ -107,20 +114,28 @@ class NamedColumnsCsv:
 
     @property
     def info(self) -> TableInfo:
-        tasks = {}
-        for dataset in dict.fromkeys(column.record for column in self.columns):
-            search = self._schedules(dataset, "valid")
-            report = self._schedules(dataset, "test")
-            if search and report:
-                tasks[dataset] = Task(dataset, dataset, min(search, key=int), max(report, key=int))
+        datasets = dict.fromkeys(column.record for column in self.columns)
+        tasks = {dataset: task for dataset in datasets if (task := self._task(dataset))}
         if not tasks:
-            raise SourceError(f"{self.path}: no data set has both a valid_accuracy and a test_accuracy column")
+            raise SourceError(
+                f"{self.path}: no data set can be searched, since none has a validation column, such as "
+                "'cifar10_valid_accuracy_12'"
+            )
         provenance = {"source": self.path.name, "sha256": sha256(self.path), "format": "CSV with named columns"}
         return TableInfo(self.path.stem, self._space_and_indices[0], tasks, provenance)
 
-    def _schedules(self, dataset: str, split: str) -> list[str]:
-        wanted = (dataset, split, "accuracy")
-        return [c.schedule for c in self.columns if (c.record, c.split, c.quantity) == wanted]
+    def _task(self, dataset: str) -> Task | None:
+        """How the data set is searched and reported; None without a validation column."""
+        for metric in METRICS.values():
+            search, report = (self._schedules(dataset, split, metric) for split in ("valid", "test"))
+            if search:
+                tested = dataset if report else None
+                return Task(dataset, tested, min(search, key=int), max(report or search, key=int), metric)
+        return None
+
+    def _schedules(self, dataset: str, split: str, metric: Metric) -> list[str]:
+        wanted = (dataset, split, metric)
+        return [column.schedule for column in self.columns if (column.record, column.split, column.metric) == wanted]
 
     @property
     def columns(self) -> tuple[Column, ...]:

@@ -26,7 +26,7 @@ from rich.progress import (
 from rich.progress import Progress as ProgressBars
 from rich.table import Table
 
-from benchmarks.oracle import format_ranges
+from benchmarks.outcomes import format_ranges
 from benchmarks.spaces import space_named
 from benchmarks.table import BenchmarkTable, TableError
 from experiments.execution.progress import Progress
@@ -122,10 +122,11 @@ def show_table(table: BenchmarkTable) -> None:
     size = len(space_named(info.space))
     console.print(f"{info.name}: {len(table):,} of {size:,} architectures of {info.space} ({table.path})", markup=False)
     for name, task in info.tasks.items():
+        split, record = ("test", task.report_record) if task.report_record else ("validation", task.search_record)
         console.print(
-            f"{name}: searched on the validation {task.metric} of {task.search_record} at schedule "
-            f"{task.search_schedule}, reported as the test {task.metric} of {task.report_record} at schedule "
-            f"{task.report_schedule}"
+            f"{name}: searched on the validation {task.metric.name} of {task.search_record} at schedule "
+            f"{task.search_schedule}, reported as the {split} {task.metric.name} of {record} at schedule "
+            f"{task.report_schedule}{'' if task.report_record else ' (no test was measured)'}"
         )
     for key, value in info.provenance.items():
         console.print(f"{key}: {value}", highlight=False, markup=False)

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, get_args
 
+from benchmarks.costs import COST_MODELS
 from benchmarks.errors import InputError
-from benchmarks.oracle import COST_MODELS
 from experiments.studies.presets import PRESETS
 from experiments.studies.search_loop import Crossing, IncumbentRule
 

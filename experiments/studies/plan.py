@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.costs import CostModel
 from benchmarks.errors import InputError
-from benchmarks.oracle import CostModel
 from benchmarks.outcomes import Fidelity
 from benchmarks.spaces import Space
 from experiments.records.study import StudyHeader

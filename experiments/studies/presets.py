@@ -11,8 +11,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from benchmarks.costs import CostModel
 from benchmarks.errors import InputError, unknown_name
-from benchmarks.oracle import CostModel
 from experiments.studies.search_loop import Crossing, IncumbentRule
 
 

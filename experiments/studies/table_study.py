@@ -13,7 +13,8 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from benchmarks.oracle import CostModel, Oracle, SeedPolicy
+from benchmarks.costs import CostModel
+from benchmarks.oracle import Oracle, SeedPolicy
 from benchmarks.outcomes import Fidelity
 from benchmarks.table import BenchmarkTable, TableError
 from experiments.records.study import Optimum, StudyHeader

@@ -11,8 +11,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
+from benchmarks.costs import CostModel
 from benchmarks.errors import InputError
-from benchmarks.oracle import CostModel, SeedPolicy
+from benchmarks.oracle import SeedPolicy
 from benchmarks.outcomes import Fidelity, Outcome
 from benchmarks.spaces import Arch, Space
 from experiments.studies.trainer import Trainer

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 
 import pyarrow as pa
 
-from benchmarks.oracle import CostModel
+from benchmarks.costs import CostModel
 from benchmarks.outcomes import Outcome
 from experiments.factory.directory import BuildDirectory
 from experiments.storage.sharded_log import Row, ShardedLog

@@ -30,11 +30,10 @@ class Quality:
 
 
 def qualities(table: BenchmarkTable) -> Iterator[Quality]:
-    """Of the accuracies that a search on any task of the table compares, and of those that are reported."""
+    """The quality of the values that a search on any task of the table compares, and of those that are reported."""
     for task in table.info.tasks.values():
-        searched = f"{task.search_record}/{task.search_schedule}/valid/{task.metric}"
-        reported = f"{task.report_record}/{task.report_schedule}/test/{task.metric}"
-        for name in (searched, reported):
+        reported = task.report_column
+        for name in dict.fromkeys((task.search_column, reported)):
             if name in table.columns:
                 agreement = rank_correlation(final_mean(table, name), final_mean(table, reported))
                 yield Quality(

@@ -21,12 +21,13 @@ from benchmarks.convert import Source, SourceError, open_source, read_checked
 from benchmarks.convert.nats import NatsFiles
 from benchmarks.convert.nats_records import RecordReader
 from benchmarks.errors import InputError
+from benchmarks.metrics import METRICS
 from benchmarks.nats_layout import nats_columns
 from benchmarks.oracle import Oracle, SeedPolicy
 from benchmarks.outcomes import Fidelity
 from benchmarks.safe_pickle import DamagedFileError, UnsafePickleError
 from benchmarks.spaces import SPACES
-from benchmarks.table import BenchmarkTable
+from benchmarks.table import BenchmarkTable, Task
 from benchmarks.verify import verify_release
 
 Results = OrderedDict[str, dict[str, Any]]
@@ -685,14 +686,14 @@ def test_the_real_csv_agrees_with_the_official_samples(
         ([f"arch_index,{HEADER}", "x,8:8:8:8:8,1,2,3"], "line 2: .* index 0, the file says x"),
         ([f"{HEADER},notes", "8:8:8:8:8,1,2,3,4"], "column 'notes' is not named"),
         ([f"{HEADER},cifar10_valid_accuracy_0", "8:8:8:8:8,1,2,3,4"], "is not named"),
-        ([f"{HEADER},cifar10_valid_error_12", "8:8:8:8:8,1,2,3,4"], "is not named"),
+        ([f"{HEADER},cifar10_valid_acuracy_12", "8:8:8:8:8,1,2,3,4"], "unknown quantity 'acuracy': .*'accuracy'"),
         ([HEADER, "8:8:8:8:8,1,2,3", "8:8:8:8:16,many,2,3"], "'cifar10_valid_accuracy_12' has cells that are not num"),
         ([HEADER, "8:8:8:8:8,true,2,3"], "not numbers"),
         ([HEADER, "8:8:8:8:8,2020-01-01,2,3"], "not numbers"),
         ([f"{HEADER},arch", "8:8:8:8:8,1,2,3,8:8:8:8:8"], "several columns are called arch"),
         (["arch,imagenet16_120_test_loss_9,ImageNet16-120_test_loss_9", "8:8:8:8:8,1,2"], "means the same"),
-        (["arch,cifar10_valid_accuracy_12", "8:8:8:8:8,1"], "no data set has both"),
-        (["arch,a_valid_accuracy_12,b_test_accuracy_12", "8:8:8:8:8,1,2"], "no data set has both"),
+        (["arch,cifar10_test_accuracy_12", "8:8:8:8:8,1"], "no data set can be searched, .* has a validation column"),
+        (["arch,a_valid_seconds_12,b_train_accuracy_12", "8:8:8:8:8,1,2"], "no data set can be searched"),
     ],
 )
 def test_a_bad_csv_is_refused_by_naming_what_is_bad(lines: list[str], message: str, tmp_path: Path) -> None:
@@ -700,6 +701,42 @@ def test_a_bad_csv_is_refused_by_naming_what_is_bad(lines: list[str], message: s
     path.write_text("\n".join(lines))
     with pytest.raises(SourceError, match=message):
         opened(path).info  # noqa: B018
+
+
+@pytest.mark.parametrize(
+    ("columns", "task"),
+    [
+        ("d_valid_accuracy_12,d_test_accuracy_90", Task("d", "d", "12", "90")),
+        ("d_valid_accuracy_90,d_valid_accuracy_12", Task("d", None, "12", "90")),
+        ("d_valid_SSIM_9,d_test_SSIM_9", Task("d", "d", "9", "9", METRICS["SSIM"])),
+        ("d_valid_neg_loss_9,d_test_l1_loss_9", Task("d", None, "9", "9", METRICS["neg_loss"])),
+        ("d_valid_loss_12,d_valid_top5_accuracy_9", Task("d", None, "9", "9", METRICS["top5_accuracy"])),
+        ("d_valid_loss_12,d_valid_accuracy_12,d_test_loss_90", Task("d", None, "12", "12")),
+    ],
+)
+def test_the_columns_of_a_csv_name_the_metric_and_whether_there_is_a_test(
+    columns: str, task: Task, tmp_path: Path
+) -> None:
+    path = write_csv(tmp_path / "t.csv", f"arch,{columns}", "8:8:8:8:8" + ",0" * (1 + columns.count(",")))
+    assert opened(path).info.tasks == {"d": task}
+
+
+def test_the_real_validation_only_csv_has_the_published_optima(
+    shared_data: Path, tmp_path: Path, table_of: Callable[[Source, Path], BenchmarkTable]
+) -> None:
+    path = shared_data / "nats_sss_valid90.csv"
+    if not path.exists():
+        pytest.skip(f"no {path}")
+    table = table_of(opened(path), tmp_path / "t.arrow")
+    assert (len(table), table.info.space) == (32_768, "sss")
+    oracles = {dataset: Oracle(table, dataset, seed_policy="mean") for dataset in table.info.tasks}
+    optima = {dataset: oracle.optimum for dataset, oracle in oracles.items()}
+    assert {dataset: (best, round(score, 3)) for dataset, (best, score) in optima.items()} == {
+        "cifar10": (SPACES["sss"].index(SPACES["sss"].from_string("64:64:64:64:64")), 90.712),
+        "cifar100": (31_615, 70.92),
+        "ImageNet16-120": (24_511, 46.733),
+    }
+    assert not any(oracle.has_test or oracle.costs.is_timed("90") for oracle in oracles.values())
 
 
 @pytest.mark.parametrize("content", [b"\xff\xfearch\n1\n", b"\0\0\0", b"arch\xff,b\n1,2\n", b"arch\n\xff\n", b"\n\n"])

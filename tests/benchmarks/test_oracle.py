@@ -14,9 +14,11 @@ import pytest
 from numpy.typing import NDArray
 from scipy.stats import chisquare
 
+from benchmarks.costs import COST_MODELS, CostModel
 from benchmarks.errors import InputError
-from benchmarks.oracle import COST_MODELS, CostModel, Oracle, SeedPolicy, format_ranges
-from benchmarks.outcomes import Fidelity, Outcome
+from benchmarks.metrics import ACCURACY, METRICS, Metric
+from benchmarks.oracle import Oracle, SeedPolicy
+from benchmarks.outcomes import Fidelity, Outcome, format_ranges
 from benchmarks.spaces import SPACES
 from benchmarks.table import BenchmarkTable, Column, RowWriter, TableError, TableInfo, Task, preallocate
 
@@ -36,9 +38,15 @@ def write(tmp_path: Path) -> Table:
     Its data set 'd' is searched on record 'd' at schedule '3' and reported on it at schedule '7'.
     """
 
-    def build(values: Mapping[Column, Any], rows: tuple[int, ...] = (2, 5, 9)) -> BenchmarkTable:
+    def build(
+        values: Mapping[Column, Any],
+        rows: tuple[int, ...] = (2, 5, 9),
+        metric: Metric = ACCURACY,
+        tested: bool = True,
+    ) -> BenchmarkTable:
         path = tmp_path / f"table-{len(list(tmp_path.iterdir()))}.arrow"
-        preallocate(path, TableInfo("tiny", "tss", {"d": Task("d", "d", "3", "7")}, {}), list(values), np.array(rows))
+        task = Task("d", "d" if tested else None, "3", "7", metric)
+        preallocate(path, TableInfo("tiny", "tss", {"d": task}, {}), list(values), np.array(rows))
         with RowWriter(path) as writer:
             writer.write(0, {column.name: np.array(numbers, float) for column, numbers in values.items()})
         return BenchmarkTable.open(path)
@@ -445,3 +453,59 @@ def test_an_index_outside_the_space_is_refused_by_the_vectorised_query(tss_table
     oracle = Oracle(tss_table, "made-up", seed_policy="mean")
     with pytest.raises(InputError, match=rf"official indices of tss are 0\.\.15624, got \[ *0 +{outside}\]"):
         oracle.query_many(np.array([0, outside]), oracle.search_fidelity)
+
+
+# Metrics, and tables without a test or times.
+
+LOSS = METRICS["loss"]
+
+
+def test_the_scores_of_a_smaller_is_better_metric_are_larger_is_better(write: Table) -> None:
+    """Every number of the oracle, told or reported, is minus the loss; the table keeps the loss."""
+    values = {replace(column, quantity="loss") if column in (SCORES, TEST) else column: n for column, n in TINY.items()}
+    oracle = Oracle(write(values, metric=LOSS), "d", seed_policy=MEAN)
+    assert oracle.query(SPACE.arch(2), END) == Outcome(-30.5, 3 * 4.5 + 1.5)
+    assert oracle.query_many(np.array([5, 9]), END)[0].tolist() == [-60.5, -90]
+    assert oracle.optimum == (2, -55)
+    assert [oracle.final_report(SPACE.arch(index)).rank for index in (2, 5, 9)] == [1, 2, 2]
+    assert oracle.final_report(SPACE.arch(9)).test == oracle.final_test[9] == -80
+    assert oracle.metric.value(oracle.final_report(SPACE.arch(9)).test) == 80
+
+
+def test_the_official_numbers_are_their_own_scores(sample_tables: dict[str, BenchmarkTable]) -> None:
+    table = sample_tables["tss"]
+    oracle = Oracle(table, "cifar10", seed_policy=MEAN)
+    assert oracle.metric == ACCURACY
+    assert oracle.final_test[11] == table.values("cifar10/200/test/accuracy")[1, :, -1].mean()
+
+
+REPORTED = Column("d", "7", "valid", "accuracy", ("1", "2"), (7,))
+UNTESTED: dict[Column, Any] = {SCORES: TINY[SCORES], REPORTED: TINY[TEST]}
+
+
+def test_without_a_test_validation_is_reported_and_ranked(write: Table) -> None:
+    oracle = Oracle(write(UNTESTED, tested=False), "d", seed_policy=MEAN)
+    assert not oracle.has_test
+    assert oracle.report_fidelity == Fidelity("7", 7)
+    assert oracle.optimum == (5, 80)
+    reports = [oracle.final_report(SPACE.arch(index)) for index in (2, 5, 9)]
+    assert [(report.validation, report.rank) for report in reports] == [(55, 3), (80, 1), (80, 1)]
+    assert all(np.isnan(report.test) for report in reports)
+    assert np.isnan(oracle.final_test).all()
+    with pytest.raises(TableError, match="no validation accuracy of architecture 3 on d"):
+        oracle.final_report(SPACE.arch(3))
+
+
+def test_evaluations_of_a_table_without_times_cost_nothing(write: Table) -> None:
+    oracle = Oracle(write(UNTESTED, tested=False), "d", seed_policy=MEAN)
+    assert oracle.query(SPACE.arch(2), END) == Outcome(30.5, 0)
+    assert oracle.mean_seconds(END) == 0
+
+
+def test_seconds_without_times_are_refused_with_the_budget_to_give(write: Table) -> None:
+    untimed, timed = Oracle(write(UNTESTED, tested=False), "d"), Oracle(write(TINY), "d")
+    message = r"tiny has no training or validation times of d at schedule 3, .*give .* evaluations \(--evaluations N\)"
+    with pytest.raises(TableError, match=message):
+        untimed.costs.require_times("3")
+    timed.costs.require_times("3")
+    assert not timed.costs.is_timed("7")

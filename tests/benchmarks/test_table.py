@@ -14,12 +14,13 @@ import pyarrow as pa
 import pytest
 from numpy.typing import NDArray
 
-from benchmarks.ranges import RANGES, OutOfRange
+import benchmarks
+from benchmarks.metrics import ACCURACY, METRICS, Metric
+from benchmarks.ranges import OutOfRange
 from benchmarks.spaces import SPACES
 from benchmarks.table import (
     FORMAT,
     METADATA_KEY,
-    UNITS,
     BenchmarkTable,
     Column,
     RowWriter,
@@ -40,7 +41,7 @@ COLUMNS = (CURVE, TIMES, PARAMS)
 INFO = TableInfo(
     "made-up",
     "tss",
-    {"cifar10": Task("cifar10-valid", "cifar10", "12", "200"), "other": Task("a", "b", "1", "2", "loss")},
+    {"cifar10": Task("cifar10-valid", "cifar10", "12", "200"), "other": Task("a", "b", "1", "2", METRICS["loss"])},
     {"source": "nowhere", "licence": "MIT", "note": 'quotes " and Ω'},
 )
 ROWS = np.array([3, 5, 900, 15_624], np.int32)
@@ -107,9 +108,48 @@ def test_the_file_describes_itself_to_any_arrow_reader(path: Path) -> None:
     assert schema.names == ["architecture", *(column.name for column in COLUMNS)]
     assert str(schema.field(CURVE.name).type).startswith("fixed_size_list<")
     facts = json.loads(schema.field(CURVE.name).metadata[METADATA_KEY])
-    assert facts["unit"] == UNITS["accuracy"] == "percent"
+    assert facts["unit"] == "percent"
     assert facts["seeds"] == ["777", "888"]
-    assert json.loads(schema.metadata[METADATA_KEY])["format"] == FORMAT
+    assert json.loads(schema.metadata[METADATA_KEY])["format"] == 1  # as long as nothing in the table needs a newer one
+
+
+PSNR = Metric("PSNR", "dB", range=(0, None))
+
+
+def test_tasks_without_a_test_and_metrics_of_any_kind_are_read_back(tmp_path: Path) -> None:
+    tasks = {"d": Task("d", None, "12", "90", PSNR), "e": Task("e", "e", "12", "90", METRICS["mIoU"])}
+    info = TableInfo("made-up", "tss", tasks, {})
+    columns = (Column("d", "12", "valid", "PSNR", ("0",), (12,), PSNR), Column("e", "12", "valid", "mIoU", ("0",)))
+    preallocate(tmp_path / "t.arrow", info, columns, ROWS)
+    table = BenchmarkTable.open(tmp_path / "t.arrow")
+    assert (table.info, tuple(table.columns.values())) == (info, columns)
+    assert json.loads(info.to_json())["format"] == FORMAT == 2
+
+
+@pytest.mark.parametrize("path", sorted((Path(benchmarks.__file__).parent / "tables").glob("*.arrow")), ids=str)
+def test_old_tables_are_read_and_would_be_written_as_they_were(path: Path) -> None:
+    with pa.ipc.open_file(pa.memory_map(str(path))) as reader:
+        schema = reader.schema
+    table = BenchmarkTable.open(path)
+    assert table.info.to_json().encode() == schema.metadata[METADATA_KEY]
+    assert {task.metric for task in table.info.tasks.values()} == {ACCURACY}
+    fields = [column.arrow_field() for column in table.columns.values()]
+    assert [field.metadata for field in fields] == [schema.field(i).metadata for i in range(1, len(schema))]
+
+
+def test_a_quantity_of_which_nothing_is_known_is_no_benchmark(tmp_path: Path) -> None:
+    column = Column("d", "12", "valid", "PSNR", ("0",), (12,), PSNR)
+    preallocate(tmp_path / "t.arrow", INFO, [column], ROWS)
+    with pa.ipc.open_file(pa.memory_map(str(tmp_path / "t.arrow"))) as reader:
+        batch = reader.get_batch(0)
+    facts = json.loads(batch.schema.field(1).metadata[METADATA_KEY])
+    del facts["own_metric"]
+    field = batch.schema.field(1).with_metadata({METADATA_KEY: json.dumps(facts)})
+    schema = batch.schema.set(1, field)
+    with pa.OSFile(str(tmp_path / "u.arrow"), "wb") as sink, pa.ipc.new_file(sink, schema) as writer:
+        writer.write_batch(pa.record_batch(batch.columns, schema=schema))
+    with pytest.raises(TableError, match=r"not a benchmark table .*PSNR"):
+        BenchmarkTable.open(tmp_path / "u.arrow")
 
 
 def test_a_preallocated_table_is_all_zero(tmp_path: Path) -> None:
@@ -131,7 +171,7 @@ def test_values_are_views_of_the_file_that_cannot_be_written(path: Path) -> None
 
 def test_unknown_columns_and_data_sets_are_refused_with_those_there_are(path: Path) -> None:
     table = BenchmarkTable.open(path)
-    assert table.task("other").metric == "loss"
+    assert table.task("other").metric == METRICS["loss"]
     with pytest.raises(TableError, match="no column 'cifar10/200/valid/accuracy'; it has cifar10/12/valid/accuracy, "):
         table.values("cifar10/200/valid/accuracy")
     with pytest.raises(TableError, match="no data set 'CIFAR10'; it has cifar10, other"):
@@ -373,8 +413,22 @@ def test_training_that_costs_nothing_is_out_of_range_evaluation_is_not() -> None
     ]
 
 
-def test_every_quantity_has_a_range() -> None:
-    assert RANGES.keys() == UNITS.keys()
+@pytest.mark.parametrize(
+    ("quantity", "own", "message"),
+    [
+        ("accuracy", None, "2 values outside 0..100 percent"),
+        ("SSIM", None, "2 values outside -1..1"),
+        ("neg_loss", None, "1 values outside -inf..0"),
+        ("loss", None, "1 values outside 0..inf nats"),
+        ("params", None, "1 values outside 0..inf million parameters"),
+        ("PSNR", Metric("PSNR", "dB", range=(0, 60)), "2 values outside 0..60 dB"),
+    ],
+)
+def test_a_metric_has_its_own_range(quantity: str, own: Metric | None, message: str) -> None:
+    wrong = OutOfRange(Column("d", "12", "valid", quantity, ("0",), (1, 2, 3), own))
+    wrong.add(np.array([7], np.int32), np.array([[[-2.0, 0.0, np.nan]]]))
+    wrong.add(np.array([8], np.int32), np.array([[[101.0, 0.0, np.nan]]]))
+    assert message == str(wrong).partition(": ")[2].partition(", first")[0]
 
 
 @pytest.mark.parametrize("indices", [[3, 3], [5, 3], [-1, 0], [0, 15_625]])

@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from benchmarks.costs import COST_MODELS
 from benchmarks.errors import InputError
-from benchmarks.oracle import COST_MODELS
 from benchmarks.outcomes import Fidelity, Outcome
 from benchmarks.spaces import SPACES, Arch
 from experiments.execution.ray_tasks import RayTasks, connected

@@ -17,7 +17,7 @@ from benchmarks.errors import InputError
 from benchmarks.official import nats_bench as ours
 from benchmarks.official.nats_bench.export import META, NatsExport, file_name, packed
 from benchmarks.spaces import SPACES
-from benchmarks.table import UNITS, BenchmarkTable, Column, RowWriter, TableInfo, preallocate
+from benchmarks.table import COSTS, BenchmarkTable, Column, RowWriter, TableInfo, preallocate
 
 RELEASED_SCHEDULES = {"tss": {"12": 12, "200": 200}, "sss": {"01": 1, "12": 12, "90": 90}}
 RECORDS = ("cifar10-valid", "cifar10", "cifar100", "ImageNet16-120")
@@ -322,7 +322,7 @@ def test_a_table_with_the_official_records_can_be_simulated(opened: Callable[...
 
 
 def test_further_costs_are_attributes_of_a_run(opened: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(UNITS, "trained_as", "official index")
+    monkeypatch.setitem(COSTS, "trained_as", "official index")
     trained_as = np.tile(np.array([0.0, 0, 11, 284]).reshape(-1, 1, 1), (1, 2, 1))
     api = opened({**digits(), Column("digits", "3", "network", "trained_as", SEEDS): trained_as})
     assert {seed: run.trained_as for seed, run in api.query_by_index(5, "digits", "3").items()} == {0: 0, 1: 0}

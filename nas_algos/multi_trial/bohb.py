@@ -10,15 +10,16 @@ which has no upper bound; above 1 a good result's choice is never kept. On these
 search, as in NATS-Bench (table 4: 93.01 against 93.03 percent on the size space, CIFAR-10).
 
 Departures from hpbandster: the sort into good and bad is stable (ties: first told), and a failed evaluation is not
-modelled (hpbandster gives it infinite loss). In a space with invalid combinations, invalid candidates are drawn again.
+modelled (hpbandster gives it infinite loss).
 """
 
 from __future__ import annotations
 
 import math
+from bisect import bisect_right
+from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import chain
-from operator import itemgetter
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -53,28 +54,75 @@ class KDE:
     the distinct choices in the data: infinity if there is only one, as in statsmodels.
     """
 
-    data: NDArray[np.int64]
+    data: NDArray[np.integer]
     bandwidth: NDArray[np.float64]  # h, (d,)
     different: NDArray[np.float64]  # h / (L - 1), (d,)
 
     @classmethod
-    def fit(cls, data: NDArray[np.int64], options: int, min_bandwidth: float) -> KDE:
-        """Normal reference rule on the choice codes: h = 1.06 std n^(-1/(4+d)), at least `min_bandwidth`."""
-        d, n = data.shape
-        flat = (data + options * np.arange(d)[:, None]).ravel()
-        counts = np.bincount(flat, minlength=d * options).reshape(d, options).astype(np.float64)
-        codes = np.arange(float(options))
-        variance = counts @ (codes * codes) / n - (counts @ codes / n) ** 2
-        h = np.maximum(1.06 * np.sqrt(np.maximum(variance, 0.0)) * n ** (-1.0 / (4 + d)), min_bandwidth)
-        others = (counts > 0).sum(axis=1) - 1  # L - 1
-        return cls(data, h, np.divide(h, others, out=np.full(d, np.inf), where=others > 0))
+    def fit(cls, data: NDArray[np.integer], options: int, min_bandwidth: float) -> KDE:
+        """Fit one density by the rule of `fit_densities`."""
+        return fit_densities((data,), options, min_bandwidth)[0]
 
-    def pdf(self, points: NDArray[np.int64]) -> NDArray[np.float64]:
+    def pdf(self, points: NDArray[np.integer]) -> NDArray[np.float64]:
         """(m,) densities of (d, m) points: the mean over the data of the product over the decisions."""
         equal = points[:, :, None] == self.data[:, None, :]  # (d, m, n)
         kernel = np.where(equal, (1 - self.bandwidth)[:, None, None], self.different[:, None, None])
         density: NDArray[np.float64] = np.multiply.reduce(kernel).sum(axis=1) / self.data.shape[1]
         return density
+
+
+def fit_densities(parts: Sequence[NDArray[np.integer]], options: int, min_bandwidth: float) -> list[KDE]:
+    """Fit a density to each part by the normal reference rule on the choice codes.
+
+    The bandwidth is h = 1.06 std n^(-1/(4+d)), at least `min_bandwidth`. All parts are computed at once, which takes
+    half the time of one after another: most of it is the overhead of array operations.
+
+    Args:
+        parts: (d, n) choices, each below `options`; d is the same in all parts.
+    """
+    d = len(parts[0])
+    offsets, powers = _tables(d, options)
+    counts = np.array([np.bincount((part + offsets).ravel(), minlength=d * options) for part in parts])
+    counts = counts.reshape(-1, d, options)
+    n = np.array([part.shape[1] for part in parts])[:, None]
+    shrink = np.array([part.shape[1] ** (-1.0 / (4 + d)) for part in parts])[:, None]
+    mean, square = (counts @ powers).transpose(2, 0, 1) / n
+    h = np.maximum(1.06 * np.sqrt(np.maximum(square - mean * mean, 0.0)) * shrink, min_bandwidth)
+    others = np.minimum(counts, 1).sum(axis=2) - 1  # L - 1
+    different = np.divide(h, others, out=np.full(h.shape, np.inf), where=others > 0)
+    return [KDE(*arrays) for arrays in zip(parts, h, different, strict=True)]
+
+
+@lru_cache
+def _tables(d: int, options: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """(d, 1) code of each decision's first choice; (options, 2) powers 1 and 2 of the choices."""
+    codes = np.arange(float(options))
+    return options * np.arange(d)[:, None], np.stack([codes, codes * codes], axis=1)
+
+
+class Results:
+    """Results of one fidelity from the smallest loss up; of equal losses the first told comes first."""
+
+    def __init__(self, decisions: int) -> None:
+        self.losses: list[float] = []
+        self.model: tuple[KDE, KDE] | None = None
+        """(good l, bad g) of all results; None until they are fitted."""
+        self._choices = np.empty((decisions, 64), np.int16)  # its first columns hold the architectures
+
+    @property
+    def choices(self) -> NDArray[np.int16]:
+        """(d, n) choices of the architectures."""
+        return self._choices[:, : len(self.losses)]
+
+    def insert(self, loss: float, arch: Arch) -> None:
+        """Add a result, which makes the model obsolete."""
+        n, at = len(self.losses), bisect_right(self.losses, loss)
+        if n == self._choices.shape[1]:
+            self._choices = np.concatenate([self._choices, np.empty_like(self._choices)], axis=1)
+        self._choices[:, at + 1 : n + 1] = self._choices[:, at:n]
+        self._choices[:, at] = arch
+        self.losses.insert(at, loss)
+        self.model = None
 
 
 class BOHB(Hyperband):
@@ -84,60 +132,70 @@ class BOHB(Hyperband):
 
     def __init__(self, space: Space, config: BOHBConfig, fidelity: Fidelity, rng: np.random.Generator) -> None:
         super().__init__(space, config, fidelity, rng)
-        self.results: dict[int, list[tuple[float, Arch]]] = {}  # epochs -> (loss, architecture) in order of telling
-        self.models: dict[int, tuple[KDE, KDE]] = {}  # epochs -> (good l, bad g)
+        self.results: dict[int, Results] = {}  # epochs -> results
+        self.modelled = 0  # highest epochs with enough results for a model; 0 if there are none
 
     def sample(self) -> Arch:
-        if not self.models or self.rng.random() < self.config.random_fraction:
+        if not self.modelled or self.rng.random() < self.config.random_fraction:
             return self.space.sample(self.rng)
-        good, bad = self.models[max(self.models)]
+        good, bad = self.model(self.modelled)
         candidates = self._candidates(good)
-        with np.errstate(invalid="ignore"):  # infinity / infinity, infinity * 0
-            l, g = good.pdf(candidates), bad.pdf(candidates)  # noqa: E741  the paper's names
-            ratio = np.fmax(g, 1e-32) / np.maximum(l, 1e-32)  # as Python's max: NaN counts as 1e-32 in g, stays in l
+        with np.errstate(invalid="ignore"):  # infinity * 0, infinity - infinity
+            densities = zip(candidates.T.tolist(), good.pdf(candidates).tolist(), bad.pdf(candidates).tolist())
         best, chosen = math.inf, None
-        for candidate, value, density in zip(candidates.T.tolist(), ratio.tolist(), l.tolist(), strict=True):
-            if not math.isfinite(value) and math.isfinite(density):
+        for candidate, l, g in densities:  # noqa: E741  the paper's names
+            ratio = max(1e-32, g) / max(l, 1e-32)  # NaN counts as 1e-32 in g and stays in l
+            if not math.isfinite(ratio) and math.isfinite(l):
                 return tuple(candidate)  # a choice no bad result has
-            if value < best:
-                best, chosen = value, candidate
+            if ratio < best:
+                best, chosen = ratio, candidate
         return self.space.sample(self.rng) if chosen is None else tuple(chosen)
 
-    def _candidates(self, good: KDE) -> NDArray[np.int64]:
+    def _candidates(self, good: KDE) -> NDArray[np.integer]:
         """(d, num_samples) valid candidates, or fewer columns if MAX_DRAWS draws of each give no more.
 
         Each starts from a good result and keeps its choice with probability 1 - h, else draws any choice.
         """
         d, options = len(self.space.options), np.array(self.space.options)[:, None]
-        valid: list[Arch] = []
+        parts: list[NDArray[np.integer]] = []
+        left = self.config.num_samples
         for _ in range(MAX_DRAWS):
-            uniform = self.rng.random((2 * d + 1, self.config.num_samples - len(valid)))
-            rows = good.data.take((uniform[0] * good.data.shape[1]).astype(np.int64), axis=1)
+            uniform = self.rng.random((2 * d + 1, left))
+            rows = good.data.take((uniform[0] * good.data.shape[1]).astype(np.intp), axis=1)
             keep = uniform[1 : d + 1] < 1 - good.bandwidth[:, None]
-            drawn = np.where(keep, rows, (uniform[d + 1 :] * options).astype(np.int64))
-            valid += filter(self.space.is_valid, map(tuple, drawn.T.tolist()))
-            if len(valid) == self.config.num_samples:
+            drawn = np.where(keep, rows, (uniform[d + 1 :] * options).astype(np.int16))
+            valid = list(map(self.space.is_valid, map(tuple, drawn.T.tolist())))
+            parts.append(drawn if all(valid) else drawn[:, valid])
+            left -= sum(valid)
+            if not left:
                 break
-        return np.array(valid, np.int64).reshape(-1, d).T
+        return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
 
     def learn(self, trial: Trial, outcome: Outcome) -> None:
         super().learn(trial, outcome)
         epochs = trial.fidelity.epoch
-        if outcome.failed or max(self.models, default=0) > epochs:
+        if outcome.failed or self.modelled > epochs:
             return  # a model of a higher fidelity exists: this result is not modelled
-        results = self.results.setdefault(epochs, [])
-        results.append((-outcome.score, trial.arch))
-        self._fit(epochs, results)
+        if epochs not in self.results:
+            self.results[epochs] = Results(len(trial.arch))
+        self.results[epochs].insert(-outcome.score, trial.arch)
+        good, bad = self._split(len(self.results[epochs].losses))
+        if min(good, bad) > len(trial.arch):  # each side has more rows than decisions
+            self.modelled = epochs
 
-    def _fit(self, epochs: int, results: list[tuple[float, Arch]]) -> None:
-        """Split the results at the percentile and fit both densities, once each side has more rows than decisions."""
-        n, d, options = len(results), len(self.space.options), max(self.space.options)
-        n_good = max(d + 1, self.config.top_n_percent * n // 100)
-        n_bad = max(d + 1, (100 - self.config.top_n_percent) * n // 100)
-        if min(n_good, n - n_good) <= d:
-            return
-        ranked = sorted(results, key=itemgetter(0))[: n_good + n_bad]
-        choices = np.fromiter(chain.from_iterable(arch for _, arch in ranked), np.int64, len(ranked) * d)
-        data = np.ascontiguousarray(choices.reshape(-1, d).T)
-        floor = self.config.min_bandwidth
-        self.models[epochs] = KDE.fit(data[:, :n_good], options, floor), KDE.fit(data[:, n_good:], options, floor)
+    def _split(self, n: int) -> tuple[int, int]:
+        """How many of n results count as good, and how many are left."""
+        good = max(len(self.space.options) + 1, self.config.top_n_percent * n // 100)
+        return good, n - good
+
+    def model(self, epochs: int) -> tuple[KDE, KDE]:
+        """(good l, bad g) of the results at `epochs`, of which there must be enough; fitted when it is first needed."""
+        results = self.results[epochs]
+        if results.model is None:
+            d, options = len(self.space.options), max(self.space.options)
+            n_good, left = self._split(len(results.losses))
+            n_bad = min(left, max(d + 1, (100 - self.config.top_n_percent) * len(results.losses) // 100))
+            data = results.choices[:, : n_good + n_bad].copy()
+            good, bad = fit_densities((data[:, :n_good], data[:, n_good:]), options, self.config.min_bandwidth)
+            results.model = good, bad
+        return results.model

@@ -15,7 +15,7 @@ from scipy import stats
 
 from benchmarks.outcomes import Fidelity, Outcome
 from benchmarks.spaces import SPACES, Arch, Space
-from nas_algos.multi_trial.bohb import BOHB, KDE, BOHBConfig
+from nas_algos.multi_trial.bohb import BOHB, KDE, BOHBConfig, Results
 from nas_algos.multi_trial.hyperband import Hyperband, HyperbandConfig
 from nas_algos.searcher import Searcher, Trial
 
@@ -109,7 +109,7 @@ class TheirBOHB:
 
 
 def ratio(searcher: BOHB, epochs: int, archs: list[Arch]) -> NDArray[np.float64]:
-    good, bad = searcher.models[epochs]
+    good, bad = searcher.model(epochs)
     points = np.array(archs).T
     with np.errstate(all="ignore"):
         return np.fmax(bad.pdf(points), 1e-32) / np.maximum(good.pdf(points), 1e-32)
@@ -120,6 +120,18 @@ def results(space: Space, n: int, seed: int) -> tuple[list[Arch], list[float]]:
     rng = np.random.default_rng(seed)
     archs = [space.sample(rng) for _ in range(n)]
     return archs, [float(sum(arch)) + 0.5 * rng.random() for arch in archs]
+
+
+def models(searcher: BOHB) -> dict[int, tuple[KDE, KDE]]:
+    """Epochs -> (good, bad), wherever there are enough results."""
+    enough = {epochs: min(searcher._split(len(found.losses))) for epochs, found in searcher.results.items()}
+    return {epochs: searcher.model(epochs) for epochs, least in enough.items() if least > len(searcher.space.options)}
+
+
+def set_model(searcher: BOHB, good: KDE, bad: KDE) -> None:
+    searcher.results = {12: Results(len(good.data))}
+    searcher.results[12].model = good, bad
+    searcher.modelled = 12
 
 
 def watch_candidates(searcher: BOHB, monkeypatch: pytest.MonkeyPatch) -> list[KDE]:
@@ -189,10 +201,10 @@ def test_the_model_equals_hpbandster(space: Space, n: int, options: dict[str, An
     ours, theirs = bohb(space, **options), TheirBOHB(space, **options)
     feed(ours, archs, scores, 4)
     theirs.feed(archs, scores, 4)
-    assert list(ours.models) == list(theirs.generator.kde_models)
-    if not ours.models:
+    assert list(models(ours)) == list(theirs.generator.kde_models)
+    if not models(ours):
         return
-    for mine, other in zip(ours.models[4], theirs.model(4), strict=True):
+    for mine, other in zip(ours.model(4), theirs.model(4), strict=True):
         np.testing.assert_array_equal(mine.data.T, other.data)
         np.testing.assert_allclose(mine.bandwidth, other.bw, rtol=1e-9)
     rng = np.random.default_rng(0)
@@ -211,12 +223,12 @@ def test_a_whole_search_has_the_models_of_hpbandster(space: Space, seed: int) ->
         score = total(trial) + trial.fidelity.epoch + noise.random()
         ours.tell(trial, Outcome(score, 1.0))
         theirs.feed([trial.arch], [score], trial.fidelity.epoch)
-        assert list(ours.models) == list(theirs.generator.kde_models)
-    assert list(ours.models) == [1, 4, 12]
+        assert list(models(ours)) == list(theirs.generator.kde_models)
+    assert list(models(ours)) == [1, 4, 12]
     for epochs in (1, 4, 12):
         stored = [list(row) for row in theirs.generator.configs[float(epochs)]]
-        assert [list(arch) for _, arch in ours.results[epochs]] == stored
-        for mine, other in zip(ours.models[epochs], theirs.model(epochs), strict=True):
+        assert sorted(ours.results[epochs].choices.T.tolist()) == sorted(stored)
+        for mine, other in zip(ours.model(epochs), theirs.model(epochs), strict=True):
             np.testing.assert_array_equal(mine.data.T, other.data)
             np.testing.assert_allclose(mine.bandwidth, other.bw, rtol=1e-9)
     rng = np.random.default_rng(0)
@@ -236,7 +248,7 @@ def test_the_choice_among_candidates_equals_hpbandster(name: str, monkeypatch: p
         data = rng.integers(options, size=(2, d, 1)) + rng.integers(levels, size=(2, d, 3 * d))
         good, bad = (KDE.fit(side % options, options, 0.3) for side in data)
         ours, theirs = bohb(space, seed=number), TheirBOHB(space)
-        ours.models = {12: (good, bad)}
+        set_model(ours, good, bad)
         with np.errstate(all="ignore"):
             densities = {
                 side: KDEMultivariate(data=kde.data.T, var_type="u" * d, bw=kde.bandwidth)
@@ -278,7 +290,7 @@ def test_a_nan_bad_density_counts_as_the_smallest_as_in_hpbandster(monkeypatch: 
         assert np.isnan(bad.pdf(candidates.T)).all()
     assert good.pdf(first[:, None])[0] < good.pdf(second[:, None])[0] < math.inf
     ours, theirs = bohb(space), TheirBOHB(space, num_samples=2)
-    ours.models = {12: (good, bad)}
+    set_model(ours, good, bad)
     theirs.generator.kde_models = {
         12.0: {
             name: KDEMultivariate(data=kde.data.T, var_type="u" * d, bw=kde.bandwidth)
@@ -297,9 +309,10 @@ def test_the_first_model_needs_twice_one_more_result_than_decisions(name: str, f
     searcher = bohb(SPACES[name])
     archs, scores = results(SPACES[name], first, seed=0)
     feed(searcher, archs[:-1], scores[:-1], 1)
-    assert searcher.models == {}
+    assert models(searcher) == {}
+    assert searcher.modelled == 0
     feed(searcher, archs[-1:], scores[-1:], 1)
-    good, bad = searcher.models[1]
+    good, bad = searcher.model(1)
     assert good.data.shape[1] == bad.data.shape[1] == first // 2
     ranked = [archs[number] for number in np.argsort(scores)[::-1]]
     assert [tuple(column) for column in good.data.T.tolist()] == ranked[: first // 2]
@@ -311,14 +324,14 @@ def test_fifteen_percent_are_good_and_eighty_five_bad(n: int, good: int, bad: in
     """At least 7 each (tss); of 101 results the worst is in neither: 15 * 101 // 100 + 85 * 101 // 100 = 100."""
     searcher = bohb(SPACES["tss"])
     feed(searcher, *results(SPACES["tss"], n, seed=n), epochs=1)
-    assert tuple(kde.data.shape[1] for kde in searcher.models[1]) == (good, bad)
+    assert tuple(kde.data.shape[1] for kde in searcher.model(1)) == (good, bad)
 
 
 def test_of_equal_scores_the_first_told_are_good() -> None:
     searcher = bohb(SPACES["tss"])
     archs, _ = results(SPACES["tss"], 40, seed=1)
     feed(searcher, archs, [50.0] * 40, 1)
-    assert [tuple(column) for column in searcher.models[1][0].data.T.tolist()] == archs[:7]
+    assert [tuple(column) for column in searcher.model(1)[0].data.T.tolist()] == archs[:7]
 
 
 def test_results_below_the_highest_model_are_ignored_and_the_highest_model_is_sampled(
@@ -326,17 +339,18 @@ def test_results_below_the_highest_model_are_ignored_and_the_highest_model_is_sa
 ) -> None:
     searcher = bohb(space)
     feed(searcher, *results(space, 20, seed=1), epochs=4)
-    before = searcher.models[4]
+    before = searcher.model(4)
     feed(searcher, *results(space, 20, seed=2), epochs=1)
-    assert list(searcher.results) == list(searcher.models) == [4]
-    assert searcher.models[4] is before
+    assert list(searcher.results) == list(models(searcher)) == [4]
+    assert searcher.model(4) is before
     feed(searcher, *results(space, 11, seed=3), epochs=12)
-    assert list(searcher.models) == [4], "too few at the top: the lower model still leads"
+    assert searcher.modelled == 4, "too few at the top: the lower model still leads"
     feed(searcher, *results(space, 9, seed=4), epochs=12)
-    assert list(searcher.models) == [4, 12]
+    assert list(models(searcher)) == [4, 12]
+    assert searcher.modelled == 12
     used = watch_candidates(searcher, monkeypatch)
     searcher.sample()
-    assert used == [searcher.models[12][0]]
+    assert used == [searcher.model(12)[0]]
 
 
 def test_failed_evaluations_are_not_modelled(space: Space) -> None:
@@ -344,8 +358,8 @@ def test_failed_evaluations_are_not_modelled(space: Space) -> None:
     clean, mixed = bohb(space), bohb(space)
     feed(clean, archs[::2], scores[::2], 1)
     feed(mixed, archs, [score if number % 2 == 0 else math.nan for number, score in enumerate(scores)], 1)
-    assert mixed.results == clean.results
-    for one, two in zip(mixed.models[1], clean.models[1], strict=True):
+    assert mixed.results[1].losses == clean.results[1].losses
+    for one, two in zip(mixed.model(1), clean.model(1), strict=True):
         np.testing.assert_array_equal(one.data, two.data)
 
 
@@ -391,7 +405,7 @@ def test_all_random_is_hyperband(space: Space) -> None:
 
     class ThrowsAway(Hyperband):
         def sample(self) -> Arch:
-            if searcher.models:
+            if searcher.modelled:
                 self.rng.random()
             return super().sample()
 
@@ -404,7 +418,7 @@ def test_all_random_is_hyperband(space: Space) -> None:
         assert number >= until_model or trials[1] == trials[2]
         for one, trial in zip((reference, searcher, plain), trials, strict=True):
             one.tell(trial, Outcome(total(trial), 1.0))
-    assert searcher.models
+    assert searcher.modelled
 
 
 def test_the_schedule_of_fidelities_is_that_of_hyperband(space: Space) -> None:
@@ -423,7 +437,7 @@ def test_proposals_lie_where_the_good_are_dense_and_the_bad_are_not(space: Space
     choices[1, 1:] = rng.integers(options, size=(d - 1, 80))
     h = np.full(d, 0.3)
     searcher = bohb(space, num_samples=64)
-    searcher.models = {12: (KDE(choices[0], h, h / (options - 1)), KDE(choices[1], h, h / (options - 1)))}
+    set_model(searcher, *(KDE(side, h, h / (options - 1)) for side in choices))
     share = (np.array([searcher.sample() for _ in range(300)]) == 2).mean(axis=0)
     assert share[1:].min() > 0.9
     assert share[0] < 0.2

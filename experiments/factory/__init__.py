@@ -1,6 +1,11 @@
 """A benchmark from scratch: train the architectures of a space, merge the results into a table."""
 
-from experiments.factory.directory import BuildDirectory, BuildHeader
-from experiments.factory.images import Images
+from benchmarks.lazy_names import lazy_names
 
-__all__ = ["BuildDirectory", "BuildHeader", "Images"]
+_MODULES = {
+    "BuildDirectory": "directory",
+    "BuildHeader": "directory",
+    "Images": "images",
+}
+__all__ = list(_MODULES)
+__getattr__ = lazy_names(__name__, _MODULES)

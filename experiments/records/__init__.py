@@ -1,7 +1,14 @@
 """The only writer and reader of results: studies, runs, sweeps."""
 
-from experiments.records.runs import RecordedTrials, Runs
-from experiments.records.study import StudyHeader, StudyRecords
-from experiments.records.sweep import SweepHeader, SweepRecords
+from benchmarks.lazy_names import lazy_names
 
-__all__ = ["RecordedTrials", "Runs", "StudyHeader", "StudyRecords", "SweepHeader", "SweepRecords"]
+_MODULES = {
+    "RecordedTrials": "runs",
+    "Runs": "runs",
+    "StudyHeader": "study",
+    "StudyRecords": "study",
+    "SweepHeader": "sweep",
+    "SweepRecords": "sweep",
+}
+__all__ = list(_MODULES)
+__getattr__ = lazy_names(__name__, _MODULES)

@@ -1,5 +1,10 @@
 """Reports: one page from the records of studies and sweeps."""
 
-from experiments.reports.report import Report, write_report
+from benchmarks.lazy_names import lazy_names
 
-__all__ = ["Report", "write_report"]
+_MODULES = {
+    "Report": "report",
+    "write_report": "report",
+}
+__all__ = list(_MODULES)
+__getattr__ = lazy_names(__name__, _MODULES)

@@ -1,44 +1,27 @@
 """Pure functions from records to numbers."""
 
-from experiments.statistics.aggregates import (
-    Aggregate,
-    aggregate,
-    answers,
-    bootstrap_interval,
-    final,
-    incumbents,
-    regret,
-)
-from experiments.statistics.anytime import Reached, mean_over_time, median_needed, reach
-from experiments.statistics.inference import (
-    a12,
-    compare_all,
-    compare_over_datasets,
-    expected_ranks,
-    holm,
-    mann_whitney,
-    rank_datasets,
-)
-from experiments.statistics.resampling import resample
+from benchmarks.lazy_names import lazy_names
 
-__all__ = [
-    "Aggregate",
-    "Reached",
-    "a12",
-    "aggregate",
-    "answers",
-    "bootstrap_interval",
-    "compare_all",
-    "compare_over_datasets",
-    "expected_ranks",
-    "final",
-    "holm",
-    "incumbents",
-    "mann_whitney",
-    "mean_over_time",
-    "median_needed",
-    "rank_datasets",
-    "reach",
-    "regret",
-    "resample",
-]
+_MODULES = {
+    "Aggregate": "aggregates",
+    "aggregate": "aggregates",
+    "answers": "aggregates",
+    "bootstrap_interval": "aggregates",
+    "final": "aggregates",
+    "incumbents": "aggregates",
+    "regret": "aggregates",
+    "Reached": "anytime",
+    "mean_over_time": "anytime",
+    "median_needed": "anytime",
+    "reach": "anytime",
+    "a12": "inference",
+    "compare_all": "inference",
+    "compare_over_datasets": "inference",
+    "expected_ranks": "inference",
+    "holm": "inference",
+    "mann_whitney": "inference",
+    "rank_datasets": "inference",
+    "resample": "resampling",
+}
+__all__ = list(_MODULES)
+__getattr__ = lazy_names(__name__, _MODULES)

@@ -1,7 +1,16 @@
 """Sweeps: Ray Tune over the knobs of a search algorithm."""
 
-from experiments.sweeps.evaluator import rungs_to
-from experiments.sweeps.knobs import tuned_knobs
-from experiments.sweeps.tune import Place, Sweep, evaluator_for, run_sweep, search_space, tune_searcher
+from benchmarks.lazy_names import lazy_names
 
-__all__ = ["Place", "Sweep", "evaluator_for", "run_sweep", "rungs_to", "search_space", "tune_searcher", "tuned_knobs"]
+_MODULES = {
+    "rungs_to": "evaluator",
+    "tuned_knobs": "knobs",
+    "Place": "tune",
+    "Sweep": "tune",
+    "evaluator_for": "tune",
+    "run_sweep": "tune",
+    "search_space": "tune",
+    "tune_searcher": "tune",
+}
+__all__ = list(_MODULES)
+__getattr__ = lazy_names(__name__, _MODULES)

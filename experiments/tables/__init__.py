@@ -1,7 +1,12 @@
 """Benchmark tables on this machine: where they are found, importing, exporting, quality."""
 
-from experiments.tables.exporting import export_benchmark
-from experiments.tables.importing import import_benchmark
-from experiments.tables.store import find_table, table_named
+from benchmarks.lazy_names import lazy_names
 
-__all__ = ["export_benchmark", "find_table", "import_benchmark", "table_named"]
+_MODULES = {
+    "export_benchmark": "exporting",
+    "import_benchmark": "importing",
+    "find_table": "store",
+    "table_named": "store",
+}
+__all__ = list(_MODULES)
+__getattr__ = lazy_names(__name__, _MODULES)

@@ -18,7 +18,7 @@ from __future__ import annotations
 import math
 from bisect import bisect_right
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 
 import numpy as np
@@ -100,27 +100,33 @@ def _tables(d: int, options: int) -> tuple[NDArray[np.int64], NDArray[np.float64
     return options * np.arange(d)[:, None], np.stack([codes, codes * codes], axis=1)
 
 
+@dataclass
 class Results:
     """Results of one fidelity from the smallest loss up; of equal losses the first told comes first."""
 
-    def __init__(self, decisions: int) -> None:
-        self.losses: list[float] = []
-        self.model: tuple[KDE, KDE] | None = None
-        """(good l, bad g) of all results; None until they are fitted."""
-        self._choices = np.empty((decisions, 64), np.int16)  # its first columns hold the architectures
+    columns: NDArray[np.int16]
+    """(d, capacity) choices; the first columns hold the architectures in the order of `losses`."""
+    losses: list[float] = field(default_factory=list)
+    model: tuple[KDE, KDE] | None = None
+    """(good l, bad g) of all results; None until they are fitted."""
+
+    @classmethod
+    def empty(cls, decisions: int) -> Results:
+        """No results of architectures with so many decisions."""
+        return cls(np.zeros((decisions, 64), np.int16))
 
     @property
     def choices(self) -> NDArray[np.int16]:
         """(d, n) choices of the architectures."""
-        return self._choices[:, : len(self.losses)]
+        return self.columns[:, : len(self.losses)]
 
     def insert(self, loss: float, arch: Arch) -> None:
         """Add a result, which makes the model obsolete."""
         n, at = len(self.losses), bisect_right(self.losses, loss)
-        if n == self._choices.shape[1]:
-            self._choices = np.concatenate([self._choices, np.empty_like(self._choices)], axis=1)
-        self._choices[:, at + 1 : n + 1] = self._choices[:, at:n]
-        self._choices[:, at] = arch
+        if n == self.columns.shape[1]:
+            self.columns = np.concatenate([self.columns, np.zeros_like(self.columns)], axis=1)
+        self.columns[:, at + 1 : n + 1] = self.columns[:, at:n]
+        self.columns[:, at] = arch
         self.losses.insert(at, loss)
         self.model = None
 
@@ -177,7 +183,7 @@ class BOHB(Hyperband):
         if outcome.failed or self.modelled > epochs:
             return  # a model of a higher fidelity exists: this result is not modelled
         if epochs not in self.results:
-            self.results[epochs] = Results(len(trial.arch))
+            self.results[epochs] = Results.empty(len(trial.arch))
         self.results[epochs].insert(-outcome.score, trial.arch)
         good, bad = self._split(len(self.results[epochs].losses))
         if min(good, bad) > len(trial.arch):  # each side has more rows than decisions

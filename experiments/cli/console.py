@@ -30,7 +30,7 @@ from benchmarks.outcomes import format_ranges
 from benchmarks.spaces import space_named
 from benchmarks.table import BenchmarkTable, TableError
 from experiments.execution.progress import Progress
-from experiments.records.runs import Floats, Group
+from experiments.records.runs import Floats, Group, runs_by_group
 from experiments.records.study import StudyRecords
 from experiments.records.sweep import Configuration
 from experiments.reports.tables import plus_minus
@@ -185,13 +185,10 @@ def show_one_shot(compared: Mapping[Group, Sequence[OneShotRanking]]) -> None:
 def show_answers(records: StudyRecords) -> None:
     """Print the architecture that the one run of each algorithm on each data set found."""
     space = space_named(records.header().settings["space"])
-    trials = records.trials()
-    answers = {
-        (row["algorithm"], row["dataset"]): row["architecture"]
-        for row in trials.filter(trials["incumbent"]).select(["algorithm", "dataset", "architecture"]).to_pylist()
-    }  # the last incumbent of a run wins
-    for (algorithm, dataset), index in answers.items():
-        print(f"{algorithm} on {dataset} found architecture {index}: {space.to_string(space.arch(index))}")
+    answers = {group: runs.architecture[runs.incumbent][-1:] for group, runs in runs_by_group(records.trials()).items()}
+    for (algorithm, dataset), last in answers.items():
+        for index in last.tolist():
+            print(f"{algorithm} on {dataset} found architecture {index}: {space.to_string(space.arch(index))}")
 
 
 SHOWN = 5

@@ -14,6 +14,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from experiments.storage.columns import codes, numbers
 from experiments.storage.directories import RecordError
 
 Floats = NDArray[np.float64]
@@ -73,14 +74,14 @@ def runs_by_group(trials: pa.Table) -> dict[Group, Runs]:
     """
     if not trials.num_rows:
         return {}
-    algorithm, algorithms = _codes(trials["algorithm"])
-    dataset, datasets = _codes(trials["dataset"])
-    number = trials["run"].to_numpy()
+    algorithm, algorithms = codes(trials["algorithm"])
+    dataset, datasets = codes(trials["dataset"])
+    number = numbers(trials["run"])
     runs_each = int(number.max()) + 1
     key = (algorithm * len(datasets) + dataset) * runs_each + number
     order = slice(None) if (np.diff(key) >= 0).all() else np.argsort(key, kind="stable")
     key = key[order]
-    columns = {field: trials[column].to_numpy()[order] for field, column in _COLUMNS.items()}
+    columns = {field: numbers(trials[column])[order] for field, column in _COLUMNS.items()}
     starts = np.flatnonzero(np.diff(key, prepend=-1))  # first row of every run of every group
     group_of_run, number_of_run = np.divmod(key[starts], runs_each)
     names = [(a, d) for a in algorithms for d in datasets]
@@ -133,12 +134,6 @@ def concatenate_runs(parts: Sequence[Runs]) -> Runs:
     return Runs(number, np.append(0, np.cumsum(lengths)), **rows)
 
 
-def _codes(column: pa.ChunkedArray) -> tuple[NDArray[np.int64], list[str]]:
-    """(code of every row, names by code) of a dictionary column."""
-    array = column.combine_chunks()  # which unifies the dictionaries of its parts
-    return array.indices.to_numpy().astype(np.int64), array.dictionary.to_pylist()
-
-
 @dataclass(frozen=True)
 class RecordedTrials:
     """What the batches of a study hold."""
@@ -172,27 +167,45 @@ class RecordedTrials:
                 parts.setdefault(group, []).append(runs if every_trial else incumbent_changes(runs))
             for group, counts in fidelities(trials).items():
                 used.setdefault(group, Counter()).update(counts)
-            failed += int(np.isnan(trials["validation"].to_numpy()).sum())
+            failed += int(np.isnan(numbers(trials["validation"])).sum())
         return cls({group: concatenate_runs(runs) for group, runs in parts.items()}, used, failed)
 
 
 def fidelities(trials: pa.Table) -> dict[Group, Counter[tuple[str, int]]]:
-    """How many trials each group has at each (schedule, epoch)."""
-    keys = ["algorithm", "dataset", "schedule", "epoch"]
-    counts: dict[Group, Counter[tuple[str, int]]] = {}
-    for row in trials.unify_dictionaries().group_by(keys).aggregate([([], "count_all")]).to_pylist():
-        found = counts.setdefault((row["algorithm"], row["dataset"]), Counter())
-        found[row["schedule"], row["epoch"]] += row["count_all"]
-    return counts
+    """The number of trials of each group at each (schedule, epoch)."""
+    schedule, schedules = codes(trials["schedule"])
+    epoch = numbers(trials["epoch"])
+    return {
+        group: Counter(
+            {
+                (schedules[code], int(epochs)): int(count)
+                for (code, epochs), count in zip(
+                    *np.unique(np.stack([schedule[rows], epoch[rows]], axis=1), axis=0, return_counts=True), strict=True
+                )
+            }
+        )
+        for group, rows in _rows_by_group(trials).items()
+    }
 
 
 def finished_runs(overhead: pa.Table) -> dict[Group, int]:
-    """How many runs of each group are recorded, also those without a trial (OVERHEAD_SCHEMA has a row for each)."""
-    counts = overhead.unify_dictionaries().group_by(["algorithm", "dataset"]).aggregate([([], "count_all")])
-    return {(row["algorithm"], row["dataset"]): row["count_all"] for row in counts.to_pylist()}
+    """The number of runs of each group, also those without a trial (OVERHEAD_SCHEMA has a row for each)."""
+    return {group: len(rows) for group, rows in _rows_by_group(overhead).items()}
 
 
 def mean_search_seconds(overhead: pa.Table) -> dict[Group, float]:
     """Host seconds of the search per run, mean over the runs in an overhead table (OVERHEAD_SCHEMA)."""
-    means = overhead.unify_dictionaries().group_by(["algorithm", "dataset"]).aggregate([("search_seconds", "mean")])
-    return {(row["algorithm"], row["dataset"]): row["search_seconds_mean"] for row in means.to_pylist()}
+    seconds = numbers(overhead["search_seconds"])
+    return {group: float(seconds[rows].mean()) for group, rows in _rows_by_group(overhead).items()}
+
+
+def _rows_by_group(table: pa.Table) -> dict[Group, NDArray[np.int64]]:
+    """The positions of the rows of each group, in the order of the groups' first rows."""
+    algorithm, algorithms = codes(table["algorithm"])
+    dataset, datasets = codes(table["dataset"])
+    key = algorithm * len(datasets) + dataset
+    groups, first = np.unique(key, return_index=True)
+    return {
+        (algorithms[group // len(datasets)], datasets[group % len(datasets)]): np.flatnonzero(key == group)
+        for group in groups[np.argsort(first)]
+    }

@@ -27,12 +27,11 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from benchmarks.oracle import Oracle
 from experiments.storage.atomic import parquet, write_atomically, write_parquet
 from experiments.storage.directories import RecordedDirectory, RecordError
+from experiments.storage.parquet import read_parquet
 
 FORMAT = 1
 EVALUATIONS, CHECKPOINTS = "evaluations", "checkpoints"
@@ -262,14 +261,14 @@ class StudyRecords(RecordedDirectory[StudyHeader]):
         """A file, or all files in a folder that are `wanted`."""
         place = self.path / name
         files = [place] if place.is_file() else filter(wanted, sorted(place.glob("*.parquet")))
-        chosen = None if runs is None else pc.field("run") < runs
         for file in files:
             if runs is not None and _first_run(file) >= runs:
                 continue
             try:
-                yield pq.read_table(file, schema=schema, filters=chosen)
+                table = read_parquet(file, schema)
             except (pa.ArrowInvalid, OSError) as error:
                 raise RecordError(f"{file} is damaged ({error}): delete it and run again") from error
+            yield table if runs is None else table.filter(pa.array(table["run"].to_numpy() < runs))
 
 
 def _first_run(batch: Path) -> int:

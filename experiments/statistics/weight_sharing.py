@@ -14,7 +14,6 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from benchmarks.spaces import Space, space_named
@@ -65,6 +64,8 @@ def weight_sharing_runs(epochs: pa.Table, groups: Mapping[Group, Runs]) -> dict[
 
 
 def _weight_sharing_runs(epochs: pa.Table, group: Group, runs: Runs) -> WeightSharingRuns:
+    import pyarrow.compute as pc  # slow to import, and studies on tables do not need it
+
     algorithm, dataset = group
     rows = epochs.filter(
         pc.and_(
@@ -113,6 +114,8 @@ class OneShotRanking:
 
 def one_shot_rankings(rows: pa.Table) -> dict[Group, list[OneShotRanking]]:
     """The runs of a table of ONE_SHOT_SCHEMA."""
+    import pyarrow.compute as pc
+
     runs: dict[Group, list[OneShotRanking]] = {}
     names = ("algorithm", "dataset", "run")
     for key in rows.group_by(names, use_threads=False).aggregate([]).to_pylist():

@@ -147,7 +147,9 @@ class BOHB(Hyperband):
         good, bad = self.model(self.modelled)
         candidates = self._candidates(good)
         with np.errstate(invalid="ignore"):  # infinity * 0, infinity - infinity
-            densities = zip(candidates.T.tolist(), good.pdf(candidates).tolist(), bad.pdf(candidates).tolist())
+            densities = zip(
+                candidates.T.tolist(), good.pdf(candidates).tolist(), bad.pdf(candidates).tolist(), strict=True
+            )
         best, chosen = math.inf, None
         for candidate, l, g in densities:  # noqa: E741  the paper's names
             ratio = max(1e-32, g) / max(l, 1e-32)  # NaN counts as 1e-32 in g and stays in l

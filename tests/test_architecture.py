@@ -74,7 +74,7 @@ def assert_imports_nothing_slow(command: str, arguments: list[str], cwd: Path | 
         f"import sys; from experiments.cli.{command} import main\n"
         "try: code = main()\n"
         "except SystemExit as stop: code = stop.code\n"
-        f"sys.exit(code or ' '.join({SLOW} & set(sys.modules)))"
+        f"sys.exit(code or ' '.join({SLOW} & set(sys.modules)) or 0)"
     )
     done = subprocess.run(
         [sys.executable, "-c", code, *arguments], capture_output=True, text=True, cwd=cwd, check=False

@@ -26,7 +26,7 @@ ARROWS = {
     "experiments": set(OURS),
 }
 TORCH_ROOMS = ("supernets", "nas_algos.weight_sharing", "nas_algos.nar")
-RAY_ROOMS = ("experiments.execution.ray_tasks", "experiments.sweeps.tune", "experiments.factory.factory")
+RAY_ROOMS = ("experiments.execution.ray_tasks", "experiments.sweeps")
 
 
 def modules() -> Iterator[tuple[str, Path]]:

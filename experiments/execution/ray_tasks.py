@@ -1,4 +1,4 @@
-"""Studies on Ray: one task per job, or per training. Nothing else of the multi-trial path imports Ray."""
+"""Calls as Ray tasks, on this machine or on a cluster."""
 
 from __future__ import annotations
 
@@ -8,95 +8,79 @@ import os
 import socket
 import tempfile
 import time
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import lru_cache, wraps
+from functools import lru_cache
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic
 
 import numpy as np
 import ray
 
 from benchmarks.errors import InputError
 from benchmarks.table import sha256
+from experiments.execution.resources import Resources
+from experiments.execution.tasks import Beat, Calls, Key, Result
 from experiments.storage.provenance import versions
 
-Key = TypeVar("Key", bound=Hashable)
-Result = TypeVar("Result")
-
 RETRIES = 3
-"""Of a task whose node or process was lost."""
-TORCH = ("torch",)
-"""What trains, in `task_of`."""
+"""Further attempts at a task whose node or process was lost."""
 MOMENT = 0.1
-"""Seconds between two looks at what is under way."""
-
-
-def task_of(function: Callable[..., Any], libraries: Sequence[str] = (), cpus: int = 1, gpus: float = 0.0) -> Any:
-    """A function as a Ray task, which is called again elsewhere when its process or node is lost.
-
-    Args:
-        libraries: that can change its results, beside those of `versions`. The task raises InputError on a node that
-            has others than this one, which the records name.
-    """
-    expected = versions(*libraries)
-
-    @wraps(function)  # by whose name Ray shows the task
-    def checked(*arguments: Any) -> Any:
-        check_versions(expected, libraries)
-        return function(*arguments)
-
-    return ray.remote(num_cpus=cpus, num_gpus=gpus, max_retries=RETRIES)(checked)
+"""Seconds between two looks at running tasks, and between two beats of a task."""
 
 
 def check_versions(expected: Mapping[str, str], libraries: Sequence[str]) -> None:
-    """InputError if `versions` of this node are not the expected ones."""
+    """InputError if this node has other versions than expected."""
     here = _versions(tuple(libraries))
     if different := [name for name in expected if here[name] != expected[name]]:
         has, should = ({name: found[name] for name in different} for found in (here, expected))
         raise InputError(
-            f"the node {socket.gethostname()} has {has}, and the one that records has {should}: install the same "
+            f"the node {socket.gethostname()} has {has}, but the node that records has {should}: install the same "
             "versions on all nodes"
         )
 
 
 @lru_cache
 def _versions(libraries: tuple[str, ...]) -> Mapping[str, str]:
-    """Looked up once per process."""
+    """The installed versions, looked up once per process."""
     return versions(*libraries)
 
 
-def result_of(done: Any, what: str) -> Any:
-    """Of a task that has ended. Raises what it raised; InputError if its process was lost again and again."""
+def _result_of(done: Any, key: Hashable) -> Any:
+    """The result of a task that has ended.
+
+    Raises:
+        InputError: its process was lost again and again. Whatever the task raised is raised here, too.
+    """
     try:
         return ray.get(done)
     except ray.exceptions.RayTaskError as error:
         raise error.cause from error
     except ray.exceptions.RayError as error:
         raise InputError(
-            f"{what} was lost {RETRIES + 1} times with its process ({type(error).__name__}: is there enough memory?). "
-            "What is finished is kept: the same command goes on"
+            f"{key} was lost {RETRIES + 1} times with its process ({type(error).__name__}: is there enough memory?). "
+            "Finished work is kept: repeat the command to resume"
         ) from error
 
 
 @dataclass(frozen=True)
 class Shipped:
-    """A file for all nodes of a cluster. Those that do not have it keep a copy among their temporary files."""
+    """A file for all nodes of a cluster; a node that lacks it keeps a copy among its temporary files."""
 
     path: Path
     digest: str
     """SHA-256 of its content."""
     content: Any
-    """Reference to its bytes in Ray's object store, which a node fetches when it asks for them."""
+    """Reference to its bytes in Ray's object store, from which a node fetches them when it needs them."""
 
     @classmethod
     def of(cls, path: Path) -> Shipped:
-        """A file of this node."""
+        """Put a file of this node into the object store."""
         return cls(path.absolute(), sha256(path), ray.put(np.fromfile(path, np.uint8)))
 
     def here(self) -> Path:
-        """Where this node has it."""
+        """Where this node has the file; a copy is made if it has none."""
         copy = Path(tempfile.gettempdir()) / f"nas-algos-{os.getuid()}" / f"{self.digest}{self.path.suffix}"
         for path in (self.path, copy):
             if path.is_file() and _digest(path, path.stat().st_mtime_ns) == self.digest:
@@ -110,76 +94,102 @@ class Shipped:
 
 @lru_cache(maxsize=8)
 def _digest(path: Path, changed: int) -> str:
-    """SHA-256, computed once per process as long as the file does not change."""
+    """SHA-256 of a file, computed once per process as long as the file does not change."""
     del changed
     return sha256(path)
 
 
 class RayTasks(Generic[Key, Result]):
-    """Calls of one function, whose processes report now and then how many seconds they have spent on it.
+    """Calls of one function as Ray tasks; a task whose node or process is lost is called again elsewhere.
 
     Args:
-        function: called as function(*shared, key, beat); `beat` takes the seconds.
-        gpus, cpus: of each call.
+        resources: a cluster runs as many tasks at a time as there are workers. A Ray of this machine has no more CPUs
+            than they need, so that it is handed twice as many.
     """
 
-    def __init__(self, function: Callable[..., Result], shared: tuple[Any, ...], gpus: float, cpus: int = 1) -> None:
-        self._task = task_of(_call, TORCH, cpus, gpus)
-        self._function = function
-        self._shared = [ray.put(value) for value in shared]
-        self._board: Any = ray.remote(num_cpus=0, max_restarts=-1, max_task_retries=RETRIES)(_Board).remote()
+    def __init__(self, calls: Calls[Key, Result], resources: Resources) -> None:
+        self.at_once = resources.workers if resources.address else 2 * resources.workers
         self._running: dict[Any, Key] = {}
+        files = [Shipped.of(path) if resources.address else path for path in calls.files]
+        self._shared = [ray.put(value) for value in (*calls.shared, *files)]
+        self._board: Any = None
+        if calls.beats:
+            self._board = ray.remote(num_cpus=0, max_restarts=-1, max_task_retries=RETRIES)(_Board).remote()
+        function, libraries, expected = calls.function, calls.libraries, versions(*calls.libraries)
+
+        def call(board: Any, key: Key, *shared: Any) -> Result:
+            check_versions(expected, libraries)
+            given = (value.here() if isinstance(value, Shipped) else value for value in shared)
+            return function(*given, key, *(() if board is None else (_beat(board, key),)))
+
+        remote = ray.remote(num_cpus=calls.cpus, num_gpus=resources.gpus, max_retries=RETRIES)(call)
+        self._task = remote.options(name=function.__name__)  # the name of its process
+
+    @classmethod
+    @contextmanager
+    def open(cls, calls: Calls[Key, Result], resources: Resources) -> Iterator[RayTasks[Key, Result]]:
+        """Connect to Ray for as long as there are tasks; InputError if no cluster answers."""
+        workers = resources.workers
+        with connected(workers * calls.cpus, resources.address, gpus=workers * resources.gpus):
+            yield cls(calls, resources)
+
+    @property
+    def under_way(self) -> int:
+        """Number of tasks whose results have not been returned yet."""
+        return len(self._running)
 
     def begin(self, key: Key) -> None:
-        self._running[self._task.remote(self._function, self._board, key, *self._shared)] = key
+        """Hand out a task."""
+        self._running[self._task.remote(self._board, key, *self._shared)] = key
 
     def finished(self) -> list[tuple[Key, Result]]:
-        """One that has finished, if there is one within a MOMENT. Raises what it raised."""
-        ready, _ = ray.wait(list(self._running), num_returns=1, timeout=MOMENT)
-        return [(key := self._running.pop(done), result_of(done, str(key))) for done in ready]
+        """Wait for a task, for a `MOMENT` at most if calls have beats, and return its result; raises what it raised."""
+        ready, _ = ray.wait(list(self._running), num_returns=1, timeout=None if self._board is None else MOMENT)
+        return [(key := self._running.pop(done), _result_of(done, key)) for done in ready]
 
-    def seconds(self) -> Mapping[Key, float]:
-        """What was reported since the last call."""
-        newest: dict[Key, float] = ray.get(self._board.read.remote())
+    def beats(self) -> Mapping[Key, float]:
+        """The newest beat of each task since the last call of this method."""
+        newest: dict[Key, float] = {} if self._board is None else ray.get(self._board.read.remote())
         return newest
 
 
-def _call(function: Callable[..., Result], board: Any, key: Hashable, *shared: Any) -> Result:
+def _beat(board: Any, key: Hashable) -> Beat:
+    """A function that notes on the board how far a call is, but not more often than once in a `MOMENT`."""
     reported = time.monotonic()
 
-    def beat(seconds: float) -> None:
+    def beat(value: float) -> None:
         nonlocal reported
         if time.monotonic() - reported > MOMENT:
             reported = time.monotonic()
-            board.note.remote(key, seconds)
+            board.note.remote(key, value)
 
-    return function(*shared, key, beat)
+    return beat
 
 
 class _Board:
-    """Where running calls note their seconds."""
+    """Where running calls note how far they are."""
 
     def __init__(self) -> None:
         self._newest: dict[Hashable, float] = {}
 
-    def note(self, key: Hashable, seconds: float) -> None:
-        self._newest[key] = seconds
+    def note(self, key: Hashable, value: float) -> None:
+        self._newest[key] = value
 
     def read(self) -> dict[Hashable, float]:
-        """What is new since the last time."""
+        """What was noted since the last call."""
         newest, self._newest = self._newest, {}
         return newest
 
 
 @contextmanager
 def connected(cpus: int, address: str | None, gpus: float = 0) -> Iterator[None]:
-    """Ray inside: the cluster at `address`, or one of this machine.
+    """Connect to the cluster at `address`, or start Ray on this machine, and disconnect at the end.
 
     Args:
-        cpus, gpus: that a local Ray hands out to its tasks.
+        cpus, gpus: what a Ray of this machine hands out to its tasks.
 
     Raises:
-        InputError: no cluster answers there.
+        InputError: no cluster answers at `address`.
     """
     _connect(cpus, address, gpus)
     try:

@@ -49,6 +49,9 @@ class Trainings(NamedTuple):
     schedule: str
     members: tuple[tuple[int, int], ...]  # (architecture, seed) of each
 
+    def __str__(self) -> str:
+        return f"the training of architectures {', '.join(str(architecture) for architecture, _ in self.members)}"
+
     def without(self, done: Container[Key]) -> Trainings:
         """The trainings whose keys are not in `done`."""
         left = (member for member in self.members if (member[0], self.schedule, member[1]) not in done)

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
-from itertools import islice
+from collections.abc import Hashable, Iterator, Sequence
 from typing import Any
-
-import ray
 
 from benchmarks.errors import InputError
 from benchmarks.spaces import space_named
 from experiments.execution.progress import Progress
-from experiments.execution.ray_tasks import TORCH, connected, result_of, task_of
 from experiments.execution.resources import Resources
+from experiments.execution.tasks import TORCH, Calls, run_tasks
 from experiments.factory.directory import SPLITS, BuildDirectory, BuildHeader, Maker, Trainings, classes
 from experiments.factory.images import Images, check_images
 from experiments.storage.provenance import git_commit, processor, versions
@@ -92,7 +89,9 @@ def build(
         progress("trainings", finished, total)
         if left:
             prepare(header, images, left[0].members[0][0], resources.device)
-        for rows in _each(_train, (header, images, resources.device), left, resources):
+        shared = header, images, resources.device
+        calls: Calls[Trainings, list[Row]] = Calls(function=_train, shared=shared, libraries=TORCH)
+        for _, rows in run_tasks(calls, left, resources):
             writer.append(rows)
             finished += len(rows)
             progress("trainings", finished, total)
@@ -125,25 +124,6 @@ def calibrate(directory: BuildDirectory, images: Images, device: str, progress: 
 def batched(items: Sequence[tuple[int, int]], size: int) -> Iterator[Sequence[tuple[int, int]]]:
     """`items` in order, `size` at a time; the last ones may be fewer."""
     return (items[start : start + size] for start in range(0, len(items), size))
-
-
-def _each(
-    function: Callable[..., list[Row]], shared: tuple[Any, ...], items: Iterable[Any], resources: Resources
-) -> Iterator[list[Row]]:
-    """function(*shared, item) of every item, in any order, as Ray tasks if there are workers."""
-    if not resources.workers:
-        yield from (function(*shared, item) for item in items)
-        return
-    with connected(resources.workers, resources.address, gpus=resources.gpus * resources.workers):
-        task = task_of(function, TORCH, gpus=resources.gpus)
-        arguments = [ray.put(value) for value in shared]
-        waiting = iter(items)
-        at_once = resources.workers if resources.address else 2 * resources.workers  # as in ray_runner.run_jobs
-        running = [task.remote(*arguments, item) for item in islice(waiting, at_once)]
-        while running:
-            (ready,), running = ray.wait(running, num_returns=1)
-            running += [task.remote(*arguments, item) for item in islice(waiting, 1)]
-            yield result_of(ready, "a training")
 
 
 def _train(header: BuildHeader, images: Images, device: str, trainings: Trainings) -> list[Row]:

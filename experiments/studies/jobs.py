@@ -27,6 +27,9 @@ class Job:
     first: int
     stop: int
 
+    def __str__(self) -> str:
+        return self.name
+
     @property
     def name(self) -> str:
         algorithm = self.algorithm.replace(":", ".")  # which a file name may not hold everywhere

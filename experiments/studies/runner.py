@@ -6,12 +6,15 @@ import hashlib
 import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
 import pyarrow as pa
 
 from experiments.execution.progress import Progress
+from experiments.execution.resources import Resources
+from experiments.execution.tasks import Calls, run_tasks
 from experiments.records.study import StudyHeader, StudyRecords
 from experiments.storage.atomic import parquet
 from experiments.studies.jobs import Job
@@ -56,8 +59,8 @@ def run_study(
         total = len(study.algorithms) * len(study.budgets) * study.runs
         done = total - sum(job.stop - job.first for job in left)
         progress("runs", done, total)
-        for job, trials, overhead in _batches(study, left, workers, ray_address):
-            records.write_files(job.name, trials, overhead)
+        for job, files in execute_jobs(study, left, Resources(workers, address=ray_address)):
+            records.write_files(job.name, *files)
             done += job.stop - job.first
             progress("runs", done, total)
     return records
@@ -80,15 +83,14 @@ def open_study(study: Recorded, directory: Path) -> Iterator[tuple[StudyRecords,
         yield records, left
 
 
-def _batches(
-    study: TableStudy, jobs: Sequence[Job], workers: int, ray_address: str | None
-) -> Iterator[tuple[Job, pa.Buffer, pa.Buffer]]:
-    if not jobs:
-        return
-    if workers:
-        from experiments.studies.ray_jobs import run_jobs  # imports Ray
+def execute_jobs(
+    study: TableStudy, jobs: Sequence[Job], resources: Resources
+) -> Iterator[tuple[Job, tuple[pa.Buffer, pa.Buffer]]]:
+    """Yield each job with its (trials, overhead) as Parquet files when it is done, in any order."""
+    return run_tasks(Calls(function=_execute, shared=(study,), files=(study.table,)), jobs, resources)
 
-        yield from run_jobs(study, jobs, workers, ray_address)
-    else:
-        for job in jobs:
-            yield job, *map(parquet, execute(study, job))
+
+def _execute(study: TableStudy, table: Path, job: Job) -> tuple[pa.Buffer, pa.Buffer]:
+    """Execute a job on a node that has the table at another path; the writer has little left to do with files."""
+    trials, overhead = execute(replace(study, table=table), job)
+    return parquet(trials), parquet(overhead)

@@ -9,8 +9,8 @@ from contextlib import contextmanager
 from functools import partial
 from typing import Protocol
 
-from experiments.execution.ray_tasks import RayTasks, connected
 from experiments.execution.resources import Resources
+from experiments.execution.tasks import TORCH, Beat, Calls
 from experiments.factory.directory import BuildHeader
 from experiments.factory.factory import network_of, prepare, row_of
 from experiments.factory.images import Images, check_images
@@ -18,9 +18,6 @@ from experiments.studies.training_records import Curves, Trained, Training
 from supernets.training.devices import single_threaded
 from supernets.training.epochs import Measurement
 from supernets.training.train import train_candidates
-
-Beat = Callable[[float], None]
-"""Told now and then how many seconds the steps of a training have taken so far."""
 
 
 def train(header: BuildHeader, images: Images, device: str, training: Training, beat: Beat | None = None) -> Trained:
@@ -61,8 +58,8 @@ class Trainer(Protocol):
     def finished(self) -> list[tuple[Training, Trained]]:
         """Those that have finished since the last call; waits for one, but no longer than a moment where it can."""
 
-    def seconds(self) -> Mapping[Training, float]:
-        """What the steps of unfinished trainings have taken at least, as far as anything new is known."""
+    def beats(self) -> Mapping[Training, float]:
+        """Seconds that the steps of unfinished trainings have taken so far, where newly known."""
 
 
 class LocalTrainer:
@@ -81,7 +78,7 @@ class LocalTrainer:
         self._waiting.popleft()
         return [(training, trained)]
 
-    def seconds(self) -> Mapping[Training, float]:
+    def beats(self) -> Mapping[Training, float]:
         return {}
 
 
@@ -92,5 +89,10 @@ def trainer(header: BuildHeader, images: Images, resources: Resources) -> Iterat
         yield LocalTrainer(partial(train, header, images, resources.device))
         return
     prepare(header, images, 0, resources.device)
-    with connected(resources.workers, resources.address, gpus=resources.gpus * resources.workers):
-        yield RayTasks(train, (header, images, resources.device), resources.gpus)
+    from experiments.execution.ray_tasks import RayTasks  # imports Ray
+
+    calls: Calls[Training, Trained] = Calls(
+        function=train, shared=(header, images, resources.device), beats=True, libraries=TORCH
+    )
+    with RayTasks.open(calls, resources) as tasks:
+        yield tasks

@@ -102,7 +102,7 @@ class TrainingOracle:
             self._evaluations.add(training, trained)
             del self._under_way[training]
             self.done += 1
-        for training, seconds in self._trainer.seconds().items():
+        for training, seconds in self._trainer.beats().items():
             if training in self._under_way:  # after a lost attempt, the next one begins at 0
                 self._under_way[training] = max(self._under_way[training], seconds)
 

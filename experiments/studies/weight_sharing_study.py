@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from functools import lru_cache, partial
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +17,8 @@ from benchmarks.oracle import Oracle
 from benchmarks.spaces import Arch, space_named
 from benchmarks.table import BenchmarkTable, TableError
 from experiments.execution.progress import Progress
-from experiments.execution.ray_tasks import RayTasks, connected
 from experiments.execution.resources import Resources
+from experiments.execution.tasks import TORCH, Calls, run_tasks
 from experiments.factory.images import Images
 from experiments.records.study import EPOCHS_SCHEMA, OVERHEAD_SCHEMA, TRIALS_SCHEMA, Optimum, StudyHeader, StudyRecords
 from experiments.storage.atomic import write_atomically
@@ -171,29 +171,13 @@ def _executed(
         done = int(share * epochs + 1e-6)  # shares are rounded
         progress(f"{job.algorithm}, run {job.first + 1} of {study.runs}", done, epochs)
 
-    if not jobs:
-        return
-    if not resources.workers:
-        for job in jobs:
-            yield job, execute(study, checkpoints, job, partial(report, job))
-        return
-    cpus, gpus = resources.workers * study.threads, resources.workers * resources.gpus
-    with connected(cpus, resources.address, gpus=gpus):
-        tasks: RayTasks[Job, Tables | DivergedError] = RayTasks(
-            execute, (study, checkpoints), resources.gpus, study.threads
-        )
-        waiting, running = list(reversed(jobs)), 0
-        while waiting or running:
-            while waiting and running < resources.workers:
-                tasks.begin(waiting.pop())
-                running += 1
-            for job, result in tasks.finished():
-                running -= 1
-                if not isinstance(result, DivergedError):
-                    report(job, 1.0)
-                yield job, result
-            for job, share in tasks.seconds().items():
-                report(job, share)
+    calls: Calls[Job, Tables | DivergedError] = Calls(
+        function=execute, shared=(study, checkpoints), beats=True, cpus=study.threads, libraries=TORCH
+    )
+    for job, result in run_tasks(calls, jobs, resources, report):
+        if not isinstance(result, DivergedError):
+            report(job, 1.0)
+        yield job, result
 
 
 def execute(

@@ -42,7 +42,8 @@ from ray.tune.search import BasicVariantGenerator
 
 from benchmarks.errors import InputError
 from experiments.execution.progress import Progress
-from experiments.execution.ray_tasks import RETRIES, TORCH, check_versions, connected
+from experiments.execution.ray_tasks import RETRIES, check_versions, connected
+from experiments.execution.tasks import TORCH
 from experiments.records.domains import Choice, Domain, Tuned
 from experiments.records.sweep import COLUMNS, TRIALS, Configuration, Objective, SweepHeader, SweepRecords, folder_of
 from experiments.storage.provenance import git_commit, versions

@@ -18,6 +18,7 @@ import pytest
 
 from benchmarks.errors import InputError
 from benchmarks.table import BenchmarkTable, RowWriter, TableError
+from experiments.execution.resources import Resources
 from experiments.records.study import StudyHeader, StudyRecords
 from experiments.storage.directories import RecordError
 from experiments.studies.jobs import RUNS_PER_JOB, Job
@@ -127,11 +128,11 @@ def test_ray_gives_the_same_records_as_one_process(tss_table: BenchmarkTable, tm
 
 
 def test_ray_passes_the_table_s_error_on(tss_table: BenchmarkTable) -> None:
-    from experiments.studies.ray_jobs import run_jobs
+    from experiments.studies.runner import execute_jobs
 
     study = replace(study_on(tss_table), budgets={"nowhere": 1.0})
     with pytest.raises(TableError, match="no data set 'nowhere'"):
-        list(run_jobs(study, [Job("random_search", "nowhere", 0, 1)], 1))
+        list(execute_jobs(study, [Job("random_search", "nowhere", 0, 1)], Resources(1)))
 
 
 @pytest.mark.parametrize("workers", [0, 2])

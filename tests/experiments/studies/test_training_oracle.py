@@ -18,7 +18,9 @@ from benchmarks.costs import COST_MODELS
 from benchmarks.errors import InputError
 from benchmarks.outcomes import Fidelity, Outcome
 from benchmarks.spaces import SPACES, Arch
-from experiments.execution.ray_tasks import RayTasks, connected
+from experiments.execution.ray_tasks import RayTasks
+from experiments.execution.resources import Resources
+from experiments.execution.tasks import Calls
 from experiments.factory.directory import BuildDirectory
 from experiments.studies.search_loop import Clock, RunResult, run, search
 from experiments.studies.training_oracle import TrainingEvents, TrainingOracle
@@ -74,7 +76,7 @@ class MadeUpTrainer:
         ready = [training for training, (_, end, _) in self.running.items() if end <= self.now]
         return [(training, Trained(self.running.pop(training)[2], None)) for training in ready[:1]]
 
-    def seconds(self) -> Mapping[Training, float]:
+    def beats(self) -> Mapping[Training, float]:
         heard = [training for training in self.running if self.rng.random() < 0.8]
         return {training: self._taken(training) for training in heard}
 
@@ -279,13 +281,13 @@ def test_ray_tasks_report_begin_again_when_their_process_dies_and_raise_what_was
         return f"{key} in the end"
 
     results, reported = dict[str, str](), dict[str, list[float]]()
-    with connected(2, None):
-        tasks: RayTasks[str, str] = RayTasks(work, (tmp_path,), 0)
+    calls: Calls[str, str] = Calls(function=work, shared=(tmp_path,), beats=True)
+    with RayTasks.open(calls, Resources(2)) as tasks:
         for key in ("dies", "lives"):
             tasks.begin(key)
         while len(results) < 2:
             results.update(tasks.finished())
-            for key, seconds in tasks.seconds().items():
+            for key, seconds in tasks.beats().items():
                 reported.setdefault(key, []).append(seconds)
         tasks.begin("wrong")
         with pytest.raises(InputError, match=r"^no such images$"):

@@ -1,0 +1,81 @@
+"""Calls of one function for many keys, a few at a time: in this process, or as Ray tasks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from itertools import islice
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+from experiments.execution.resources import Resources
+
+Key = TypeVar("Key", bound=Hashable)
+Result = TypeVar("Result")
+Beat = Callable[[float], None]
+"""Called by a running call with how far it is, in a unit of its own."""
+Report = Callable[[Key, float], None]
+"""Called with (key, how far its call is)."""
+TORCH = ("torch",)
+"""Libraries that change the results of training."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Calls(Generic[Key, Result]):
+    """What a key becomes: function(*shared, *files, key), with a `Beat` as last argument if calls have `beats`."""
+
+    function: Callable[..., Result]
+    """One that a fresh process can import."""
+    shared: tuple[Any, ...] = ()
+    """Leading arguments, which Ray sends to each node once."""
+    files: tuple[Path, ...] = ()
+    """Files that the function reads; a node of a cluster that lacks one gets a copy."""
+    beats: bool = False
+    cpus: int = 1
+    """CPUs of each call."""
+    libraries: Sequence[str] = ()
+    """Libraries, besides those of `versions`, that can change results: all nodes need the same versions of them."""
+
+
+def run_tasks(
+    calls: Calls[Key, Result], keys: Iterable[Key], resources: Resources, report: Report[Key] | None = None
+) -> Iterator[tuple[Key, Result]]:
+    """Yield (key, result) as calls finish, in any order.
+
+    Only a few keys are taken ahead of the results, so that results never pile up in Ray's object store.
+
+    Args:
+        resources: 0 workers call in this process, key after key; otherwise as many Ray tasks run at a time.
+        report: called with every beat of a call, if calls have beats; on Ray with the newest ones now and then.
+
+    Raises:
+        InputError: no cluster answers, a node has other versions, or a call was lost again and again. Whatever a call
+            raises is raised here, too.
+    """
+    waiting = iter(keys)
+    if not resources.workers:
+        for key in waiting:
+            beat = (partial(report or _ignore, key),) if calls.beats else ()
+            yield key, calls.function(*calls.shared, *calls.files, key, *beat)
+        return
+    first = next(waiting, None)
+    if first is None:  # nothing to start Ray for
+        return
+    from experiments.execution.ray_tasks import RayTasks  # imports Ray
+
+    with RayTasks.open(calls, resources) as tasks:
+        tasks.begin(first)
+        for key in islice(waiting, tasks.at_once - 1):
+            tasks.begin(key)
+        while tasks.under_way:
+            for key, result in tasks.finished():
+                for following in islice(waiting, 1):
+                    tasks.begin(following)
+                yield key, result
+            for key, beaten in tasks.beats().items():
+                (report or _ignore)(key, beaten)
+
+
+def _ignore(_key: Hashable, _beat: float) -> None:
+    pass

@@ -170,8 +170,8 @@ def _one_shot(given: argparse.Namespace) -> int:
         check_paths(given.out)
     settings = StudyRecords(given.directory).header().settings
     with progress_bar() as progress:
-        table = find_table(settings["space"], given.table, settings["datasets"], progress=progress)
-        images = images_of(settings.get("shared", {}).get("dataset", "digits"), given)
+        table = find_table(settings.space, given.table, settings.datasets, progress=progress)
+        images = images_of(settings.images.dataset if settings.images else "digits", given)
         compared = one_shot(given.directory, table, images, given.architectures, given.seed, progress, device)
     show_one_shot(compared)
     if given.out:

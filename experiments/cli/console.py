@@ -184,7 +184,7 @@ def show_one_shot(compared: Mapping[Group, Sequence[OneShotRanking]]) -> None:
 
 def show_answers(records: StudyRecords) -> None:
     """Print the architecture that the one run of each algorithm on each data set found."""
-    space = space_named(records.header().settings["space"])
+    space = space_named(records.header().settings.space)
     answers = {group: runs.architecture[runs.incumbent][-1:] for group, runs in runs_by_group(records.trials()).items()}
     for (algorithm, dataset), last in answers.items():
         for index in last.tolist():

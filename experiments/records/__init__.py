@@ -5,9 +5,9 @@ from benchmarks.lazy_names import lazy_names
 _MODULES = {
     "RecordedTrials": "runs",
     "Runs": "runs",
-    "StudyHeader": "study",
+    "StudyHeader": "headers",
     "StudyRecords": "study",
-    "SweepHeader": "sweep",
+    "SweepHeader": "headers",
     "SweepRecords": "sweep",
 }
 __all__ = list(_MODULES)

@@ -3,26 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
+import msgspec
 
-@dataclass(frozen=True)
-class Range:
-    """The numbers between two, both included."""
 
-    low: float
-    high: float
+class Range(msgspec.Struct, frozen=True, tag_field="kind", tag="range"):
+    """The numbers from `low` to `high`, both included."""
+
+    low: int | float
+    high: int | float
     whole: bool
+    """Whether only whole numbers are meant."""
     log: bool
+    """Whether values are drawn on a logarithmic scale."""
 
     def describe(self) -> str:
         return f"{self.low:g}:{self.high:g}{':log' if self.log else ''}"
 
 
-@dataclass(frozen=True)
-class Choice:
-    """One of a few values, without an order."""
+class Choice(msgspec.Struct, frozen=True, tag_field="kind", tag="choice"):
+    """One of several values without an order."""
 
     values: tuple[Any, ...]
 
@@ -34,12 +35,4 @@ Domain = Range | Choice
 
 
 Tuned = Mapping[str, Domain]
-"""Knob -> where it is looked for."""
-
-
-def tuned_of(facts: Mapping[str, Mapping[str, Any]]) -> dict[str, Domain]:
-    """The domains whose fields are in `facts`, as a sweep's header has them."""
-    return {
-        name: Choice(tuple(domain["values"])) if "values" in domain else Range(**domain)
-        for name, domain in facts.items()
-    }
+"""Knob -> domain in which it is tuned."""

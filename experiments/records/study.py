@@ -18,22 +18,17 @@ whose `seconds` and `elapsed` are measured. Files appear whole or not at all.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
-from math import isnan, nan
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import pyarrow as pa
 
-from benchmarks.oracle import Oracle
+from experiments.records.headers import StudyHeader, WeightSharingSettings
 from experiments.storage.atomic import parquet, write_atomically, write_parquet
 from experiments.storage.directories import RecordedDirectory, RecordError
 from experiments.storage.parquet import read_parquet
 
-FORMAT = 1
 EVALUATIONS, CHECKPOINTS = "evaluations", "checkpoints"
 """A study's folders of what is trained. They may be there before it, and what is in them is used again if it fits."""
 
@@ -97,77 +92,6 @@ ONE_SHOT_SCHEMA = pa.schema(
 
 
 @dataclass(frozen=True)
-class Optimum:
-    """The best architecture of a table by test accuracy at the reporting fidelity."""
-
-    architecture: int
-    test: float
-    validation: float
-    """Percent, of the same architecture; NaN where the benchmark has none at the reporting fidelity."""
-    mean_test: float = nan
-    """Percent: the mean over all architectures, which one drawn at random has on average; NaN in old records."""
-    std_test: float = nan
-    """Of the same; NaN in old records."""
-    architectures: int = 0
-    """How many the table knows this of; 0 in old records."""
-
-    @classmethod
-    def of(cls, oracle: Oracle) -> Optimum:
-        best, test = oracle.optimum
-        known = oracle.final_test[~np.isnan(oracle.final_test)]
-        validation = float(oracle.final_validation[best])
-        return cls(best, test, validation, float(known.mean()), float(known.std()), len(known))
-
-
-@dataclass(frozen=True)
-class StudyHeader:
-    """What a study ran. `settings` decide every number in the records; the rest says where they came from."""
-
-    settings: Mapping[str, Any]
-    """space, table (name, provenance), algorithms {name: config}, code {name: SHA-256 of its file} of algorithms of the
-    user's own, datasets, runs, seed, budgets {dataset: seconds}, preset, cost_model, seed_policy, fidelity and
-    report_fidelity {dataset: {schedule, epoch}}, crossing, cache,
-    simulated_workers, incumbent. Where architectures are really trained, `trained` (the identity of a
-    experiments.factory.directory.Benchmark: images, networks, recipe) instead of table.
-    Of weight-sharing searches: space, shared (images, and size of the supernet), algorithms, datasets, runs, seed,
-    threads, report_fidelity (empty without a table); and table where one was there to look the architectures up in."""
-    optima: Mapping[str, Optimum]
-    """Data set -> optimum; empty where it is unknown, since not everything is trained."""
-    versions: Mapping[str, str]
-    git_commit: str
-    resumed_with: Sequence[Mapping[str, Any]] = ()
-    """Other code that went on with the study: {git_commit, versions} of each."""
-    format: int = FORMAT
-
-    @property
-    def identity(self) -> Mapping[str, Any]:
-        settings: dict[str, Any] = json.loads(self.to_json())["settings"]
-        return settings
-
-    @property
-    def made_by(self) -> dict[str, Any]:
-        return {"git_commit": self.git_commit, "versions": dict(self.versions)}
-
-    @classmethod
-    def from_json(cls, text: str) -> StudyHeader:
-        facts = json.loads(text)
-        if facts["format"] > FORMAT:
-            raise RecordError(f"record format {facts['format']}, this version reads up to {FORMAT}")
-        numbers: dict[str, dict[str, Any]] = {
-            name: {key: nan if value is None else value for key, value in best.items()}
-            for name, best in facts["optima"].items()
-        }
-        optima = {name: Optimum(**best) for name, best in numbers.items()}
-        return cls(**{**facts, "optima": optima})
-
-    def to_json(self) -> str:
-        facts = asdict(self)
-        for name, best in facts["optima"].items():  # JSON has no NaN
-            facts["optima"][name] = {key: None if isnan(value) else value for key, value in best.items()}
-        return json.dumps(facts, indent=2, allow_nan=False) + "\n"
-
-
-@dataclass(frozen=True)
 class StudyRecords(RecordedDirectory[StudyHeader]):
     """A study's directory."""
 
@@ -188,18 +112,13 @@ class StudyRecords(RecordedDirectory[StudyHeader]):
                 leftover.unlink()
 
     def header(self) -> StudyHeader:
-        """What was run; RecordError if this is no study or was written by a newer version."""
+        """What was run; RecordError if this is no study, or a damaged one, or a newer version wrote it."""
         try:
-            header = StudyHeader.from_json(self.header_path.read_text())
+            return StudyHeader.read(self.header_path)
         except FileNotFoundError:
             swept = (self.path / "sweep.json").exists()
             advice = "it is a sweep, for --sweep" if swept else "give the --out directory of nas-run"
             raise RecordError(f"{self.path} holds no study.json: {advice}") from None
-        except RecordError as error:
-            raise RecordError(f"{self.path} has {error}") from None
-        except (KeyError, TypeError, ValueError) as error:
-            raise RecordError(f"{self.header_path} is damaged ({error})") from error
-        return header
 
     def finished(self) -> set[str]:
         """Names of the batches that are complete."""
@@ -284,14 +203,14 @@ def _joined(tables: Iterable[pa.Table], schema: pa.Schema) -> pa.Table:
 
 def is_weight_sharing(header: StudyHeader) -> bool:
     """Whether a study is of weight-sharing searches."""
-    return "shared" in header.settings
+    return isinstance(header.settings, WeightSharingSettings)
 
 
 def measured(header: StudyHeader) -> bool:
     """Whether a study's seconds were spent in it, rather than looked up in a table."""
-    return "trained" in header.settings or is_weight_sharing(header)
+    return header.settings.measured
 
 
 def clock(header: StudyHeader) -> str:
     """Which seconds the clock of a study's searches counts: 'measured' or 'simulated'."""
-    return "measured" if measured(header) else "simulated"
+    return header.settings.clock

@@ -17,46 +17,20 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from experiments.records.headers import SweepHeader
 from experiments.storage.atomic import write_parquet
 from experiments.storage.directories import RecordedDirectory, RecordError
 
-FORMAT = 1
 TRIALS = "trials.parquet"
 COLUMNS = frozenset({"trial", "status", "seconds"})
 """Of it, beside those of the knobs and objective_RUNG."""
-
-
-@dataclass(frozen=True)
-class SweepHeader:
-    """What is tuned. `settings` decide what is comparable; the rest says what made the numbers."""
-
-    settings: Mapping[str, Any]
-    """algorithm, tuned {knob: domain}, unit and rungs, objective, search, scheduler, and `study`: the settings of the
-    study that every configuration is evaluated in, which hold the fixed options and the seed."""
-    versions: Mapping[str, str]
-    git_commit: str
-    resumed_with: Sequence[Mapping[str, Any]] = ()
-    """Other code that went on with the sweep: {git_commit, versions} of each."""
-    format: int = FORMAT
-
-    @property
-    def identity(self) -> Mapping[str, Any]:
-        settings: dict[str, Any] = json.loads(self.to_json())["settings"]
-        return settings
-
-    @property
-    def made_by(self) -> dict[str, Any]:
-        return {"git_commit": self.git_commit, "versions": dict(self.versions)}
-
-    def to_json(self) -> str:
-        return json.dumps(asdict(self), indent=2) + "\n"
 
 
 @dataclass(frozen=True)
@@ -89,24 +63,15 @@ class SweepRecords(RecordedDirectory[SweepHeader]):
         self.resume(header)
 
     def header(self) -> SweepHeader:
-        """What is tuned; RecordError if this is no sweep, or one of a newer version."""
+        """What is tuned; RecordError if this is no sweep, or a damaged one, or a newer version wrote it."""
         try:
-            facts = json.loads(self.header_path.read_text())
-            if facts["format"] > FORMAT:
-                raise RecordError(f"{self.path} has sweep format {facts['format']}, this version reads up to {FORMAT}")
-            header = SweepHeader(**facts)
-            missing = {"tuned", "rungs", "algorithm"} - header.settings.keys()
+            return SweepHeader.read(self.header_path)
         except FileNotFoundError:
             raise RecordError(f"{self.path} holds no sweep.json: give the --out directory of nas-sweep") from None
-        except (AttributeError, LookupError, TypeError, json.JSONDecodeError, UnicodeDecodeError) as error:
-            raise RecordError(f"{self.header_path} is damaged ({type(error).__name__}: {error})") from error
-        if missing:
-            raise RecordError(f"{self.header_path} is damaged: it lacks {', '.join(sorted(missing))}")
-        return header
 
     def write(self, rows: Sequence[Configuration]) -> None:
         """Replace the table of what was tried: trial, each knob, status, objective at each rung, seconds."""
-        rungs = self.header().settings["rungs"]
+        rungs = self.header().settings.rungs
         objectives = [row.evaluation.objectives if row.evaluation else {} for row in rows]
         columns = {
             "trial": pa.array(range(len(rows)), pa.int32()),
@@ -121,7 +86,7 @@ class SweepRecords(RecordedDirectory[SweepHeader]):
 
     def rows(self) -> list[Configuration]:
         """What was tried so far, in the order of suggestion, with all that is known of it."""
-        path, knobs = self.path / TRIALS, list(self.header().settings["tuned"])
+        path, knobs = self.path / TRIALS, list(self.header().settings.tuned)
         if not path.exists():
             return []
         try:
@@ -132,11 +97,6 @@ class SweepRecords(RecordedDirectory[SweepHeader]):
 
     def row(self, options: Mapping[str, Any], status: str) -> Configuration:
         return Configuration(options, status, read_evaluation(folder_of(self.store, options)))
-
-
-Objective = Literal["final_validation", "validation_area"]
-"""Percent, of a run. `final_validation`: for which it chose its last answer. `validation_area`: the mean of that of its
-answer over the simulated time from 0 to the budget, as a step function; 0 before the first answer."""
 
 
 EVALUATION = "evaluation.json"

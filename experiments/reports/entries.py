@@ -5,16 +5,18 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from itertools import combinations
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from msgspec import structs
 
 from benchmarks.errors import InputError
+from experiments.records.headers import MultiTrialSettings, StudyHeader, TableSettings, TrainingSettings
 from experiments.records.runs import Floats, Group, RecordedTrials, Runs, finished_runs, mean_search_seconds
-from experiments.records.study import StudyHeader, StudyRecords, is_weight_sharing
+from experiments.records.study import StudyRecords, is_weight_sharing
 from experiments.reports.tables import joined
 from experiments.statistics import aggregates as statistics
 from experiments.statistics.aggregates import Answers, Final
@@ -25,15 +27,16 @@ from experiments.statistics.weight_sharing import (
     weight_sharing_runs,
 )
 
-MUST_AGREE = ("space", "table", "trained", "datasets", "budgets", "cost_model", "report_fidelity")
+NETWORKS = ("images", "scale", "recipe", "canonical")
+"""Settings of studies that train architectures from scratch."""
+MUST_AGREE = ("space", "table", *NETWORKS, "datasets", "budgets", "cost_model", "report_fidelity")
 """Settings without which the numbers of two multi-trial studies mean different things."""
-WEIGHT_SHARING_MUST_AGREE = ("space", "shared", "datasets", "table", "report_fidelity")
+WEIGHT_SHARING_MUST_AGREE = ("space", "images", "scale", "datasets", "table", "report_fidelity")
 """The same for two weight-sharing studies."""
 MIXED_MUST_AGREE = ("space", "datasets")
-"""The same for one of each kind, which must also agree in those of LOOKED_UP that both have ..."""
+"""The same for one of each kind, which must also agree in those of LOOKED_UP that both have, and in images and
+networks if one of them trains architectures."""
 LOOKED_UP = ("table", "report_fidelity")
-IMAGES = ("dataset", "fingerprint", "scale")
-"""... and, where architectures are really trained for one of them, in these facts of `trained` and `shared`."""
 OWN = ("algorithms", "code", "runs", "seed", "preset")
 """Settings of which each study of a report has its own; a difference in another one is worth a note."""
 MULTI_FIDELITY = ("hyperband", "bohb")
@@ -66,7 +69,8 @@ class RecordedStudy:
 
     def settings(self, keys: Sequence[str]) -> dict[str, Any]:
         """The settings in `keys`, without what never matters: the order of data sets, and who imported the table."""
-        chosen: dict[str, Any] = {key: self.header.settings.get(key) for key in keys}
+        identity = self.header.identity
+        chosen: dict[str, Any] = {key: identity.get(key) for key in keys}
         if "datasets" in chosen:
             chosen["datasets"] = sorted(chosen["datasets"])
         if chosen.get("table"):
@@ -100,9 +104,10 @@ class Entry:
 
     def end(self, dataset: str) -> float:
         """Seconds at which its searches on a data set are over: the budget; of weight sharing, the longest run's."""
-        if self.shared:
-            return float(self.runs[dataset].elapsed.max())
-        return float(self.study.header.settings["budgets"][dataset])
+        settings = self.study.header.settings
+        if isinstance(settings, MultiTrialSettings):
+            return settings.budgets[dataset]
+        return float(self.runs[dataset].elapsed.max())
 
     def answers(self, dataset: str) -> Answers:
         """How its runs on a data set ended."""
@@ -160,35 +165,39 @@ def disagreement(one: RecordedStudy, other: RecordedStudy) -> tuple[str, Any, An
     if is_weight_sharing(one.header) == is_weight_sharing(other.header):
         same = WEIGHT_SHARING_MUST_AGREE if is_weight_sharing(one.header) else MUST_AGREE
         return difference(one.settings(same), other.settings(same))
-    both = [key for key in LOOKED_UP if one.header.settings.get(key) and other.header.settings.get(key)]
+    both = [key for key in LOOKED_UP if one.header.identity.get(key) and other.header.identity.get(key)]
     mixed = (*MIXED_MUST_AGREE, *both)
     return difference(one.settings(mixed), other.settings(mixed)) or _other_images(one.header, other.header)
 
 
 def _other_images(one: StudyHeader, other: StudyHeader) -> tuple[str, Any, Any] | None:
     """What differs in the images or the size of the networks, where neither study's accuracies come from a table."""
-    if "trained" not in {**one.settings, **other.settings}:
+    settings = (one.settings, other.settings)
+    if not any(isinstance(held, TrainingSettings) for held in settings):
         return None
-    facts = (header.settings.get("trained") or header.settings["shared"] for header in (one, other))
-    first, second = ({key: held.get(key) for key in IMAGES} for held in facts)
+    first, second = (
+        {"dataset": held.images.dataset, "fingerprint": held.images.fingerprint, "scale": asdict(held.scale)}
+        for held in settings
+        if not isinstance(held, TableSettings)
+    )
     return difference(first, second, "images ")
 
 
 def common_header(studies: Sequence[RecordedStudy]) -> StudyHeader:
     """The header that speaks for all: of a study that trains, else of one that knows the optimum, else of the first."""
     headers = [study.header for study in studies]
-    trained = [header for header in headers if "trained" in header.settings]
+    trained = [header for header in headers if isinstance(header.settings, TrainingSettings)]
     return [*trained, *(header for header in headers if header.optima), *headers][0]
 
 
 def _read(path: Path, name: str, runs: int | None, every_trial: bool) -> RecordedStudy:
     records = StudyRecords(path)
     header, overhead = records.header(), records.overhead(runs)
-    shared, planned = is_weight_sharing(header), header.settings["runs"]
+    shared, planned = is_weight_sharing(header), header.settings.runs
     recorded = RecordedTrials.of(records.batches(runs), every_trial or shared)
     groups = recorded.groups
     if runs is not None:
-        header = replace(header, settings={**header.settings, "runs": min(runs, planned)})
+        header = replace(header, settings=structs.replace(header.settings, runs=min(runs, planned)))
     if not recorded.trials:
         raise ReportError(
             f"{path}: no evaluation of its {overhead.num_rows} runs ended within the budget; search with a larger one"
@@ -222,16 +231,16 @@ def difference(first: Mapping[str, Any], second: Mapping[str, Any], prefix: str 
 
 def entries_of(studies: Sequence[RecordedStudy]) -> list[Entry]:
     """Every algorithm of every study, in the order in which they were given."""
-    ran = Counter(algorithm for study in studies for algorithm in study.header.settings["algorithms"])
+    ran = Counter(algorithm for study in studies for algorithm in study.header.settings.algorithms)
     return [
         _entry(study, algorithm, algorithm if ran[algorithm] == 1 else f"{algorithm} ({study.name})")
         for study in studies
-        for algorithm in study.header.settings["algorithms"]
+        for algorithm in study.header.settings.algorithms
     ]
 
 
 def _entry(study: RecordedStudy, algorithm: str, label: str) -> Entry:
-    recorded = [name for name in study.header.settings["datasets"] if (algorithm, name) in study.recorded.groups]
+    recorded = [name for name in study.header.settings.datasets if (algorithm, name) in study.recorded.groups]
     runs = {name: study.recorded.groups[algorithm, name] for name in recorded}
     seconds = {name: study.search_seconds.get((algorithm, name), math.nan) for name in recorded}
     finals = {name: statistics.final(runs[name], seconds[name]) for name in recorded}

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from experiments.records.study import StudyHeader
+from experiments.records.headers import StudyHeader
 from experiments.reports.entries import entries_of, read_studies
 from experiments.reports.publishing import publish
 from experiments.reports.section import AskedTarget, SectionInput
@@ -70,16 +70,10 @@ def write_report(
 
 def page(header: StudyHeader, sections: Sequence[str]) -> str:
     """The Markdown of report.md: a title, then the sections that are not empty."""
-    title = f"# Architecture search on {header.settings['space']}: {_source(header)}"
+    title = f"# Architecture search on {header.settings.space}: {_source(header)}"
     return "\n\n".join([title, *filter(None, sections)]) + "\n"
 
 
 def _source(header: StudyHeader) -> str:
     """Where the accuracies come from."""
-    settings = header.settings
-    if "trained" in settings:
-        return f"trained from scratch on {settings['trained']['dataset']}"
-    if "table" not in settings:
-        return f"weight sharing on {settings['shared']['dataset']}"
-    name: str = settings["table"]["name"]
-    return name
+    return header.settings.source

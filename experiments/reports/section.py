@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from experiments.records.study import StudyHeader
+from experiments.records.headers import StudyHeader
 from experiments.reports.entries import Entry, RecordedStudy, common_header, legend_of
 from experiments.statistics.aggregates import Band, Interpolation
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from experiments.records.study import StudyHeader
+from experiments.records.headers import StudyHeader
 from experiments.reports.entries import Entry
 from experiments.reports.tables import DASH, ONE_SHOT, SEARCHED, number, plus_minus
 
@@ -12,7 +12,7 @@ from experiments.reports.tables import DASH, ONE_SHOT, SEARCHED, number, plus_mi
 def long_table(header: StudyHeader, entries: Sequence[Entry]) -> tuple[list[str], list[list[str]]]:
     """(headers, rows) of the same numbers for a terminal: a row per data set and algorithm."""
     rows, validated = [], validation_kind(entries)
-    for dataset in header.settings["datasets"]:
+    for dataset in header.settings.datasets:
         rows += [[dataset, entry.text, *final_cells(entry, dataset, validated)] for entry in entries]
         if optimum := header.optima.get(dataset):
             rows.append([dataset, "optimum", "", number(optimum.validation), number(optimum.test), ""])

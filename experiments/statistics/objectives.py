@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from experiments.records.headers import Objective
 from experiments.records.runs import Floats, Runs
-from experiments.records.sweep import Objective
 from experiments.statistics.aggregates import incumbents
 
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,13 +10,14 @@ from numpy.typing import NDArray
 from benchmarks.spaces import Space
 from benchmarks.spaces.tss import OPERATIONS
 from experiments.records.runs import Floats
+from supernets.settings import NetworkScale
 
 
-def traits(space: Space, scale: Mapping[str, Any], architecture: NDArray[np.int32]) -> dict[str, Floats]:
+def traits(space: Space, scale: NetworkScale, architecture: NDArray[np.int32]) -> dict[str, Floats]:
     """What is telling about architectures of a space: name -> numbers in the shape of `architecture`, official indices.
 
     Args:
-        scale: of the supernet's size: a supernets.settings.NetworkScale.
+        scale: size of the supernet.
     """
     indices, place = np.unique(architecture, return_inverse=True)
     choices = np.array([space.arch(int(index)) for index in indices])  # (different architectures, decisions)
@@ -26,18 +26,18 @@ def traits(space: Space, scale: Mapping[str, Any], architecture: NDArray[np.int3
     return {name: values[place].reshape(architecture.shape) for name, values in found.items()}
 
 
-def _edges(choices: NDArray[np.int64], scale: Mapping[str, Any]) -> dict[str, Floats]:
+def _edges(choices: NDArray[np.int64], scale: NetworkScale) -> dict[str, Floats]:
     """Operations whose number tells of a collapse."""
     _ = scale
     counted = ("skip_connect", "none")
     return {f"{name} edges": (choices == OPERATIONS.index(name)).sum(axis=1).astype(float) for name in counted}
 
 
-def _channels(choices: NDArray[np.int64], scale: Mapping[str, Any]) -> dict[str, Floats]:
-    return {"mean channels": np.array(scale["channels"], float)[choices].mean(axis=1)}
+def _channels(choices: NDArray[np.int64], scale: NetworkScale) -> dict[str, Floats]:
+    return {"mean channels": np.array(scale.channels, float)[choices].mean(axis=1)}
 
 
-_TRAITS: dict[str, Callable[[NDArray[np.int64], Mapping[str, Any]], dict[str, Floats]]] = {
+_TRAITS: dict[str, Callable[[NDArray[np.int64], NetworkScale], dict[str, Floats]]] = {
     "tss": _edges,
     "sss": _channels,
 }

@@ -17,6 +17,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from benchmarks.spaces import Space, space_named
+from experiments.records.headers import WeightSharingSettings
 from experiments.records.runs import Floats, Group, Runs
 from experiments.statistics.aggregates import Aggregate, aggregate, regret
 from experiments.statistics.traits import traits
@@ -134,7 +135,7 @@ def relative_entropy(space: Space, entropy: Floats) -> Floats:
 
 
 def weight_sharing_finals(
-    runs: WeightSharingRuns, settings: Mapping[str, Any], optimum: float = math.nan, architectures: int = 0
+    runs: WeightSharingRuns, settings: WeightSharingSettings, optimum: float = math.nan, architectures: int = 0
 ) -> dict[str, Aggregate]:
     """How the runs of a method ended, over runs: name -> scalars.
 
@@ -148,7 +149,7 @@ def weight_sharing_finals(
     search_seconds and those of each phase; relative_entropy of the last distribution; and the last architecture's
     traits.
     """
-    space = space_named(settings["space"])
+    space = space_named(settings.space)
     spent = {f"{phase}_seconds": seconds.sum(axis=1) for phase, seconds in runs.seconds.items()}
     last = runs.architecture[:, -1]
     values: dict[str, Floats] = {
@@ -160,7 +161,7 @@ def weight_sharing_finals(
         "search_seconds": sum(spent.values(), np.zeros(len(runs.number))),
         **spent,
         "relative_entropy": relative_entropy(space, runs.entropy[:, -1]),
-        **traits(space, settings["shared"]["scale"], last),
+        **traits(space, settings.scale, last),
     }
     return {name: aggregate(of_runs) for name, of_runs in values.items()}
 

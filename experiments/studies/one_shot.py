@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -15,15 +14,15 @@ from benchmarks.spaces import space_named
 from benchmarks.table import BenchmarkTable
 from experiments.execution.progress import Progress
 from experiments.factory.images import Images
+from experiments.records.headers import WeightSharingSettings
 from experiments.records.runs import Group
 from experiments.records.study import ONE_SHOT_SCHEMA, StudyRecords
 from experiments.statistics.weight_sharing import OneShotRanking, one_shot_rankings
 from experiments.storage.directories import RecordError
 from experiments.studies.jobs import Job, seeds_of
-from experiments.studies.weight_sharing_study import resume_from
+from experiments.studies.weight_sharing_study import image_facts, resume_from
 from nas_algos.weight_sharing import method_named
 from nas_algos.weight_sharing.search import SupernetSearch
-from supernets.settings import NetworkScale
 from supernets.training.devices import threads
 
 
@@ -55,26 +54,24 @@ def one_shot(
         )
     records = StudyRecords(directory)
     settings = records.header().settings
-    if "shared" not in settings:
+    if not isinstance(settings, WeightSharingSettings):
         raise RecordError(f"{directory} is no study of weight-sharing methods: give the --out directory of one")
-    if images.facts() | {"scale": None} != _as_facts(settings["shared"]) | {"scale": None}:
+    if image_facts(images) != settings.images:
         raise InputError(f"the images here are not those of {directory}: give its --data-dir and --split-seed")
     finished = sorted(records.finished())
     if not finished:
         raise RecordError(f"{directory} holds no finished run yet: repeat its nas-run command to go on")
-    (dataset,) = settings["datasets"]
+    (dataset,) = settings.datasets
     trained = Oracle(table, dataset).final_validation
     measured = np.flatnonzero(~np.isnan(trained))
     if len(measured) < count:
         raise InputError(f"{table.info.name} has measured {len(measured)} architectures, {count} were asked for")
     drawn = np.sort(np.random.default_rng(seed).choice(measured, count, replace=False))
-    jobs = [
-        Job(algorithm, dataset, run, run + 1) for algorithm in settings["algorithms"] for run in range(settings["runs"])
-    ]
+    jobs = [Job(algorithm, dataset, run, run + 1) for algorithm in settings.algorithms for run in range(settings.runs)]
     compared = []
     for job in jobs:
         if job.name in finished:
-            shared = _accuracies(records, job, images, drawn, device, progress)
+            shared = _accuracies(settings, records, job, images, drawn, device, progress)
             columns = [
                 [job.algorithm] * count,
                 [job.dataset] * count,
@@ -89,28 +86,29 @@ def one_shot(
     return one_shot_rankings(rows)
 
 
-def _as_facts(shared: dict[str, Any]) -> dict[str, Any]:
-    return {**shared, "image_shape": tuple(shared["image_shape"])}
-
-
 def _accuracies(
-    records: StudyRecords, job: Job, images: Images, drawn: NDArray[np.int64], device: str, progress: Progress
+    settings: WeightSharingSettings,
+    records: StudyRecords,
+    job: Job,
+    images: Images,
+    drawn: NDArray[np.int64],
+    device: str,
+    progress: Progress,
 ) -> NDArray[np.float64]:
     """(architectures,) percent."""
-    settings = records.header().settings
-    method, space, scale = method_named(job.algorithm), space_named(settings["space"]), settings["shared"]["scale"]
+    method, space = method_named(job.algorithm), space_named(settings.space)
     search = SupernetSearch(
         method,
-        method.Config(**settings["algorithms"][job.algorithm]),
+        method.Config(**settings.algorithms[job.algorithm]),
         images.task(),
-        NetworkScale(**{**scale, "channels": tuple(scale["channels"])}),
-        seeds_of(settings["seed"], job.algorithm, job.dataset, job.first),
+        settings.scale,
+        seeds_of(settings.seed, job.algorithm, job.dataset, job.first),
         device,
     )
     resume_from(records.checkpoints_path / f"{job.name}.pt", search)
-    what = f"{job.algorithm}, run {job.first + 1} of {settings['runs']}"
+    what = f"{job.algorithm}, run {job.first + 1} of {settings.runs}"
     accuracies = []
-    with threads(settings["threads"]):
+    with threads(settings.threads):
         for done, index in enumerate(drawn, start=1):
             accuracies += search.one_shot([space.arch(int(index))])
             progress(what, done, len(drawn))

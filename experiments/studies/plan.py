@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -13,12 +13,14 @@ from benchmarks.costs import CostModel
 from benchmarks.errors import InputError
 from benchmarks.outcomes import Fidelity
 from benchmarks.spaces import Space
-from experiments.records.study import StudyHeader
+from experiments.records.headers import MultiTrialSettings, StudyHeader
 from experiments.studies.jobs import JOBS, MOST_RUNS_PER_JOB, RUNS_PER_JOB, Job, seeds_of, split_into_jobs
 from experiments.studies.search_loop import Clock, Crossing, IncumbentRule
 from nas_algos.config import Config
 from nas_algos.multi_trial import algorithm_named, code_of
 from nas_algos.searcher import Searcher
+
+S = TypeVar("S", bound=MultiTrialSettings)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,21 +76,25 @@ class Plan(ABC):
     def header(self) -> StudyHeader:
         """What the records must say about themselves."""
 
-    def settings(self) -> dict[str, Any]:
-        """The part of the header that does not depend on what evaluates."""
-        own = {name: code for name in self.algorithms if (code := code_of(name))}
-        return {
-            "algorithms": {name: asdict(config) for name, config in self.algorithms.items()},
-            **({"code": own} if own else {}),
-            "datasets": list(self.budgets),
-            "runs": self.runs,
-            "seed": self.seed,
-            "budgets": dict(self.budgets),
-            "preset": self.preset,
-            "cost_model": self.cost_model,
-            "seed_policy": self.seed_policy,
-            "crossing": self.crossing,
-            "cache": self.cache,
-            "simulated_workers": self.simulated_workers,
-            "incumbent": self.incumbent,
-        }
+    def settings(self, kind: type[S], **facts: Any) -> S:
+        """The settings of the header.
+
+        Args:
+            facts: those that depend on what evaluates.
+        """
+        return kind(
+            algorithms={name: asdict(config) for name, config in self.algorithms.items()},
+            code={name: code for name in self.algorithms if (code := code_of(name))},
+            datasets=tuple(self.budgets),
+            runs=self.runs,
+            seed=self.seed,
+            budgets=dict(self.budgets),
+            preset=self.preset,
+            cost_model=self.cost_model,
+            seed_policy=self.seed_policy,
+            crossing=self.crossing,
+            cache=self.cache,
+            simulated_workers=self.simulated_workers,
+            incumbent=self.incumbent,
+            **facts,
+        )

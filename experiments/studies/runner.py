@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -15,7 +13,8 @@ import pyarrow as pa
 from experiments.execution.progress import Progress
 from experiments.execution.resources import Resources
 from experiments.execution.tasks import Calls, run_tasks
-from experiments.records.study import StudyHeader, StudyRecords
+from experiments.records.headers import StudyHeader
+from experiments.records.study import StudyRecords
 from experiments.storage.atomic import parquet
 from experiments.studies.jobs import Job
 from experiments.studies.table_study import TableStudy, execute
@@ -31,9 +30,9 @@ class Recorded(Protocol):
 
 def default_directory(study: Recorded) -> Path:
     """A directory under ./runs named after the study's settings, so that the same command finds it again."""
-    settings = study.header().settings
-    digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:8]
-    return Path("runs") / "-".join([settings["space"], *settings["algorithms"], digest]).replace(":", ".")
+    header = study.header()
+    settings = header.settings
+    return Path("runs") / "-".join([settings.space, *settings.algorithms, header.digest]).replace(":", ".")
 
 
 def run_study(

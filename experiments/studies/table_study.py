@@ -6,7 +6,7 @@ runs.
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from benchmarks.costs import CostModel
 from benchmarks.oracle import Oracle, SeedPolicy
 from benchmarks.outcomes import Fidelity
 from benchmarks.table import BenchmarkTable, TableError
-from experiments.records.study import Optimum, StudyHeader
+from experiments.records.headers import Optimum, StudyHeader, TableIdentity, TableSettings
 from experiments.storage.provenance import git_commit, versions
 from experiments.studies.jobs import Job
 from experiments.studies.plan import Plan
@@ -56,13 +56,13 @@ class TableStudy(Plan):
     def header(self) -> StudyHeader:
         oracles = {dataset: self.oracle(dataset) for dataset in self.budgets}
         table = BenchmarkTable.open(self.table).info
-        settings = {
-            "space": table.space,
-            "table": {"name": table.name, "provenance": dict(table.provenance)},
-            **self.settings(),
-            "fidelity": {dataset: asdict(self.fidelity(oracle)) for dataset, oracle in oracles.items()},
-            "report_fidelity": {dataset: asdict(oracle.report_fidelity) for dataset, oracle in oracles.items()},
-        }
+        settings = self.settings(
+            TableSettings,
+            space=table.space,
+            table=TableIdentity(name=table.name, provenance=dict(table.provenance)),
+            fidelity={dataset: self.fidelity(oracle) for dataset, oracle in oracles.items()},
+            report_fidelity={dataset: oracle.report_fidelity for dataset, oracle in oracles.items()},
+        )
         return StudyHeader(
             settings, {name: Optimum.of(oracle) for name, oracle in oracles.items()}, versions(), git_commit()
         )

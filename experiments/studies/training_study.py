@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -18,7 +18,8 @@ from experiments.execution.progress import Progress
 from experiments.execution.resources import Resources
 from experiments.factory.directory import BuildDirectory, BuildHeader
 from experiments.factory.images import Images
-from experiments.records.study import StudyHeader, StudyRecords
+from experiments.records.headers import ImageFacts, StudyHeader, TrainingSettings
+from experiments.records.study import StudyRecords
 from experiments.studies.jobs import Job
 from experiments.studies.plan import Plan
 from experiments.studies.rows import overhead_table, trials_table
@@ -67,14 +68,24 @@ class TrainingStudy(Plan):
             self.searcher_at(algorithm, self.space, self.fidelity, np.random.default_rng(0))
 
     def header(self) -> StudyHeader:
-        maker, fidelity = self.benchmark.made_with[-1], {self.benchmark.dataset: asdict(self.fidelity)}
-        settings = {
-            "space": self.benchmark.space,
-            "trained": self.benchmark.identity,
-            **self.settings(),
-            "fidelity": fidelity,
-            "report_fidelity": fidelity,
-        }
+        build, maker = self.benchmark, self.benchmark.made_with[-1]
+        settings = self.settings(
+            TrainingSettings,
+            space=build.space,
+            images=ImageFacts(
+                dataset=build.dataset,
+                split=build.split,
+                fingerprint=build.fingerprint,
+                counts=build.images,
+                image_shape=build.image_shape,
+                num_classes=build.num_classes,
+            ),
+            scale=build.scale,
+            recipe=build.identity["recipe"],
+            canonical=build.canonical,
+            fidelity={build.dataset: self.fidelity},
+            report_fidelity={build.dataset: self.fidelity},
+        )
         versions = {**maker.versions, "hardware": maker.hardware}
         return StudyHeader(settings, {}, versions, maker.git_commit)
 

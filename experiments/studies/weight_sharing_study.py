@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import lru_cache
@@ -20,7 +19,8 @@ from experiments.execution.progress import Progress
 from experiments.execution.resources import Resources
 from experiments.execution.tasks import TORCH, Calls, run_tasks
 from experiments.factory.images import Images
-from experiments.records.study import EPOCHS_SCHEMA, OVERHEAD_SCHEMA, TRIALS_SCHEMA, Optimum, StudyHeader, StudyRecords
+from experiments.records.headers import ImageFacts, Optimum, StudyHeader, TableIdentity, WeightSharingSettings
+from experiments.records.study import EPOCHS_SCHEMA, OVERHEAD_SCHEMA, TRIALS_SCHEMA, StudyRecords
 from experiments.storage.atomic import write_atomically
 from experiments.storage.provenance import git_commit, processor, versions
 from experiments.studies.jobs import Job, seeds_of, split_into_jobs
@@ -110,28 +110,36 @@ class WeightSharingStudy:
         return sorted(split_into_jobs(self.algorithms, [self.dataset], self.runs, 1), key=lambda job: job.first)
 
     def header(self) -> StudyHeader:
-        oracle, settings, optima = self.oracle, self._settings(), {}
-        if oracle:
-            info = oracle.table.info
-            table = {"name": info.name, "provenance": dict(info.provenance)}
-            settings = {"space": self.space, "table": table} | settings
-            settings["report_fidelity"] = {self.dataset: asdict(oracle.report_fidelity)}
-            optima[self.dataset] = Optimum.of(oracle)
+        oracle = self.oracle
+        info = oracle.table.info if oracle else None
+        settings = WeightSharingSettings(
+            space=self.space,
+            algorithms={name: asdict(config) for name, config in self.algorithms.items()},
+            datasets=(self.dataset,),
+            runs=self.runs,
+            seed=self.seed,
+            report_fidelity={self.dataset: oracle.report_fidelity} if oracle else {},
+            images=image_facts(self.images),
+            scale=self.scale,
+            threads=self.threads,
+            table=TableIdentity(name=info.name, provenance=dict(info.provenance)) if info else None,
+        )
+        optima = {self.dataset: Optimum.of(oracle)} if oracle else {}
         hardware = gpu_name(self.device) or processor()
-        settings = json.loads(json.dumps(settings))
         return StudyHeader(settings, optima, {**versions("torch"), "hardware": hardware}, git_commit())
 
-    def _settings(self) -> dict[str, Any]:
-        return {
-            "space": self.space,
-            "shared": {**self.images.facts(), "scale": asdict(self.scale)},
-            "algorithms": {name: asdict(config) for name, config in self.algorithms.items()},
-            "datasets": [self.dataset],
-            "runs": self.runs,
-            "seed": self.seed,
-            "threads": self.threads,
-            "report_fidelity": {},
-        }
+
+def image_facts(images: Images) -> ImageFacts:
+    """What a study's header says of its images; errors as `Images.task`."""
+    task = images.task()
+    return ImageFacts(
+        dataset=task.name,
+        split=task.split,
+        fingerprint=task.fingerprint(),
+        counts={"train": len(task.train), **{name: len(part) for name, part in task.evaluation.items()}},
+        image_shape=task.image_shape,
+        num_classes=task.num_classes,
+    )
 
 
 def run_weight_sharing_study(

@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from benchmarks.errors import InputError
+from experiments.records.headers import Objective
 from experiments.records.runs import Floats, runs_by_group
 from experiments.records.study import StudyRecords
-from experiments.records.sweep import Objective
 from experiments.statistics.aggregates import incumbents
 from experiments.statistics.objectives import run_values
 from experiments.studies.table_study import TableStudy

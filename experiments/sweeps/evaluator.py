@@ -13,7 +13,8 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from benchmarks.errors import InputError
-from experiments.records.sweep import EVALUATION, Evaluation, Objective, read_evaluation
+from experiments.records.headers import Objective
+from experiments.records.sweep import EVALUATION, Evaluation, read_evaluation
 from experiments.storage.atomic import write_atomically
 from experiments.studies.table_study import TableStudy
 from nas_algos.config import Config

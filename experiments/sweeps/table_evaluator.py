@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 
 from benchmarks.errors import InputError
+from experiments.records.headers import Objective
 from experiments.records.runs import Floats, runs_by_group
-from experiments.records.sweep import Objective
 from experiments.statistics.objectives import run_values
 from experiments.storage.atomic import write_atomically
 from experiments.studies.jobs import Job

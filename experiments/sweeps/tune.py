@@ -22,14 +22,12 @@ In your own Tune script:
 
 from __future__ import annotations
 
-import hashlib
-import json
 import logging
 import os
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from shutil import copytree
 from tempfile import TemporaryDirectory
@@ -45,7 +43,8 @@ from experiments.execution.progress import Progress
 from experiments.execution.ray_tasks import RETRIES, check_versions, connected
 from experiments.execution.tasks import TORCH
 from experiments.records.domains import Choice, Domain, Tuned
-from experiments.records.sweep import COLUMNS, TRIALS, Configuration, Objective, SweepHeader, SweepRecords, folder_of
+from experiments.records.headers import Objective, SweepHeader, SweepSettings
+from experiments.records.sweep import COLUMNS, TRIALS, Configuration, SweepRecords, folder_of
 from experiments.storage.provenance import git_commit, versions
 from experiments.studies.table_study import TableStudy
 from experiments.sweeps.evaluator import FACTOR, Evaluator
@@ -98,16 +97,16 @@ class Sweep:
 
     def header(self) -> SweepHeader:
         study = self.batches.study.header()
-        settings = {
-            "algorithm": self.batches.algorithm,
-            "tuned": {name: asdict(domain) for name, domain in self.tuned.items()},
-            "unit": self.batches.unit,
-            "rungs": list(self.rungs),
-            "objective": self.batches.objective,
-            "search": self.search,
-            "scheduler": self.scheduler,
-            "study": study.settings,
-        }
+        settings = SweepSettings(
+            algorithm=self.batches.algorithm,
+            tuned=self.tuned,
+            unit=self.batches.unit,
+            rungs=self.rungs,
+            objective=self.batches.objective,
+            search=self.search,
+            scheduler=self.scheduler,
+            study=study.settings,
+        )
         more = {"random": (), "bohb": ("hpbandster", "ConfigSpace"), "optuna": ("optuna",)}[self.search]
         return SweepHeader(settings, {**study.versions, **versions("ray", *more)}, git_commit())
 
@@ -181,10 +180,10 @@ def tune_searcher(
 
 def default_directory(sweep: Sweep) -> Path:
     """A directory under ./runs named after the sweep's settings, so that the same command finds it again."""
-    settings = sweep.header().settings
-    digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:8]
+    header = sweep.header()
+    settings = header.settings
     return Path("runs") / "-".join(
-        ["sweep", settings["study"]["space"], settings["algorithm"], sweep.search, digest]
+        ["sweep", settings.study.space, settings.algorithm, settings.search, header.digest]
     ).replace(":", ".")
 
 

@@ -9,7 +9,7 @@ from typing import ClassVar
 import numpy as np
 
 from benchmarks.errors import InputError
-from experiments.records.sweep import Objective
+from experiments.records.headers import Objective
 from experiments.storage.atomic import write_atomically
 from experiments.studies.jobs import seeds_of
 from experiments.studies.weight_sharing_study import WeightSharingStudy, resume_from

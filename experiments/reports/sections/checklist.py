@@ -7,9 +7,10 @@ sixteen items, in other words and shortened.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Literal, NamedTuple
+from collections.abc import Iterator, Sequence
+from typing import Literal, NamedTuple
 
+from experiments.records.headers import MultiTrialSettings, SweepSettings, TrainingSettings
 from experiments.records.study import is_weight_sharing, measured
 from experiments.records.sweep import SweepRecords
 from experiments.reports.entries import Entry, RecordedStudy
@@ -58,7 +59,7 @@ def _code(studies: Sequence[RecordedStudy]) -> Iterator[Item]:
     resumed = {str(code["git_commit"]) for header in headers for code in header.resumed_with}
     commits = sorted({header.git_commit for header in headers} | resumed)
     told, loose = f"commit {', '.join(commits)}", [name for name in commits if name == "none" or "+changes" in name]
-    really_trained = any("trained" in header.settings for header in headers)
+    really_trained = any(isinstance(header.settings, TrainingSettings) for header in headers)
     tables = _tables(studies)
     if really_trained:
         trained = f"trained by {told}"
@@ -72,15 +73,15 @@ def _code(studies: Sequence[RecordedStudy]) -> Iterator[Item]:
             yield Item(code, "no", f"{told}: not all of it is in a commit")
         else:
             yield Item(code, AUTHORS, f"{told}; publish it")
-    seeds = ", ".join(dict.fromkeys(str(header.settings["seed"]) for header in headers))
+    seeds = ", ".join(dict.fromkeys(str(header.settings.seed) for header in headers))
     because = f"listed under What was run; seed {seeds}, from which every run's generator is spawned"
     yield Item("Hyper-parameters and seeds of the searches are released", "yes", because)
 
 
 def _tables(studies: Sequence[RecordedStudy]) -> str:
     """Names of the benchmark tables; empty if there is none."""
-    tables = (study.header.settings.get("table") for study in studies)
-    return ", ".join(dict.fromkeys(str(table["name"]) for table in tables if table))
+    tables = (study.header.settings.table for study in studies)
+    return ", ".join(dict.fromkeys(table.name for table in tables if table))
 
 
 def _comparison(studies: Sequence[RecordedStudy], entries: Sequence[Entry]) -> Iterator[Item]:
@@ -124,7 +125,7 @@ def _confounders(studies: Sequence[RecordedStudy]) -> Item:
 
 def _tuning(studies: Sequence[RecordedStudy], entries: Sequence[Entry], sweeps: Sequence[SweepRecords]) -> Item:
     practice = "It is reported how hyper-parameters were tuned, and at what cost"
-    presets = ", ".join(dict.fromkeys(str(study.header.settings.get("preset") or "no preset") for study in studies))
+    presets = ", ".join(dict.fromkeys(_preset(study) for study in studies))
     options = f"options are under What was run ({presets})"
     told, tuned = [], set()
     for sweep in sweeps:
@@ -136,10 +137,10 @@ def _tuning(studies: Sequence[RecordedStudy], entries: Sequence[Entry], sweeps: 
         amount = sum(max(evaluation.objectives) for evaluation in known)
         spent = sum(evaluation.seconds for evaluation in known)
         told.append(
-            f"{settings['algorithm']}: {len(once)} configurations by {settings['search']}, {amount:,} "
-            f"{settings['unit']} in {seconds(spent)} s of host time"
+            f"{settings.algorithm}: {len(once)} configurations by {settings.search}, {amount:,} "
+            f"{settings.unit} in {seconds(spent)} s of host time"
         )
-        tuned.add(settings["algorithm"])
+        tuned.add(settings.algorithm)
     if not told:
         return Item(practice, AUTHORS, options)
     others = [entry.label for entry in entries if entry.algorithm not in tuned]
@@ -147,12 +148,17 @@ def _tuning(studies: Sequence[RecordedStudy], entries: Sequence[Entry], sweeps: 
     return Item(practice, "partly" if others else "yes", "; ".join(told) + rest)
 
 
-def _tuned_for(sweep: Mapping[str, Any], entry: Entry) -> bool:
+def _preset(study: RecordedStudy) -> str:
+    settings = study.header.settings
+    return (isinstance(settings, MultiTrialSettings) and settings.preset) or "no preset"
+
+
+def _tuned_for(sweep: SweepSettings, entry: Entry) -> bool:
     """Whether a sweep, by its settings, tuned an entry's algorithm where the entry searched."""
-    tuned, searched = sweep["study"], entry.study.header.settings
-    same = tuned.get("table", {}).get("name") == searched.get("table", {}).get("name")
-    there = tuned["space"] == searched["space"] and set(tuned["datasets"]) <= set(searched["datasets"])
-    return sweep["algorithm"] == entry.algorithm and there and same
+    tuned, searched = sweep.study, entry.study.header.settings
+    same = (tuned.table and tuned.table.name) == (searched.table and searched.table.name)
+    there = tuned.space == searched.space and set(tuned.datasets) <= set(searched.datasets)
+    return sweep.algorithm == entry.algorithm and there and same
 
 
 def _reporting(studies: Sequence[RecordedStudy]) -> Iterator[Item]:

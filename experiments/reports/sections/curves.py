@@ -18,8 +18,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
+from experiments.records.headers import StudyHeader
 from experiments.records.runs import Floats, Runs
-from experiments.records.study import StudyHeader, clock
+from experiments.records.study import clock
 from experiments.reports.entries import Entry, legend_of
 from experiments.reports.figures import (
     COLUMNS,
@@ -93,7 +94,7 @@ def section(given: SectionInput) -> str:
         return "\n\n".join(["## Curves", NO_CURVES])
     panels = [
         panel_of(given.header, drawn, dataset, given.interpolation, given.band)
-        for dataset in given.header.settings["datasets"]
+        for dataset in given.header.settings.datasets
     ]
     write_figures(panels, legend_of(drawn), given.band, given.directory)
     figures = (figure(name, view.caption) for name, view in views(panels).items())

@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 
 from benchmarks.spaces import Space, space_named
 from benchmarks.spaces.sss import CHANNELS
+from experiments.records.headers import WeightSharingSettings
 from experiments.reports.drawings.painters import TITLE_INCHES, WIDTH_INCHES, draw_architecture
 from experiments.reports.drawings.sss import CHANNELS_INCHES, draw_channels
 from experiments.reports.entries import Entry
@@ -30,7 +31,8 @@ def section(given: SectionInput) -> str:
 def _answers(entries: Sequence[Entry], directory: Path) -> Iterator[str]:
     """Draw the final architectures, and describe them."""
     settings = entries[0].study.header.settings
-    space, channels = space_named(settings["space"]), settings["shared"]["scale"]["channels"]
+    assert isinstance(settings, WeightSharingSettings)
+    space, channels = space_named(settings.space), settings.scale.channels
     rescaled = space.name == "sss" and list(channels) != list(CHANNELS)
     yield ANSWER_RULE + (
         f" Channels are those of the published networks; here the choices stood for {', '.join(map(str, channels))}."

@@ -6,7 +6,8 @@ import csv
 from collections.abc import Sequence
 from pathlib import Path
 
-from experiments.records.study import StudyHeader, is_weight_sharing
+from experiments.records.headers import StudyHeader
+from experiments.records.study import is_weight_sharing
 from experiments.reports.entries import Entry, RecordedStudy
 from experiments.reports.section import SectionInput
 from experiments.reports.summary import final_cells, validation_kind
@@ -58,7 +59,7 @@ def final_table(header: StudyHeader, entries: Sequence[Entry]) -> tuple[list[str
 
     Validation and test percent are mean ± standard deviation over runs. The last row is the optimum, if it is known.
     """
-    datasets, validated = header.settings["datasets"], validation_kind(entries)
+    datasets, validated = header.settings.datasets, validation_kind(entries)
     measured = [f"{dataset} {split} (%)" for dataset in datasets for split in (validated, "test")]
     rows = []
     for entry in entries:

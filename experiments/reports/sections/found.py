@@ -81,7 +81,7 @@ def _or_worst(test: float) -> float:
 def section(given: SectionInput) -> str:
     """The architectures with which searches ended; empty if no run has an answer."""
     header, legend, directory = given.header, given.legend, given.directory
-    name = header.settings["space"]
+    name = header.settings.space
     space = SPACES.get(name)  # None: somebody's own, which is not there now
     all_answers = {dataset: final_architectures(given.entries, dataset) for dataset in given.recorded_datasets}
     found = {dataset: answers for dataset, answers in all_answers.items() if answers}
@@ -106,7 +106,7 @@ def section(given: SectionInput) -> str:
         write_cells(space, {dataset: (one.architecture, _caption(space, dataset, one, found[dataset]))
                             for dataset, one in best.items()}, directory)  # fmt: skip
         parts.append(figure("found_cells", "The most frequent final answer on each data set"))
-        if name == "sss" and "network" in header.settings.get("table", {}).get("provenance", {}):
+        if name == "sss" and "network" in (header.settings.table.provenance if header.settings.table else ()):
             parts.append(OWN_CHANNELS)
     return "\n\n".join(parts)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import combinations
 
+from experiments.records.headers import TrainingSettings
 from experiments.records.study import is_weight_sharing, measured
 from experiments.reports.entries import MUST_AGREE, OWN, WEIGHT_SHARING_MUST_AGREE, Entry, RecordedStudy, difference
 from experiments.reports.section import SectionInput
@@ -20,7 +21,7 @@ def section(given: SectionInput) -> str:
 
 def notes(studies: Sequence[RecordedStudy], entries: Sequence[Entry]) -> Iterator[str]:
     """One sentence or a few on each matter."""
-    if any("trained" in study.header.settings for study in studies):
+    if any(isinstance(study.header.settings, TrainingSettings) for study in studies):
         yield (
             "**The best architecture is unknown**, since only what the searches asked for was trained: there is no "
             "regret. Accuracies are of one training of each architecture."
@@ -69,7 +70,7 @@ def _weight_sharing(
         )
     elif len(set(hardware.values())) == 1:
         yield f"Seconds were measured on {next(iter(hardware.values()))}, beside whatever else it did."
-    unknown = ", ".join(entry.label for entry in entries if entry.shared and "table" not in entry.study.header.settings)
+    unknown = ", ".join(entry.label for entry in entries if entry.shared and not entry.study.header.settings.table)
     if unknown:
         yield (
             f"**How good the architectures of {unknown} are is unknown**: no benchmark table was there to look them "
@@ -80,7 +81,7 @@ def _weight_sharing(
 def _paired(entries: Sequence[Entry]) -> Iterator[str]:
     """Of one algorithm with several options: runs of equal number and seed draw the same random numbers."""
     for one, other in combinations(entries, 2):
-        seeds = [entry.study.header.settings["seed"] for entry in (one, other)]
+        seeds = [entry.study.header.settings.seed for entry in (one, other)]
         if one.algorithm == other.algorithm and seeds[0] == seeds[1] and one.runs.keys() & other.runs.keys():
             yield (
                 f"**Runs of {one.label} and {other.label} are paired**: both studies have the seed {seeds[0]}, so that "
@@ -91,12 +92,12 @@ def _paired(entries: Sequence[Entry]) -> Iterator[str]:
 
 def _missing(entry: Entry) -> Iterator[str]:
     settings = entry.study.header.settings
-    for dataset in settings["datasets"]:
+    for dataset in settings.datasets:
         end = entry.finals.get(dataset)
         runs = end.runs if end else 0
         finished = entry.study.finished.get((entry.algorithm, dataset), 0)
-        if finished < settings["runs"]:
-            yield f"**{entry.label} on {dataset} is unfinished: {finished} of {settings['runs']} runs are recorded.**"
+        if finished < settings.runs:
+            yield f"**{entry.label} on {dataset} is unfinished: {finished} of {settings.runs} runs are recorded.**"
         if runs < finished:
             yield (
                 f"**{finished - runs} of {finished} runs of {entry.label} on {dataset} ended without any evaluation "
@@ -105,7 +106,7 @@ def _missing(entry: Entry) -> Iterator[str]:
         if end and end.score.count < runs:
             lost = runs - int(end.score.count)
             yield f"{lost} of {runs} runs of {entry.label} on {dataset} have no answer: every trial failed."
-        looked_up = not entry.shared or "table" in settings
+        looked_up = not entry.shared or settings.table is not None
         if end and looked_up and end.test.count < end.score.count:
             short = int(end.score.count - end.test.count)
             yield (
@@ -116,7 +117,7 @@ def _missing(entry: Entry) -> Iterator[str]:
 
 def _course(study: RecordedStudy) -> Iterator[str]:
     """What happened while a study was run, and how much of it was read."""
-    runs = study.header.settings["runs"]
+    runs = study.header.settings.runs
     if runs < study.planned:
         yield f"**This report is of the first {runs:,} runs** of each algorithm; {study.name} has {study.planned:,}."
     if study.header.resumed_with:
@@ -134,7 +135,7 @@ def _differences(studies: Sequence[RecordedStudy], same: Sequence[str]) -> Itera
         same: settings in which they must.
     """
     for study in studies[1:]:
-        others = [key for key in studies[0].header.settings if key not in (*same, *OWN)]
+        others = [key for key in studies[0].header.identity if key not in (*same, *OWN)]
         different = difference(studies[0].settings(others), study.settings(others))
         if different:
             setting, first, second = different

@@ -19,7 +19,7 @@ def section(given: SectionInput) -> str:
         return ""
     rows: list[list[str]] = []
     facts: list[dict[str, Fact]] = []
-    for dataset in given.header.settings["datasets"]:
+    for dataset in given.header.settings.datasets:
         for entry in (entry for entry in searched if dataset in entry.finals):
             end = entry.finals[dataset]
             each = end.search_seconds / end.evaluations

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import asdict, astuple
 from math import nan
 from pathlib import Path
-from typing import Any
 
-from experiments.records.study import Optimum, clock, is_weight_sharing
+from experiments.records.headers import MultiTrialSettings, Optimum
+from experiments.records.study import clock, is_weight_sharing
 from experiments.reports.entries import Entry, RecordedStudy
 from experiments.reports.section import SectionInput
 from experiments.reports.tables import DASH, Fact, ReportTable, joined, number, write_table
 from experiments.reports.text import bullets, format_fidelities, format_setting
 
 GENERAL = (
-    "space", "table", "trained", "shared", "code", "runs", "seed", "threads", "preset", "cost_model", "seed_policy",
-    "crossing", "incumbent", "cache", "simulated_workers",
+    "space", "table", "images", "scale", "recipe", "code", "runs", "seed", "threads", "preset", "cost_model",
+    "seed_policy", "crossing", "incumbent", "cache", "simulated_workers",
 )  # fmt: skip
 """Settings that the page lists one by one, where there are any."""
 
@@ -36,7 +37,7 @@ def _study(study: RecordedStudy, entries: Sequence[Entry], name: str, directory:
         entries: of this study.
         name: with which the names of the files begin.
     """
-    settings = study.header.settings
+    settings = {key: held for key, held in study.header.identity.items() if held or key not in ("code", "table")}
     facts = {key.replace("_", " "): settings[key] for key in GENERAL if key in settings}
     facts |= {"versions": study.header.versions, "commit": study.header.git_commit}
     words = bullets(f"{key}: {format_setting(fact)}" for key, fact in facts.items())
@@ -48,30 +49,31 @@ def _study(study: RecordedStudy, entries: Sequence[Entry], name: str, directory:
 
 def _datasets(study: RecordedStudy) -> ReportTable:
     settings, optima = study.header.settings, study.header.optima
-    shared, facts, rows = is_weight_sharing(study.header), [], []
-    for name in settings["datasets"]:
-        reported, best = settings["report_fidelity"].get(name), optima.get(name)
-        row = [name, _told_fidelity(reported) if reported else DASH, *_best(best)]
+    facts, rows = [], []
+    for name in settings.datasets:
+        reported, best = settings.report_fidelity.get(name), optima.get(name)
+        row = [name, format_fidelities([astuple(reported)]) if reported else DASH, *_best(best)]
         fact: dict[str, Fact] = {
             "dataset": name,
-            **{f"reported_{key}": value for key, value in (reported or {}).items()},
+            **{f"reported_{key}": value for key, value in (asdict(reported) if reported else {}).items()},
             "best_index": best.architecture if best else "",
             "best_test": best.test if best else nan,
         }
-        if not shared:
-            budget, searched = settings["budgets"][name], settings["fidelity"][name]
-            row[1:1] = [f"{budget:g}", _told_fidelity(searched)]
-            fact |= {"budget_seconds": budget, **{f"searched_{key}": value for key, value in searched.items()}}
+        if isinstance(settings, MultiTrialSettings):
+            budget, searched = settings.budgets[name], settings.fidelity[name]
+            row[1:1] = [f"{budget:g}", format_fidelities([astuple(searched)])]
+            fact |= {"budget_seconds": budget, **{f"searched_{key}": value for key, value in asdict(searched).items()}}
         rows.append(row)
         facts.append(fact)
-    more = [] if shared else [f"budget ({clock(study.header)} s)", "searched at"]
+    multi_trial = isinstance(settings, MultiTrialSettings)
+    more = [f"budget ({clock(study.header)} s)", "searched at"] if multi_trial else []
     return ReportTable(["data set", *more, "reported at", "best index", "its test (%)"], rows, facts)
 
 
 def _algorithms(study: RecordedStudy, entries: Sequence[Entry]) -> ReportTable:
     rows, facts = [], []
     for entry in entries:
-        options = study.header.settings["algorithms"][entry.algorithm]
+        options = study.header.settings.algorithms[entry.algorithm]
         at = joined(format_fidelities(used) for used in entry.fidelities.values())
         used = {} if entry.shared else {"trials_at": at}
         rows.append([entry.label, format_setting(options), *used.values()])
@@ -85,7 +87,3 @@ def _algorithms(study: RecordedStudy, entries: Sequence[Entry]) -> ReportTable:
 def _best(optimum: Optimum | None) -> tuple[str, str]:
     """(official index, test percent)."""
     return (str(optimum.architecture), number(optimum.test)) if optimum else (DASH, DASH)
-
-
-def _told_fidelity(fidelity: Mapping[str, Any]) -> str:
-    return format_fidelities([(fidelity["schedule"], fidelity["epoch"])])

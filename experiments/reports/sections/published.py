@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 
-from experiments.records.study import StudyHeader, is_weight_sharing
+from experiments.records.headers import MultiTrialSettings, StudyHeader
 from experiments.reports.entries import Entry
 from experiments.reports.section import SectionInput
 from experiments.reports.sections.published_numbers import FOUND_ELSEWHERE, MEANS, OPTIMA, SOURCES, Published, rows_of
@@ -60,11 +60,11 @@ def section(given: SectionInput) -> str:
 
 def _pairs(header: StudyHeader, entries: Sequence[Entry]) -> Iterator[tuple[Published, str, tuple[str, str]]]:
     """(what is published, label of what it compares with, its validation and test)."""
-    for dataset in header.settings["datasets"]:
+    for dataset in header.settings.datasets:
         if not is_published(header, dataset):
             continue
         optimum = header.optima[dataset]
-        for row in rows_of(header.settings["space"], dataset):
+        for row in rows_of(header.settings.space, dataset):
             same = [entry for entry in entries if entry.algorithm == row.algorithm and dataset in entry.finals]
             if row.algorithm == "optimum":
                 yield row, "optimum", (number(optimum.validation), number(optimum.test))
@@ -81,14 +81,14 @@ def _pairs(header: StudyHeader, entries: Sequence[Entry]) -> Iterator[tuple[Publ
 
 def is_published(header: StudyHeader, dataset: str) -> bool:
     """Whether a data set's accuracies are those of the published benchmark, as far as can be told from the records."""
-    if "table" not in header.settings or dataset not in header.optima:
+    if not header.settings.table or dataset not in header.optima:
         return False
-    place, optimum = (header.settings["space"], dataset), header.optima[dataset]
+    place, optimum = (header.settings.space, dataset), header.optima[dataset]
     if place in OPTIMA:
         return abs(optimum.test - OPTIMA[place]) < TOLERANCE
     if place in MEANS:
         return abs(optimum.mean_test - MEANS[place]) < TOLERANCE
-    return any(True for _ in rows_of(*place)) and header.settings["report_fidelity"][dataset]["epoch"] == 90
+    return any(True for _ in rows_of(*place)) and header.settings.report_fidelity[dataset].epoch == 90
 
 
 def _other_budget(row: Published, entry: Entry) -> str:
@@ -101,11 +101,11 @@ def _other_budget(row: Published, entry: Entry) -> str:
 def _differences(entries: Sequence[Entry]) -> Iterator[str]:
     """How searches of this report differ from the published ones."""
     told = {
-        f"{key.replace('_', ' ')} {entry.study.header.settings[key]}"
+        f"{key.replace('_', ' ')} {getattr(entry.study.header.settings, key)}"
         for entry in entries
-        if not is_weight_sharing(entry.study.header)
+        if isinstance(entry.study.header.settings, MultiTrialSettings)
         for key, value in PROTOCOL.items()
-        if entry.study.header.settings.get(key, value) != value
+        if getattr(entry.study.header.settings, key) != value
     }
     if told:
         yield DIFFERENT.format(told=", ".join(sorted(told)))

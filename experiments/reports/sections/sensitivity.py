@@ -12,9 +12,10 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
-from experiments.records.domains import Choice, Domain, Tuned, tuned_of
+from experiments.records.domains import Choice, Domain, Tuned
+from experiments.records.headers import SweepHeader
 from experiments.records.runs import Floats
-from experiments.records.sweep import Configuration, SweepHeader, SweepRecords, different, ranked
+from experiments.records.sweep import Configuration, SweepRecords, different, ranked
 from experiments.reports.figures import RARE, figure_for, report_style, save
 from experiments.reports.section import SectionInput
 from experiments.reports.tables import DASH, Fact, ReportTable, number, write_table
@@ -51,24 +52,24 @@ def _sweep(records: SweepRecords, name: str, directory: Path) -> str:
     if not ranking:
         raise RecordError(f"{records.path} holds no configuration that was evaluated: repeat its nas-sweep command")
     with report_style():
-        save(sensitivity(ranking, tuned_of(settings["tuned"]), settings["rungs"], settings["unit"]), directory / name)
-    (dataset,) = settings["study"]["datasets"]
+        save(sensitivity(ranking, settings.tuned, settings.rungs, settings.unit), directory / name)
+    (dataset,) = settings.study.datasets
     rule = RULE.format(
         tried=different(rows),
-        algorithm=settings["algorithm"],
+        algorithm=settings.algorithm,
         dataset=dataset,
-        search=settings["search"],
-        objective=OBJECTIVES[settings["objective"]],
+        search=settings.search,
+        objective=OBJECTIVES[settings.objective],
         sources=sources(f"{name}_best"),
     )
     table = write_table(_table(ranking, header), directory / f"{name}_best")
-    caption = f"Objective over each option of {settings['algorithm']}"
-    return "\n\n".join([f"### {settings['algorithm']}: {records.path.name}", table, rule, figure(name, caption)])
+    caption = f"Objective over each option of {settings.algorithm}"
+    return "\n\n".join([f"### {settings.algorithm}: {records.path.name}", table, rule, figure(name, caption)])
 
 
 def _table(ranking: Sequence[Configuration], header: SweepHeader) -> ReportTable:
     """The best configurations; the facts are of all."""
-    rungs, unit = header.settings["rungs"], header.settings["unit"]
+    rungs, unit = header.settings.rungs, header.settings.unit
     facts: list[dict[str, Fact]] = []
     rows = []
     for row in ranking:

@@ -11,7 +11,8 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from experiments.records.study import StudyHeader, clock
+from experiments.records.headers import StudyHeader
+from experiments.records.study import clock
 from experiments.reports.entries import Entry, ReportError
 from experiments.reports.figures import COLUMNS, add_legend, figure_for, line_style, marks, report_style, save, styles
 from experiments.reports.section import AskedTarget, SectionInput
@@ -75,7 +76,7 @@ def section(given: SectionInput) -> str:
 
 def asked_targets(header: StudyHeader, asked: Sequence[AskedTarget]) -> list[Target]:
     """Test accuracies that the user gave; those for a data set are instead of those for all."""
-    datasets = header.settings["datasets"]
+    datasets = header.settings.datasets
     unknown = [dataset for dataset, _ in asked if dataset and dataset not in datasets]
     if unknown:
         raise ReportError(f"a target is for {unknown[0]!r}, but the studies are of {', '.join(datasets)}")
@@ -86,7 +87,7 @@ def asked_targets(header: StudyHeader, asked: Sequence[AskedTarget]) -> list[Tar
 
 def usual_targets(header: StudyHeader, entries: Sequence[Entry]) -> list[Target]:
     """So many points below the best architecture, in steps that can be told apart by."""
-    best = {dataset: header.optima[dataset].test for dataset in header.settings["datasets"]}
+    best = {dataset: header.optima[dataset].test for dataset in header.settings.datasets}
 
     known = {dataset: [entry for entry in entries if entry.has_test(dataset)] for dataset in best}
 
@@ -126,7 +127,7 @@ def target_table(header: StudyHeader, entries: Sequence[Entry], targets: Sequenc
     for target in targets:
         headers += [target.name, "s", "n"]
     rows, facts = [], []
-    for dataset in header.settings["datasets"]:
+    for dataset in header.settings.datasets:
         for entry in (entry for entry in entries if dataset in entry.runs):
             row = [dataset, entry.text]
             for target in targets:
@@ -166,7 +167,7 @@ def anytime_table(header: StudyHeader, entries: Sequence[Entry]) -> ReportTable:
     headers = ["data set", "algorithm", f"{what} over time", "interval", f"{what} at the end", "interval"]
     rows: list[list[str]] = []
     facts: list[dict[str, Fact]] = []
-    for dataset in header.settings["datasets"]:
+    for dataset in header.settings.datasets:
         for entry in (entry for entry in entries if dataset in entry.runs):
             accuracies = mean_over_time(entry.runs[dataset], entry.end(dataset)), entry.answers(dataset).test
             best = header.optima[dataset].test if known else math.nan
@@ -176,7 +177,7 @@ def anytime_table(header: StudyHeader, entries: Sequence[Entry]) -> ReportTable:
                 [dataset, entry.text, plus_minus(over_time), _interval(over_time), plus_minus(end), _interval(end)]
             )
             quantity = "regret" if known else "test"
-            named = {"dataset": dataset, "algorithm": entry.text, "runs": len(entry.runs[dataset])}
+            named: dict[str, Fact] = {"dataset": dataset, "algorithm": entry.text, "runs": len(entry.runs[dataset])}
             facts.append(named | _facts(f"{quantity}_over_time", over_time) | _facts(f"{quantity}_at_end", end))
     return ReportTable(headers, rows, facts)
 

@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -16,6 +15,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from benchmarks.spaces import Space, space_named
+from experiments.records.headers import WeightSharingSettings
 from experiments.records.runs import Floats
 from experiments.reports.entries import Entry
 from experiments.reports.figures import (
@@ -44,6 +44,7 @@ from experiments.statistics.aggregates import Aggregate, Band, aggregate
 from experiments.statistics.traits import traits
 from experiments.statistics.weight_sharing import WeightSharingRuns, relative_entropy, weight_sharing_finals
 from nas_algos.weight_sharing import PHASES
+from supernets.settings import NetworkScale
 
 TABLE_RULE = (
     "Of the last epoch of each run, mean ± standard deviation over runs (population): the derived architecture's test "
@@ -107,7 +108,7 @@ def _rules(entries: Sequence[Entry], band: Band, known: bool) -> Iterator[str]:
     Args:
         known: whether there is test accuracy.
     """
-    space = space_named(entries[0].study.header.settings["space"])
+    space = space_named(entries[0].study.header.settings.space)
     yield BAND_RULES[band]
     if known:
         yield ACCURACY_RULE
@@ -166,6 +167,7 @@ def _finals(entry: Entry, dataset: str) -> dict[str, Aggregate]:
     header = entry.study.header
     best = header.optima.get(dataset)
     known = (best.test, best.architectures) if best else ()
+    assert isinstance(header.settings, WeightSharingSettings)
     finals = weight_sharing_finals(entry.epochs[dataset], header.settings, *known)
     return {name: finals[name] for name in WEIGHT_SHARING_COLUMNS} | finals
 
@@ -241,7 +243,8 @@ def accuracy_panels(entries: Sequence[Entry]) -> list[EpochPanel]:
 def architecture_panels(entries: Sequence[Entry]) -> list[EpochPanel]:
     """Relative entropy, and the traits of what was derived on an axis for the whole space."""
     settings = entries[0].study.header.settings
-    space, scale = space_named(settings["space"]), settings["shared"]["scale"]
+    assert isinstance(settings, WeightSharingSettings)
+    space, scale = space_named(settings.space), settings.scale
     decisions, options = len(space.options), max(space.options)
     uniform = np.array([space.index((option,) * decisions) for option in range(options)], np.int32)
     entropy = _curves(entries, lambda runs: relative_entropy(space, runs.entropy))
@@ -252,7 +255,7 @@ def architecture_panels(entries: Sequence[Entry]) -> list[EpochPanel]:
     return panels
 
 
-def _trait(space: Space, scale: Mapping[str, Any], name: str, runs: WeightSharingRuns) -> Floats:
+def _trait(space: Space, scale: NetworkScale, name: str, runs: WeightSharingRuns) -> Floats:
     return traits(space, scale, runs.architecture)[name]
 
 

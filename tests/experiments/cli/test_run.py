@@ -118,7 +118,7 @@ def test_records_of_other_code_of_one_s_own_are_not_taken_for_new_ones(
     Path("changing.py").write_text(OWN)
     argv = [*arguments(tss_table, algo="changing:Stubborn"), "--out", str(tmp_path / "s")]
     assert main(argv) == 0
-    assert StudyRecords(tmp_path / "s").header().settings["code"] == {
+    assert StudyRecords(tmp_path / "s").header().settings.code == {
         "changing:Stubborn": sha256(OWN.encode()).hexdigest()
     }
     assert main(argv) == 0
@@ -139,7 +139,7 @@ def test_an_algorithm_of_one_s_own_runs_beside_others(
     trials = records.trials().to_pylist()
     asked = {trial["architecture"] for trial in trials if trial["algorithm"] == f"{module}:Stubborn"}
     assert asked == {SPACES["tss"].index((3,) * 6)}
-    assert records.header().settings["algorithms"][f"{module}:Stubborn"] == {"choice": 3}
+    assert records.header().settings.algorithms[f"{module}:Stubborn"] == {"choice": 3}
     assert {trial["algorithm"] for trial in trials} == {f"{module}:Stubborn", "random_search"}
 
 
@@ -193,8 +193,8 @@ class TestAPaperSStudy:
         argv = ["--study", "nats-paper-tss", "--table", str(tss_table.path), "--dataset", "made-up", "--runs", "2"]
         assert main([*argv, "--budget", "500", "--out", str(out)]) == 0
         settings = StudyRecords(out).header().settings
-        assert list(settings["algorithms"]) == ["random_search", "regularized_ea", "reinforce", "bohb"]
-        assert (settings["preset"], settings["runs"], settings["incumbent"]) == ("nats-paper", 2, "any_fidelity")
+        assert list(settings.algorithms) == ["random_search", "regularized_ea", "reinforce", "bohb"]
+        assert (settings.preset, settings.runs, settings.incumbent) == ("nats-paper", 2, "any_fidelity")
         assert "bohb" in (out / "report" / "report.md").read_text()
 
     def test_is_not_of_weight_sharing(self, capsys: pytest.CaptureFixture[str]) -> None:
@@ -209,13 +209,13 @@ def test_hyphens_are_accepted_for_underscores(tss_table: BenchmarkTable, tmp_pat
     assert (
         main(arguments(tss_table, "--out", str(tmp_path / "s"), "--population-size", "4", algo="regularized-ea")) == 0
     )
-    assert StudyRecords(tmp_path / "s").header().settings["algorithms"]["regularized_ea"]["population_size"] == 4
+    assert StudyRecords(tmp_path / "s").header().settings.algorithms["regularized_ea"]["population_size"] == 4
 
 
 def test_several_algorithms_share_options_of_the_same_name(tss_table: BenchmarkTable, tmp_path: Path) -> None:
     argv = ["--algo", "bohb", "hyperband", "--space", "tss", "--table", str(tss_table.path), "--budget", "300"]
     assert main([*argv, "--eta", "4", "--out", str(tmp_path / "s")]) == 0
-    algorithms = StudyRecords(tmp_path / "s").header().settings["algorithms"]
+    algorithms = StudyRecords(tmp_path / "s").header().settings.algorithms
     assert algorithms["bohb"]["eta"] == algorithms["hyperband"]["eta"] == 4
 
 
@@ -235,10 +235,10 @@ def test_every_setting_is_recorded(tss_table: BenchmarkTable, tmp_path: Path) ->
     more += ["--cache", "--simulated-workers", "3", "--incumbent", "any_fidelity", "--schedule", "12"]
     assert main(arguments(tss_table, *more, "--out", str(tmp_path / "s"))) == 0
     settings = StudyRecords(tmp_path / "s").header().settings
-    assert (settings["runs"], settings["seed"], settings["cost_model"]) == (2, 5, "train_only")
-    assert (settings["seed_policy"], settings["crossing"], settings["cache"]) == ("fixed:2", "drop", True)
-    assert (settings["simulated_workers"], settings["incumbent"]) == (3, "any_fidelity")
-    assert settings["budgets"] == {"made-up": 500.0}
+    assert (settings.runs, settings.seed, settings.cost_model) == (2, 5, "train_only")
+    assert (settings.seed_policy, settings.crossing, settings.cache) == ("fixed:2", "drop", True)
+    assert (settings.simulated_workers, settings.incumbent) == (3, "any_fidelity")
+    assert settings.budgets == {"made-up": 500.0}
 
 
 def test_settings_change_the_records(tss_table: BenchmarkTable, tmp_path: Path) -> None:
@@ -289,15 +289,15 @@ def test_the_published_protocols_are_presets(tss_table: BenchmarkTable, tmp_path
     argv = arguments(tss_table, "--preset", "nb201-paper", "--out", str(tmp_path / "s"), algo="regularized_ea")
     assert main(argv) == 0
     settings = StudyRecords(tmp_path / "s").header().settings
-    assert (settings["crossing"], settings["preset"]) == ("drop", "nb201-paper")
-    assert settings["algorithms"]["regularized_ea"]["mutation"] == "official"
+    assert (settings.crossing, settings.preset) == ("drop", "nb201-paper")
+    assert settings.algorithms["regularized_ea"]["mutation"] == "official"
     given = arguments(
         tss_table, "--preset", "nb201-paper", "--mutation", "uniform", "--crossing", "keep", algo="regularized_ea"
     )
     assert main([*given, "--out", str(tmp_path / "t")]) == 0
     settings = StudyRecords(tmp_path / "t").header().settings
-    assert settings["crossing"] == "keep"
-    assert settings["algorithms"]["regularized_ea"]["mutation"] == "uniform"
+    assert settings.crossing == "keep"
+    assert settings.algorithms["regularized_ea"]["mutation"] == "uniform"
 
 
 def test_published_budgets_are_the_default(shared_data: Path, tmp_path: Path) -> None:
@@ -307,7 +307,7 @@ def test_published_budgets_are_the_default(shared_data: Path, tmp_path: Path) ->
         datasets = ["--dataset", "cifar10", "cifar100", "ImageNet16-120"]
         argv += [*datasets, "--cost-model", "train_only", "--seed-policy", "mean", *more]
         assert main([*argv, "--out", str(out)]) == 0
-        found: dict[str, float] = StudyRecords(out).header().settings["budgets"]
+        found: dict[str, float] = StudyRecords(out).header().settings.budgets
         return found
 
     assert list(budgets().values()) == list(budgets("--preset", "nats-paper").values()) == [20_000, 40_000, 120_000]
@@ -430,7 +430,7 @@ def test_a_budget_without_a_published_one_is_the_time_of_200_average_evaluations
     argv = ["--algo", "random_search", "--space", "tss", "--table", str(tss_table.path), "--out", str(tmp_path / "r")]
     assert main(argv) == 0
     train, valid = (tss_table.values(f"made-up/12/{split}/seconds").mean() for split in ("train", "valid"))
-    budget = StudyRecords(tmp_path / "r").header().settings["budgets"]["made-up"]
+    budget = StudyRecords(tmp_path / "r").header().settings.budgets["made-up"]
     assert budget == pytest.approx(200 * (12 * train + valid), rel=0.05)
     assert float(f"{budget:.2g}") == budget  # two digits, no false precision
 

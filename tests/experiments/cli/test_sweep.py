@@ -146,7 +146,7 @@ def test_whatever_kills_a_sweep_the_same_command_completes_it(
 
     run = ["--config", str(out / "best.toml"), *arguments(tss_table)[2:], "--out"]
     assert nas_run([*run, str(tmp_path / "best")]) == 0
-    config = StudyRecords(tmp_path / "best").header().settings["algorithms"]["regularized_ea"]
+    config = StudyRecords(tmp_path / "best").header().settings.algorithms["regularized_ea"]
     assert (config["population_size"], config["sample_size"]) == (best["population_size"], best["sample_size"])
 
 
@@ -260,6 +260,6 @@ def test_options_on_the_command_line_win_over_the_file_and_others_may_run_beside
     Path("file.toml").write_text('algorithm = "regularized_ea"\n[options]\nsample_size = 7\npopulation_size = 20')
     argv = [*arguments(tss_table, "--config", "file.toml", "--sample-size", "5", algo="random_search")]
     assert nas_run([*argv, "--preset", "nats-paper", "--out", str(tmp_path / "s")]) == 0
-    algorithms = StudyRecords(tmp_path / "s").header().settings["algorithms"]
+    algorithms = StudyRecords(tmp_path / "s").header().settings.algorithms
     assert list(algorithms) == ["random_search", "regularized_ea"]
     assert algorithms["regularized_ea"] == {"population_size": 20, "sample_size": 5, "mutation": "official"}

@@ -11,10 +11,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from msgspec import convert
 
+from experiments.records.domains import Range
+from experiments.records.headers import Optimum, Settings, StudyHeader, SweepHeader, SweepSettings
 from experiments.records.runs import RecordedTrials, Runs
-from experiments.records.study import Optimum, StudyHeader
-from experiments.records.sweep import Evaluation, SweepHeader, SweepRecords, folder_of
+from experiments.records.sweep import Evaluation, SweepRecords, folder_of
 from experiments.reports.entries import RecordedStudy, entries_of
 from experiments.reports.section import SectionInput
 from experiments.reports.sections import checklist as checklist_section
@@ -29,11 +31,14 @@ def a_study(
 ) -> RecordedStudy:
     """Two runs of each algorithm, which end with 93 and 94 percent."""
     held = {
-        "space": "tss", "table": {"name": "a table"}, "algorithms": {name: {} for name in algorithms},
+        "kind": "table", "space": "tss", "table": {"name": "a table"}, "algorithms": {name: {} for name in algorithms},
         "datasets": [dataset], "budgets": {dataset: 12_000.0}, "runs": 2, "seed": 7, "cost_model": "nats",
-        "seed_policy": "sampled", "report_fidelity": {dataset: {"schedule": "200", "epoch": 200}},
+        "seed_policy": "sampled", "fidelity": {},
+        "report_fidelity": {dataset: {"schedule": "200", "epoch": 200}},
     }  # fmt: skip
-    header = StudyHeader({**held, **settings}, {dataset: Optimum(6111, optimum, 91.6, 87.0)}, {"numpy": "2"}, "abc")
+    header = StudyHeader(
+        convert({**held, **settings}, Settings), {dataset: Optimum(6111, optimum, 91.6, 87.0)}, {"numpy": "2"}, "abc"
+    )
     test, numbers, one = np.array([93.0, 94.0]), np.arange(2, dtype=np.int32), np.ones(2, np.int32)
     runs = Runs(numbers, np.arange(3), one, test, one.astype(bool), numbers, test, test - 2, test)
     groups = {(name, dataset): runs for name in algorithms}
@@ -170,11 +175,19 @@ class TestChecklist:
 
 def test_the_checklist_tells_what_tuning_cost(tmp_path: Path) -> None:
     """A configuration that is suggested twice is evaluated once."""
-    tuned = {"sample_size": {"kind": "range", "low": 2, "high": 5}}
     sweep = SweepRecords(tmp_path / "sweep")
     study = a_study(("reinforce", "bohb"))
-    settings = {"algorithm": "reinforce", "tuned": tuned, "rungs": [9], "search": "random", "unit": "runs"}
-    sweep.begin(SweepHeader({**settings, "study": study.header.settings}, {}, "abc"))
+    settings = SweepSettings(
+        algorithm="reinforce",
+        tuned={"sample_size": Range(2, 5, whole=True, log=False)},
+        unit="runs",
+        rungs=(9,),
+        objective="final_validation",
+        search="random",
+        scheduler="asha",
+        study=study.header.settings,
+    )
+    sweep.begin(SweepHeader(settings, {}, "abc"))
     for size in (2, 3):
         folder = folder_of(sweep.store, {"sample_size": size})
         folder.mkdir(parents=True)

@@ -21,9 +21,11 @@ import pyarrow.parquet as pq
 import pytest
 from matplotlib.figure import Figure
 from matplotlib.image import imread
+from msgspec import convert
 
 from experiments.cli.report import main
-from experiments.records.study import OVERHEAD_SCHEMA, TRIALS_SCHEMA, Optimum, StudyHeader, StudyRecords
+from experiments.records.headers import Optimum, Settings, StudyHeader
+from experiments.records.study import OVERHEAD_SCHEMA, TRIALS_SCHEMA, StudyRecords
 from experiments.reports import figures
 from experiments.reports.entries import ReportError, difference, entries_of, read_studies
 from experiments.reports.report import Report, page, write_report
@@ -65,7 +67,7 @@ def a_header(**settings: Any) -> StudyHeader:
         "incumbent": "highest_fidelity",
     }
     optima = {"seen": Optimum(6111, 95.0, 91.25), "blind": Optimum(1459, 95.0, math.nan)}
-    return StudyHeader({**held, **settings}, optima, {"numpy": "2.0"}, "abc123")
+    return StudyHeader(convert({"kind": "table", **held, **settings}, Settings), optima, {"numpy": "2.0"}, "abc123")
 
 
 def a_study(path: Path, header: StudyHeader | None = None, runs: int = 3, epochs: tuple[int, ...] = (12,)) -> Path:
@@ -73,7 +75,7 @@ def a_study(path: Path, header: StudyHeader | None = None, runs: int = 3, epochs
     header = header or a_header()
     records = StudyRecords(path)
     records.begin(header)
-    for algorithm, (dataset, budget) in product(header.settings["algorithms"], header.settings["budgets"].items()):
+    for algorithm, (dataset, budget) in product(header.settings.algorithms, header.settings.budgets.items()):
         trials, overhead = [], []
         for run in range(runs):
             answers = [80.0, 90.0, FINAL_TEST[algorithm][run], 50.0]
@@ -449,7 +451,7 @@ def test_a_section_from_outside_is_a_function_in_the_list(
 ) -> None:
     def mine(given: SectionInput) -> str:
         (given.directory / "mine.csv").write_text("a file of mine")
-        return f"## Mine\n\nSeed {given.header.settings['seed']}, of {', '.join(given.legend)}: [mine.csv](mine.csv)."
+        return f"## Mine\n\nSeed {given.header.settings.seed}, of {', '.join(given.legend)}: [mine.csv](mine.csv)."
 
     monkeypatch.setattr("experiments.reports.sections.SECTIONS", (final.section, mine))
     files = write_report([study], tmp_path / "report").files

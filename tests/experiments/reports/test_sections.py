@@ -16,10 +16,12 @@ import pytest
 from matplotlib.axes import Axes
 from matplotlib.colors import to_hex
 from matplotlib.patches import Rectangle
+from msgspec import convert, structs
 
 from benchmarks.spaces import SPACES
+from experiments.records.headers import Optimum, Settings, StudyHeader
 from experiments.records.runs import RecordedTrials, Runs, fidelities, runs_by_group
-from experiments.records.study import TRIALS_SCHEMA, Optimum, StudyHeader
+from experiments.records.study import TRIALS_SCHEMA
 from experiments.reports import figures
 from experiments.reports.entries import Entry, RecordedStudy, ReportError, entries_of
 from experiments.reports.figures import STYLES
@@ -64,12 +66,13 @@ def a_study(finals: Mapping[str, Sequence[float]] = FINAL, datasets: Sequence[st
     ]  # fmt: skip
     trials = pa.Table.from_pylist(rows, TRIALS_SCHEMA)
     settings: dict[str, Any] = {
-        "space": "tss", "table": {"name": "made-up"}, "algorithms": {name: {} for name in finals}, "seed": 7,
-        "datasets": list(datasets), "budgets": dict.fromkeys(datasets, BUDGET), "runs": 4,
+        "kind": "table", "space": "tss", "table": {"name": "made-up"}, "algorithms": {name: {} for name in finals},
+        "seed": 7, "datasets": list(datasets), "budgets": dict.fromkeys(datasets, BUDGET), "runs": 4,
+        "cost_model": "nats", "seed_policy": "sampled", "fidelity": {},
         "report_fidelity": {dataset: {"schedule": "200", "epoch": 200} for dataset in datasets},
     }  # fmt: skip
     optima = {dataset: Optimum(950, OPTIMUM, math.nan) for dataset in datasets}
-    groups, header = runs_by_group(trials), StudyHeader(settings, optima, {"python": "3"}, "abc")
+    groups, header = runs_by_group(trials), StudyHeader(convert(settings, Settings), optima, {"python": "3"}, "abc")
     finished, overhead = dict.fromkeys(groups, 4), dict.fromkeys(groups, 0.06)
     recorded = RecordedTrials(groups, fidelities(trials), 0)
     return RecordedStudy("study", header, recorded, finished, overhead, {}, {}, 4)
@@ -260,7 +263,7 @@ class TestSpeed:
 
     def test_a_target_of_a_data_set_without_runs_is_left_out(self, tmp_path: Path) -> None:
         study = a_study(datasets=["one"])
-        header = replace(study.header, settings={**study.header.settings, "datasets": ["one", "two"]})
+        header = replace(study.header, settings=structs.replace(study.header.settings, datasets=("one", "two")))
         text = speed.section(given(replace(study, header=header), tmp_path, targets=[("two", 94.0)]))
         assert "it is for data sets of which no run is recorded yet" in text
 
@@ -339,7 +342,7 @@ class TestFound:
         assert not list(tmp_path.glob("*.svg"))
 
     def test_a_space_that_is_not_there_has_indices_only(self, study: RecordedStudy, tmp_path: Path) -> None:
-        header = replace(study.header, settings={**study.header.settings, "space": "my own"})
+        header = replace(study.header, settings=structs.replace(study.header.settings, space="my own"))
         text = found.section(given(replace(study, header=header), tmp_path))
         assert "| one | 925 | – | 92.50 |" in squeezed(text)
         assert {path.name for path in tmp_path.glob("*.svg")} == {"found.svg"}

@@ -19,17 +19,17 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
+from msgspec import convert
 
 from benchmarks.spaces import SPACES
 from experiments.cli.console import show_answers, show_results
 from experiments.cli.report import main
+from experiments.records.headers import Optimum, Settings, StudyHeader, WeightSharingSettings
 from experiments.records.study import (
     EPOCHS_SCHEMA,
     ONE_SHOT_SCHEMA,
     OVERHEAD_SCHEMA,
     TRIALS_SCHEMA,
-    Optimum,
-    StudyHeader,
     StudyRecords,
 )
 from experiments.reports import figures
@@ -68,7 +68,8 @@ REPORTED = {"digits": {"schedule": "200", "epoch": 200}}
 IMAGES = {"dataset": "digits", "split": "by hand", "fingerprint": "f" * 64}
 SCALE = {"width": 4, "depth": 1, "channels": CHANNELS}
 SHARED = {
-    **IMAGES, "images": {"train": 100, "valid": 50}, "image_shape": [1, 10, 10], "num_classes": 10, "scale": SCALE,
+    "images": {**IMAGES, "counts": {"train": 100, "valid": 50}, "image_shape": [1, 10, 10], "num_classes": 10},
+    "scale": SCALE,
 }  # fmt: skip
 LEGEND = {"gdas": "gdas (n = 3)", "darts_v1": "darts_v1 (n = 3)"}
 LOOKED_UP = {"table": TABLE, "report_fidelity": REPORTED}
@@ -76,11 +77,14 @@ LOOKED_UP = {"table": TABLE, "report_fidelity": REPORTED}
 
 def shared_header(*methods: str, **settings: Any) -> StudyHeader:
     held = {
-        "space": "tss", "shared": SHARED, "algorithms": {name: {"epochs": EPOCHS} for name in methods or FINAL},
+        "kind": "weight_sharing", "space": "tss", **SHARED,
+        "algorithms": {name: {"epochs": EPOCHS} for name in methods or FINAL},
         "datasets": ["digits"], "runs": RUNS, "seed": 7, "threads": 1, "report_fidelity": {},
     }  # fmt: skip
     optima = {"digits": Optimum(6111, OPTIMUM, math.nan, architectures=15_001)} if "table" in settings else {}
-    return StudyHeader({**held, **settings}, optima, {"torch": "2.8", "hardware": "a fast GPU"}, "abc123")
+    return StudyHeader(
+        convert({**held, **settings}, Settings), optima, {"torch": "2.8", "hardware": "a fast GPU"}, "abc123"
+    )
 
 
 def weight_sharing_study(path: Path, header: StudyHeader | None = None, runs: int = RUNS, epochs: int = EPOCHS) -> Path:
@@ -88,8 +92,8 @@ def weight_sharing_study(path: Path, header: StudyHeader | None = None, runs: in
     header = header or shared_header(**LOOKED_UP)
     records = StudyRecords(path)
     records.begin(header)
-    (dataset,) = header.settings["datasets"]
-    for method, run in product(header.settings["algorithms"], range(runs)):
+    (dataset,) = header.settings.datasets
+    for method, run in product(header.settings.algorithms, range(runs)):
         key = {"algorithm": method, "dataset": dataset, "run": run}
         trials, rows = [], []
         for epoch in range(1, epochs + 1):
@@ -100,7 +104,7 @@ def weight_sharing_study(path: Path, header: StudyHeader | None = None, runs: in
             rows.append(
                 {
                     **common, **seconds, "weight_loss": 2.0 / epoch, "weight_accuracy": 20.0 * epoch,
-                    "rank": RANK.get(derived) if "table" in header.settings else None,
+                    "rank": RANK.get(derived) if header.settings.table else None,
                     "architecture_loss": 1.0, "one_shot_validation": 10.0 * epoch + run,
                     "entropy": math.log(max(TSS.options)) * (1 - epoch / 5), "probabilities": [0.2] * 30,
                 }
@@ -110,7 +114,7 @@ def weight_sharing_study(path: Path, header: StudyHeader | None = None, runs: in
                     **common, "trial": epoch, "schedule": "shared", "validation": 10.0 * epoch + run,
                     "seconds": 16.0 * (1 + run), "elapsed": 16.0 * (1 + run) * epoch, "incumbent": True,
                     "report_validation": math.nan,
-                    "report_test": TEST.get(derived, 90.0) if "table" in header.settings else math.nan,
+                    "report_test": TEST.get(derived, 90.0) if header.settings.table else math.nan,
                 }
             )  # fmt: skip
         overhead = [{**key, "search_seconds": 16.0 * (1 + run) * epochs}]
@@ -127,15 +131,15 @@ def multi_trial_study(path: Path, budget: float = 100.0, **settings: Any) -> Pat
     """Write two runs of random search with answers of 90 and 93 percent. Returns its path."""
     fidelity = {"digits": {"schedule": "12", "epoch": 12}}
     held = {
-        "space": "tss", **LOOKED_UP, "algorithms": {"random_search": {}}, "datasets": ["digits"], "runs": 2, "seed": 1,
-        "budgets": {"digits": budget}, "cost_model": "nats", "fidelity": fidelity,
+        "kind": "table", "space": "tss", **LOOKED_UP, "algorithms": {"random_search": {}},
+        "datasets": ["digits"], "runs": 2, "seed": 1,
+        "budgets": {"digits": budget}, "cost_model": "nats",
+        "seed_policy": "sampled", "fidelity": fidelity,
     }  # fmt: skip
     held |= settings
-    if "trained" in held:
-        del held["table"]
-    optima = {} if "trained" in held else {"digits": Optimum(6111, OPTIMUM, math.nan)}
+    optima = {} if held["kind"] == "training" else {"digits": Optimum(6111, OPTIMUM, math.nan)}
     records = StudyRecords(path)
-    records.begin(StudyHeader(held, optima, {"numpy": "2.0", "hardware": "a processor"}, "abc123"))
+    records.begin(StudyHeader(convert(held, Settings), optima, {"numpy": "2.0", "hardware": "a processor"}, "abc123"))
     key = {"algorithm": "random_search", "dataset": "digits"}
     trials = [
         {
@@ -217,7 +221,9 @@ class TestNumbers:
 
     def test_of_the_end(self, study: Path) -> None:
         _, (gdas, _) = compared(study)
-        finals = weight_sharing_finals(gdas.epochs["digits"], gdas.study.header.settings, OPTIMUM, 3001)
+        settings = gdas.study.header.settings
+        assert isinstance(settings, WeightSharingSettings)
+        finals = weight_sharing_finals(gdas.epochs["digits"], settings, OPTIMUM, 3001)
         means = {name: float(value.mean) for name, value in finals.items()}
         assert means == pytest.approx(
             {
@@ -272,7 +278,9 @@ class TestComparison:
         bare = weight_sharing_study(tmp_path / "bare", shared_header())
         for paths in ([study, multi_trial], [multi_trial, study], [bare, multi_trial]):
             studies, entries = compared(*paths)
-            assert [entry.shared for entry in entries] == ["shared" in entry.study.header.settings for entry in entries]
+            assert [entry.shared for entry in entries] == [
+                isinstance(entry.study.header.settings, WeightSharingSettings) for entry in entries
+            ]
             assert common_header(studies).optima["digits"].test == OPTIMUM
 
     @pytest.mark.parametrize("first", ["shared", "multi-trial"])
@@ -300,8 +308,8 @@ class TestComparison:
     @pytest.mark.parametrize(
         ("settings", "named"),
         [
-            ({"shared": {**SHARED, "scale": {**SCALE, "width": 8}}}, "shared scale width is 4 in one and 8"),
-            ({"shared": {**SHARED, "split": "random"}}, "shared split is 'by hand' in one and 'random'"),
+            ({"scale": {**SCALE, "width": 8}}, "scale width is 4 in one and 8"),
+            ({"images": {**SHARED["images"], "split": "random"}}, "images split is 'by hand' in one and 'random'"),
             ({"table": {**TABLE, "name": "other"}}, "table name is 'made-up' in one and 'other'"),
         ],
     )
@@ -325,9 +333,9 @@ class TestComparison:
         ("different", "named"),
         [
             ({}, None),
-            ({"fingerprint": "e" * 64}, "images fingerprint is 'ff"),
+            ({"images": {**SHARED["images"], "fingerprint": "e" * 64}}, "images fingerprint is 'ff"),
             ({"scale": {**SCALE, "depth": 2}}, "images scale depth is 1 in one and 2"),
-            ({"dataset": "cifar10"}, "images dataset is 'digits' in one and 'cifar10'"),
+            ({"images": {**SHARED["images"], "dataset": "cifar10"}}, "images dataset is 'digits' in one and 'cifar10'"),
             ({"recipe": {"momentum": 0.5}}, None),
         ],
     )
@@ -335,7 +343,7 @@ class TestComparison:
         self, tmp_path: Path, different: dict[str, Any], named: str | None
     ) -> None:
         bare = weight_sharing_study(tmp_path / "bare", shared_header())
-        trained = multi_trial_study(tmp_path / "trained", trained={**IMAGES, "scale": SCALE, **different})
+        trained = multi_trial_study(tmp_path / "trained", kind="training", **{**SHARED, "recipe": {}, **different})
         if named:
             with pytest.raises(ReportError, match=f"bare and trained cannot share a report: {named}"):
                 read_studies([bare, trained])
@@ -595,7 +603,7 @@ class TestReport:
 
     def test_of_the_size_space_imports_no_torch(self, tmp_path: Path) -> None:
         scale = {**SCALE, "channels": [2, 4, 6, 8, 10, 12, 14, 16]}
-        header = shared_header("tas", "mask_rl", space="sss", shared={**SHARED, "scale": scale}, **LOOKED_UP)
+        header = shared_header("tas", "mask_rl", space="sss", scale=scale, **LOOKED_UP)
         path = weight_sharing_study(tmp_path / "sizes", header)
         code = (
             "import sys; from pathlib import Path; from experiments.reports import figures\n"

@@ -17,9 +17,11 @@ import pyarrow as pa
 import pytest
 
 from benchmarks.errors import InputError
+from benchmarks.outcomes import Fidelity
 from benchmarks.table import BenchmarkTable, RowWriter, TableError
 from experiments.execution.resources import Resources
-from experiments.records.study import StudyHeader, StudyRecords
+from experiments.records.headers import StudyHeader
+from experiments.records.study import StudyRecords
 from experiments.storage.directories import RecordError
 from experiments.studies.jobs import RUNS_PER_JOB, Job
 from experiments.studies.runner import default_directory, run_study
@@ -111,9 +113,9 @@ def test_records_tell_the_whole_run(tss_table: BenchmarkTable, tmp_path: Path) -
     assert overhead["run"].to_pylist() == [0, 1]
     assert min(overhead["search_seconds"].to_pylist()) > 0
     header = records.header()
-    assert header.settings["algorithms"]["bohb"]["eta"] == 3
-    assert header.settings["fidelity"]["made-up"] == {"schedule": "12", "epoch": 12}
-    assert header.settings["report_fidelity"]["made-up"] == {"schedule": "200", "epoch": 200}
+    assert header.settings.algorithms["bohb"]["eta"] == 3
+    assert header.settings.fidelity["made-up"] == Fidelity("12", 12)
+    assert header.settings.report_fidelity["made-up"] == Fidelity("200", 200)
     assert header.optima["made-up"].test == np.max(oracle.final_test)
     assert header.versions["numpy"] == np.__version__
     assert StudyHeader.from_json(header.to_json()) == header
@@ -198,7 +200,7 @@ def test_of_two_studies_that_begin_at_once_one_has_the_directory(
     monkeypatch.setattr(StudyRecords, "check", check)
     with pytest.raises(RecordError, match="holds another study: seed is 2, but 1 was requested"):
         run_study(one, tmp_path / "s", 0, None, quiet)
-    assert StudyRecords(tmp_path / "s").header().settings["seed"] == 2
+    assert StudyRecords(tmp_path / "s").header().settings.seed == 2
 
 
 def test_a_file_system_without_locks_does_for_one_command(

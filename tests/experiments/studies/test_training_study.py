@@ -20,6 +20,7 @@ from benchmarks.errors import InputError
 from benchmarks.outcomes import Fidelity
 from benchmarks.spaces import SPACES
 from experiments.factory.directory import BuildDirectory
+from experiments.records.headers import TrainingSettings
 from experiments.records.study import StudyRecords
 from experiments.reports.entries import entries_of, read_studies
 from experiments.reports.section import SectionInput
@@ -73,14 +74,13 @@ def test_records_are_what_the_trainings_gave(hyperband: StudyRecords) -> None:
 
 def test_the_header_says_what_was_trained_on_what(hyperband: StudyRecords) -> None:
     header = hyperband.header()
-    trained = header.settings["trained"]
-    assert (trained["space"], trained["dataset"], trained["scale"]["width"]) == ("tss", "digits", 2)
-    assert (trained["recipe"]["batch_size"], len(trained["fingerprint"])) == (200, 64)
-    assert (
-        header.settings["fidelity"] == header.settings["report_fidelity"] == {"digits": {"schedule": "3", "epoch": 3}}
-    )
-    assert (header.settings["seed_policy"], header.settings["simulated_workers"]) == ("fixed:0", 1)
-    assert "table" not in header.settings
+    settings = header.settings
+    assert isinstance(settings, TrainingSettings)
+    assert (settings.space, settings.images.dataset, settings.scale.width) == ("tss", "digits", 2)
+    assert (settings.recipe["batch_size"], len(settings.images.fingerprint)) == (200, 64)
+    assert settings.fidelity == settings.report_fidelity == {"digits": Fidelity("3", 3)}
+    assert (settings.seed_policy, settings.simulated_workers) == ("fixed:0", 1)
+    assert settings.table is None
     assert header.optima == {}
     assert header.versions["torch"]
     assert header.versions["hardware"]

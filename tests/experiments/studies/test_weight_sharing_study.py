@@ -22,8 +22,10 @@ import pytest
 import torch
 
 from benchmarks.oracle import Oracle
+from benchmarks.outcomes import Fidelity
 from benchmarks.spaces import SPACES
 from benchmarks.table import BenchmarkTable
+from experiments.records.headers import WeightSharingSettings
 from experiments.records.study import EPOCHS_SCHEMA, StudyRecords
 from tests.conftest import write_made_up_table
 
@@ -91,11 +93,12 @@ def test_every_epoch_is_a_trial_whose_architecture_is_the_answer_so_far(gdas: St
 
 def test_the_header_says_what_was_searched_on_what(gdas: StudyRecords) -> None:
     header = gdas.header()
-    shared = header.settings["shared"]
-    assert (shared["dataset"], shared["split"], shared["scale"]["width"]) == ("digits", "own-seed-0", 2)
-    assert (header.settings["algorithms"]["gdas"]["batch_size"], header.settings["threads"]) == (200, 1)
-    assert header.settings["report_fidelity"] == {}
-    assert "table" not in header.settings
+    settings = header.settings
+    assert isinstance(settings, WeightSharingSettings)
+    assert (settings.images.dataset, settings.images.split, settings.scale.width) == ("digits", "own-seed-0", 2)
+    assert (settings.algorithms["gdas"]["batch_size"], settings.threads) == (200, 1)
+    assert settings.report_fidelity == {}
+    assert settings.table is None
     assert header.optima == {}
     assert header.versions["torch"]
     assert header.versions["hardware"]
@@ -149,8 +152,8 @@ def test_a_table_knows_the_architectures_found(
         assert (trial["report_validation"], trial["report_test"]) == (final.validation, final.test)
         assert epoch["rank"] == final.rank
     header = records.header()
-    assert header.settings["table"]["name"] == digits_table.info.name
-    assert header.settings["report_fidelity"] == {"digits": {"schedule": "200", "epoch": 200}}
+    assert header.settings.table.name == digits_table.info.name
+    assert header.settings.report_fidelity == {"digits": Fidelity("200", 200)}
     assert header.optima["digits"].architecture == oracle.optimum[0]
     drop = ["report_validation", "report_test", "seconds", "elapsed"]
     assert records.trials().drop_columns(drop).equals(gdas.trials().drop_columns(drop)), "made from its checkpoints"
@@ -394,7 +397,7 @@ def test_the_size_space_is_searched_alike(method: str, tmp_path: Path) -> None:
     rows = records.epochs().to_pylist()
     assert [row["epoch"] for row in rows] == [1, 2, 3]
     assert all(0 <= row["architecture"] < len(SPACES["sss"]) for row in rows)
-    assert records.header().settings["shared"]["scale"]["channels"] == list(range(1, 9))
+    assert records.header().settings.scale.channels == tuple(range(1, 9))
 
 
 @pytest.mark.parametrize(
@@ -468,8 +471,8 @@ def test_what_one_shot_leaves_is_of_each_run_and_architecture(
     ]
     method, oracle = method_named("gdas"), Oracle(digits_table, "digits")
     for run in (0, 1):
-        config = method.Config(**records.header().settings["algorithms"]["gdas"])
-        seeds = seeds_of(records.header().settings["seed"], "gdas", "digits", run)
+        config = method.Config(**records.header().settings.algorithms["gdas"])
+        seeds = seeds_of(records.header().settings.seed, "gdas", "digits", run)
         search = SupernetSearch(method, config, images.task(), NetworkScale(width=2, depth=1), seeds)
         resume_from(next(records.checkpoints_path.glob(f"*{run}.pt")), search)
         for row in rows[5 * run : 5 * run + 5][::-1]:

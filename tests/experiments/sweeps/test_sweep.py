@@ -14,13 +14,13 @@ import pytest
 
 from benchmarks.errors import InputError
 from benchmarks.table import BenchmarkTable
-from experiments.records.domains import Choice, Range
+from experiments.records.domains import Choice, Domain, Range
+from experiments.records.headers import SweepHeader, SweepSettings, TableIdentity, TableSettings
 from experiments.records.runs import Runs, runs_by_group
 from experiments.records.study import StudyRecords
 from experiments.records.sweep import (
     Configuration,
     Evaluation,
-    SweepHeader,
     SweepRecords,
     folder_of,
     ranked,
@@ -44,6 +44,19 @@ from nas_algos.config import Config
 from nas_algos.multi_trial import BOHB, Hyperband, RegularizedEA, Reinforce
 
 EA = RegularizedEA.Config
+
+
+def a_header(rungs: tuple[int, ...] = (10, 30), **tuned: Domain) -> SweepHeader:
+    """The header of a sweep of an algorithm called mine on a data set called toy."""
+    study = TableSettings(
+        space="tss", algorithms={"mine": {}}, datasets=("toy",), runs=rungs[-1], seed=1, report_fidelity={}, budgets={},
+        cost_model="nats", seed_policy="sampled", fidelity={}, table=TableIdentity(name="made-up"),
+    )  # fmt: skip
+    settings = SweepSettings(
+        algorithm="mine", tuned=tuned or {"a": Choice((1, 2))}, unit="runs", rungs=rungs, study=study,
+        objective="final_validation", search="random", scheduler="asha",
+    )  # fmt: skip
+    return SweepHeader(settings, {}, "none")
 
 
 def run_here(study: TableStudy, directory: Path) -> StudyRecords:
@@ -257,9 +270,8 @@ def test_significance_needs_runs_and_numbers() -> None:
 
 
 def test_a_sweep_s_table_tells_every_configuration_and_rung(tmp_path: Path) -> None:
-    settings = {"tuned": {"a": {}}, "rungs": [10, 30], "algorithm": "x"}
     records = SweepRecords(tmp_path / "s")
-    records.begin(SweepHeader(settings, {}, "none"))
+    records.begin(a_header())
     evaluation = Evaluation({"a": 1}, {10: 80.5}, 2.0)
     folder = folder_of(records.store, {"a": 1})
     folder.mkdir(parents=True)
@@ -270,14 +282,16 @@ def test_a_sweep_s_table_tells_every_configuration_and_rung(tmp_path: Path) -> N
     with pytest.raises(RecordError, match=r"evaluation.json is damaged .*: delete it and run the command again"):
         records.rows()
     with pytest.raises(RecordError, match=r"another sweep: rungs is \[10, 30\], but \[10\]"):
-        records.begin(SweepHeader({**settings, "rungs": [10]}, {}, "none"))
+        records.begin(a_header(rungs=(10,)))
     with pytest.raises(RecordError, match=r"holds no sweep.json"):
         SweepRecords(tmp_path / "nothing").header()
     records.header_path.write_text('{"format": 99, "new": 1}')
-    with pytest.raises(RecordError, match=r"has sweep format 99, this version reads up to 1"):
+    with pytest.raises(RecordError, match=r"sweep.json has format 99; this version reads formats up to 2"):
         records.header()
-    records.header_path.write_text('{"format": 1, "settings": {}, "versions": {}, "git_commit": "none"}')
-    with pytest.raises(RecordError, match=r"is damaged: it lacks algorithm, rungs, tuned"):
+    records.header_path.write_text('{"format": 2, "settings": {}, "versions": {}, "git_commit": "none"}')
+    with pytest.raises(
+        RecordError, match=r"sweep.json is damaged \(Object missing required field `algorithm` - at `\$.settings`\)"
+    ):
         records.header()
 
 
@@ -286,7 +300,7 @@ def test_configurations_are_kept_in_the_order_in_which_they_began(tmp_path: Path
     from experiments.sweeps.tune import _Watch
 
     records = SweepRecords(tmp_path / "s")
-    records.begin(SweepHeader({"tuned": {"sample_size": {}}, "rungs": [10], "algorithm": "x"}, {}, "none"))
+    records.begin(a_header((10,), sample_size=Range(2, 9, whole=True, log=False)))
     batches = SimpleNamespace(base=EA(), unit="runs")
     sweep: Any = SimpleNamespace(batches=batches, rungs=(10,), trials=3)
     watch = _Watch(sweep, records, [], lambda what, done, total: None)
@@ -347,13 +361,8 @@ def test_the_figure_shows_ranges_choices_and_outliers(tmp_path: Path) -> None:
 
 
 def test_a_report_shows_the_sensitivity_to_each_option(tmp_path: Path) -> None:
-    domain = {"low": 1.0, "high": 9.0, "whole": True, "log": False}
-    settings = {
-        "tuned": {"a": domain, "b": {"values": ["x", "y"]}}, "rungs": [10, 30], "unit": "runs", "algorithm": "mine",
-        "search": "random", "objective": "final_validation", "study": {"datasets": ["toy"]},
-    }  # fmt: skip
     records = SweepRecords(tmp_path / "s")
-    records.begin(SweepHeader(settings, {}, "none"))
+    records.begin(a_header(a=Range(1.0, 9.0, whole=True, log=False), b=Choice(("x", "y"))))
     with pytest.raises(RecordError, match="holds no configuration that was evaluated: repeat its nas-sweep command"):
         sensitivity_section.section(SectionInput([], [], tmp_path, sweeps=[records.path]))
     tried = {1: {10: 80.0}, 2: {10: 81.0, 30: 82.5}, 3: {10: 79.0}}

@@ -1,0 +1,284 @@
+"""Headers: what a study or a sweep ran, as typed values that study.json and sweep.json hold."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from math import nan
+from pathlib import Path
+from typing import Any, ClassVar, Literal, TypeVar
+
+import msgspec
+import numpy as np
+
+from benchmarks.oracle import Oracle
+from benchmarks.outcomes import Fidelity
+from experiments.records.domains import Choice, Range
+from experiments.records.old_formats import upgrade_study, upgrade_sweep
+from experiments.storage.directories import RecordError
+from supernets.settings import NetworkScale
+
+FORMAT = 2
+"""Of study.json and sweep.json."""
+
+Objective = Literal["final_validation", "validation_area"]
+"""What a sweep maximises, in percent. `final_validation`: the validation accuracy for which a run chose its last
+answer. `validation_area`: the mean of that of its answer over the simulated time from 0 to the budget, as a step
+function; 0 before the first answer."""
+
+
+class TableIdentity(msgspec.Struct, frozen=True, kw_only=True):
+    """Which benchmark table was searched."""
+
+    name: str
+    provenance: Mapping[str, Any] = {}
+    """How the table came about, as its file says."""
+
+
+class ImageFacts(msgspec.Struct, frozen=True, kw_only=True):
+    """The images on which networks were trained."""
+
+    dataset: str
+    split: str
+    """How they were split."""
+    fingerprint: str
+    """SHA-256 of all images and labels."""
+    counts: Mapping[str, int]
+    """Number of images of each split."""
+    image_shape: tuple[int, ...]
+    """(channels, height, width)."""
+    num_classes: int
+
+
+class StudySettings(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind"):
+    """Everything that decides the numbers of a study: the part that studies of all kinds share."""
+
+    space: str
+    algorithms: Mapping[str, Mapping[str, Any]]
+    """Algorithm -> its options."""
+    datasets: tuple[str, ...]
+    runs: int
+    """Of each algorithm on each data set."""
+    seed: int
+    report_fidelity: Mapping[str, Fidelity]
+    """Data set -> fidelity of the reported accuracies; empty for weight sharing without a table."""
+
+    measured: ClassVar[bool]
+    """Whether seconds were spent by the study itself, rather than looked up in a table."""
+
+    @property
+    def table(self) -> TableIdentity | None:
+        """The table in which accuracies were looked up."""
+        return None
+
+    @property
+    def images(self) -> ImageFacts | None:
+        """The images on which the study itself trained networks."""
+        return None
+
+    @property
+    def clock(self) -> str:
+        """Which seconds the searches counted: 'measured' or 'simulated'."""
+        return "measured" if self.measured else "simulated"
+
+    @property
+    def source(self) -> str:
+        """Where the accuracies come from, in words."""
+        raise NotImplementedError
+
+
+class MultiTrialSettings(StudySettings, frozen=True, kw_only=True):
+    """Settings of searches that evaluate one architecture after another until a budget is spent."""
+
+    code: Mapping[str, str] = {}
+    """Algorithm -> SHA-256 of its file, for user-defined algorithms."""
+    budgets: Mapping[str, float]
+    """Data set -> seconds."""
+    preset: str | None = None
+    cost_model: str
+    seed_policy: str
+    crossing: str = "keep"
+    cache: bool = False
+    simulated_workers: int = 1
+    incumbent: str = "highest_fidelity"
+    fidelity: Mapping[str, Fidelity]
+    """Data set -> highest fidelity of the search."""
+
+
+class TableSettings(MultiTrialSettings, frozen=True, kw_only=True, tag="table"):
+    """Settings of searches on a benchmark table."""
+
+    table: TableIdentity
+
+    measured = False
+
+    @property
+    def source(self) -> str:
+        return self.table.name
+
+
+class TrainingSettings(MultiTrialSettings, frozen=True, kw_only=True, tag="training"):
+    """Settings of searches whose architectures are really trained."""
+
+    images: ImageFacts
+    scale: NetworkScale
+    recipe: Mapping[str, Any]
+    """`supernets.settings.TrainConfig` without its number of epochs."""
+    canonical: bool = False
+    """Whether one architecture of each isomorphism class was trained for all of them."""
+
+    measured = True
+
+    @property
+    def source(self) -> str:
+        return f"trained from scratch on {self.images.dataset}"
+
+
+class WeightSharingSettings(StudySettings, frozen=True, kw_only=True, tag="weight_sharing"):
+    """Settings of searches that train one supernet each."""
+
+    images: ImageFacts
+    scale: NetworkScale
+    """Size of the supernet."""
+    threads: int
+    """CPU threads of each run: sums are rounded differently with another number."""
+    table: TableIdentity | None = None
+    """The table in which derived architectures were looked up, if there was one."""
+
+    measured = True
+
+    @property
+    def source(self) -> str:
+        return self.table.name if self.table else f"weight sharing on {self.images.dataset}"
+
+
+Settings = TableSettings | TrainingSettings | WeightSharingSettings
+
+
+class SweepSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything that decides which configurations of a sweep can be compared."""
+
+    algorithm: str
+    tuned: Mapping[str, Range | Choice]
+    """Knob -> where its values are searched."""
+    unit: str
+    """What the rungs count: 'runs' or 'epochs'."""
+    rungs: tuple[int, ...]
+    objective: Objective
+    search: str
+    scheduler: str
+    study: Settings
+    """Of the study that evaluates each configuration: fixed options and seed."""
+
+
+@dataclass(frozen=True)
+class Optimum:
+    """The best architecture of a table by test accuracy at the reporting fidelity."""
+
+    architecture: int
+    test: float
+    validation: float
+    """Percent, of the same architecture; NaN where the benchmark has none at the reporting fidelity."""
+    mean_test: float = nan
+    """Percent: the mean over all architectures, the expected value of a random one; NaN in old records."""
+    std_test: float = nan
+    """Standard deviation over all architectures; NaN in old records."""
+    architectures: int = 0
+    """Number of architectures with a test accuracy in the table; 0 in old records."""
+
+    @classmethod
+    def of(cls, oracle: Oracle) -> Optimum:
+        best, test = oracle.optimum
+        known = oracle.final_test[~np.isnan(oracle.final_test)]
+        validation = float(oracle.final_validation[best])
+        return cls(best, test, validation, float(known.mean()), float(known.std()), len(known))
+
+
+class _Identified:
+    """A header with settings that name its directory."""
+
+    settings: Any
+    versions: Mapping[str, str]
+    git_commit: str
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """The settings as JSON holds them: equal for two headers whose numbers are comparable."""
+        facts: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(self.settings))
+        return facts
+
+    @property
+    def digest(self) -> str:
+        """Eight hexadecimal digits that differ where settings differ."""
+        return hashlib.sha256(msgspec.json.encode(self.settings, order="sorted")).hexdigest()[:8]
+
+    @property
+    def made_by(self) -> dict[str, Any]:
+        return {"git_commit": self.git_commit, "versions": dict(self.versions)}
+
+    def to_json(self) -> str:
+        """JSON, in which null stands for NaN."""
+        return msgspec.json.format(msgspec.json.encode(self), indent=2).decode() + "\n"
+
+
+@dataclass(frozen=True)
+class StudyHeader(_Identified):
+    """What a study ran. `settings` decide every number in the records; the rest says where they came from."""
+
+    settings: Settings
+    optima: Mapping[str, Optimum]
+    """Data set -> optimum; empty where it is unknown, since not all architectures are trained."""
+    versions: Mapping[str, str]
+    git_commit: str
+    resumed_with: Sequence[Mapping[str, Any]] = ()
+    """{git_commit, versions} of each other version of the code that resumed the study."""
+    format: int = FORMAT
+
+    @classmethod
+    def read(cls, path: Path) -> StudyHeader:
+        """Read study.json of this format or an earlier one.
+
+        Raises:
+            FileNotFoundError: there is no such file.
+            RecordError: the file is damaged, or a newer version of this project wrote it.
+        """
+        return _read(path, cls, upgrade_study)
+
+
+@dataclass(frozen=True)
+class SweepHeader(_Identified):
+    """What a sweep tunes. `settings` decide what is comparable; the rest says what made the numbers."""
+
+    settings: SweepSettings
+    versions: Mapping[str, str]
+    git_commit: str
+    resumed_with: Sequence[Mapping[str, Any]] = ()
+    """{git_commit, versions} of each other version of the code that resumed the sweep."""
+    format: int = FORMAT
+
+    @classmethod
+    def read(cls, path: Path) -> SweepHeader:
+        """Read sweep.json of this format or an earlier one; errors as `StudyHeader.read`."""
+        return _read(path, cls, upgrade_sweep)
+
+
+class _Versioned(msgspec.Struct):
+    format: int
+
+
+H = TypeVar("H")
+
+
+def _read(path: Path, kind: type[H], upgrade: Callable[[dict[str, Any]], dict[str, Any]]) -> H:
+    content = path.read_bytes()
+    try:
+        facts = msgspec.json.decode(content)
+        found = msgspec.convert(facts, _Versioned).format
+        if found > FORMAT:
+            raise RecordError(f"{path} has format {found}; this version reads formats up to {FORMAT}")
+        return msgspec.convert(upgrade(facts), kind)
+    except RecordError:
+        raise
+    except (msgspec.MsgspecError, AttributeError, LookupError, TypeError, ValueError, RecursionError) as error:
+        raise RecordError(f"{path} is damaged ({error})") from error

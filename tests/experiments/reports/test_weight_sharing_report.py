@@ -53,6 +53,7 @@ from experiments.statistics.aggregates import INTERPOLATIONS
 from experiments.statistics.traits import traits
 from experiments.statistics.weight_sharing import most_frequent, relative_entropy, weight_sharing_finals
 from experiments.storage.directories import RecordError
+from supernets.settings import NetworkScale
 
 TSS, SSS = SPACES["tss"], SPACES["sss"]
 START, CONV, MIXED, SKIP = (TSS.index(arch) for arch in [(2,) * 6, (3,) * 6, (3, 3, 0, 3, 1, 3), (1,) * 6])
@@ -238,12 +239,12 @@ class TestNumbers:
         assert relative_entropy(SSS, np.array([0, math.log(8)])).tolist() == [0, 1]
 
     def test_traits_are_those_of_the_space(self) -> None:
-        edges = traits(TSS, SCALE, np.array([[START, SKIP], [MIXED, CONV]], np.int32))
+        edges = traits(TSS, NetworkScale(), np.array([[START, SKIP], [MIXED, CONV]], np.int32))
         assert {name: values.tolist() for name, values in edges.items()} == {
             "skip_connect edges": [[0, 6], [1, 0]],
             "none edges": [[0, 0], [1, 0]],
         }
-        scale = {"channels": [2, 3, 4, 5, 6, 7, 8, 9]}
+        scale = NetworkScale(channels=(2, 3, 4, 5, 6, 7, 8, 9))
         (channels,) = traits(SSS, scale, np.array([[SSS.index((0, 1, 2, 3, 4))]], np.int32)).values()
         assert channels.tolist() == [[4]], "as wide as the supernet's"
 

@@ -20,8 +20,8 @@ import ray
 
 from benchmarks.errors import InputError
 from benchmarks.table import sha256
+from experiments.execution.calls import Beat, Calls, Key, Result
 from experiments.execution.resources import Resources
-from experiments.execution.tasks import Beat, Calls, Key, Result
 from experiments.storage.provenance import versions
 
 RETRIES = 3

@@ -1,41 +1,16 @@
-"""Calls of one function for many keys, a few at a time: in this process, or as Ray tasks."""
+"""Keeping calls under way, a few at a time: in this process, or as Ray tasks."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Hashable, Iterable, Iterator
 from functools import partial
 from itertools import islice
-from pathlib import Path
-from typing import Any, Generic, TypeVar
 
+from experiments.execution.calls import Calls, Key, Result
 from experiments.execution.resources import Resources
 
-Key = TypeVar("Key", bound=Hashable)
-Result = TypeVar("Result")
-Beat = Callable[[float], None]
-"""Called by a running call with how far it is, in a unit of its own."""
 Report = Callable[[Key, float], None]
 """Called with (key, how far its call is)."""
-TORCH = ("torch",)
-"""Libraries that change the results of training."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Calls(Generic[Key, Result]):
-    """What a key becomes: function(*shared, *files, key), with a `Beat` as last argument if calls have `beats`."""
-
-    function: Callable[..., Result]
-    """One that a fresh process can import."""
-    shared: tuple[Any, ...] = ()
-    """Leading arguments, which Ray sends to each node once."""
-    files: tuple[Path, ...] = ()
-    """Files that the function reads; a node of a cluster that lacks one gets a copy."""
-    beats: bool = False
-    cpus: int = 1
-    """CPUs of each call."""
-    libraries: Sequence[str] = ()
-    """Libraries, besides those of `versions`, that can change results: all nodes need the same versions of them."""
 
 
 def run_tasks(

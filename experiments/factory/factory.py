@@ -7,9 +7,10 @@ from typing import Any
 
 from benchmarks.errors import InputError
 from benchmarks.spaces import space_named
+from experiments.execution.calls import TORCH, Calls
 from experiments.execution.progress import Progress
 from experiments.execution.resources import Resources
-from experiments.execution.tasks import TORCH, Calls, run_tasks
+from experiments.execution.tasks import run_tasks
 from experiments.factory.directory import SPLITS, BuildDirectory, BuildHeader, Maker, Trainings, classes
 from experiments.factory.images import Images, check_images
 from experiments.storage.provenance import git_commit, processor, versions

@@ -10,9 +10,10 @@ from typing import Protocol
 
 import pyarrow as pa
 
+from experiments.execution.calls import Calls
 from experiments.execution.progress import Progress
 from experiments.execution.resources import Resources
-from experiments.execution.tasks import Calls, run_tasks
+from experiments.execution.tasks import run_tasks
 from experiments.records.headers import StudyHeader
 from experiments.records.study import StudyRecords
 from experiments.storage.atomic import parquet

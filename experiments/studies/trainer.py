@@ -9,8 +9,8 @@ from contextlib import contextmanager
 from functools import partial
 from typing import Protocol
 
+from experiments.execution.calls import TORCH, Beat, Calls
 from experiments.execution.resources import Resources
-from experiments.execution.tasks import TORCH, Beat, Calls
 from experiments.factory.directory import BuildHeader
 from experiments.factory.factory import network_of, prepare, row_of
 from experiments.factory.images import Images, check_images

@@ -15,9 +15,10 @@ from benchmarks.errors import InputError
 from benchmarks.oracle import Oracle
 from benchmarks.spaces import Arch, space_named
 from benchmarks.table import BenchmarkTable, TableError
+from experiments.execution.calls import TORCH, Calls
 from experiments.execution.progress import Progress
 from experiments.execution.resources import Resources
-from experiments.execution.tasks import TORCH, Calls, run_tasks
+from experiments.execution.tasks import run_tasks
 from experiments.factory.images import Images
 from experiments.records.headers import ImageFacts, Optimum, StudyHeader, TableIdentity, WeightSharingSettings
 from experiments.records.study import EPOCHS_SCHEMA, OVERHEAD_SCHEMA, TRIALS_SCHEMA, StudyRecords

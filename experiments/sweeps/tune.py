@@ -39,9 +39,9 @@ from ray.tune.schedulers import ASHAScheduler, HyperBandForBOHB
 from ray.tune.search import BasicVariantGenerator
 
 from benchmarks.errors import InputError
+from experiments.execution.calls import TORCH
 from experiments.execution.progress import Progress
 from experiments.execution.ray_tasks import RETRIES, check_versions, connected
-from experiments.execution.tasks import TORCH
 from experiments.records.domains import Choice, Domain, Tuned
 from experiments.records.headers import Objective, SweepHeader, SweepSettings
 from experiments.records.sweep import COLUMNS, TRIALS, Configuration, SweepRecords, folder_of

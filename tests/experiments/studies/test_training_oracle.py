@@ -18,9 +18,9 @@ from benchmarks.costs import COST_MODELS
 from benchmarks.errors import InputError
 from benchmarks.outcomes import Fidelity, Outcome
 from benchmarks.spaces import SPACES, Arch
+from experiments.execution.calls import Calls
 from experiments.execution.ray_tasks import RayTasks
 from experiments.execution.resources import Resources
-from experiments.execution.tasks import Calls
 from experiments.factory.directory import BuildDirectory
 from experiments.studies.search_loop import Clock, RunResult, run, search
 from experiments.studies.training_oracle import TrainingEvents, TrainingOracle

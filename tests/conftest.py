@@ -1,7 +1,8 @@
-"""Fixtures: the shared real data where it is present, and made-up tables that need no data at all."""
+"""Fixtures shared by all tests: real benchmark data where it is present, made-up tables that need none; parallel runs."""
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,17 @@ from benchmarks.table import BenchmarkTable, Column, RowWriter, TableInfo, Task,
 from experiments.records.study import TRIALS_SCHEMA
 
 SHARED = Path(__file__).parents[2] / "shared" / "data"
+
+
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """The default of `-n auto`: a process per core, at most 8.
+
+    Files and single tests run in this process, since they end before others have started, and so do measurements of
+    speed, since tests beside them would distort what they measure.
+    """
+    paths = [Path(argument.partition("::")[0]) for argument in config.args]
+    alone = all(path.suffix == ".py" or path.name == "performance" for path in paths)
+    return 0 if alone else min(os.cpu_count() or 1, 8)
 
 
 @pytest.fixture(scope="session")

@@ -107,6 +107,7 @@ def test_a_searcher_and_a_space_of_a_user_work_together(monkeypatch: pytest.Monk
 def test_a_study_and_a_sweep_run_as_scripts(example: str, tmp_path: Path) -> None:
     """With few trials, in a process of its own, with nothing installed but the package."""
     home = {name: str(tmp_path / name) for name in ("NAS_BENCH_HOME", "TORCH_HOME", "HOME")}
+    home["RAY_ADDRESS"] = "local"  # not the cluster of another test
     (tmp_path / "script.py").write_text(example.replace("num_samples=20", "num_samples=2"))
     script = subprocess.run(
         [sys.executable, "script.py"], cwd=tmp_path, env={**os.environ, **home}, capture_output=True, text=True

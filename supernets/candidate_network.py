@@ -14,19 +14,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple, Protocol, Self
 
 import torch
 from torch import Tensor, nn
 
 from benchmarks.errors import InputError
 from benchmarks.spaces import Arch, TopologySpace
+from benchmarks.spaces.sss import SIZE_CELL
 from supernets.cell import Cell
 from supernets.ops import ResNetBasicblock
 from supernets.randomness import drawing_from
-
-SIZE_CELL: Arch = (3, 3, 3, 1, 3, 3)
-"""The cell of every network of the size space: tss index 9930, the best of tss on CIFAR-100's validation set."""
 
 
 class Layer(NamedTuple):
@@ -37,9 +35,23 @@ class Layer(NamedTuple):
     stride: int
 
 
+class CandidateConfig(Protocol):
+    """All that a stand-alone network of any space depends on, except its weights; a frozen value object."""
+
+    @property
+    def num_classes(self) -> int: ...
+
+    @property
+    def in_channels(self) -> int:
+        """Colour channels of the images."""
+
+    def build(self, rng: torch.Generator) -> nn.Module:
+        """The network with fresh weights drawn from `rng`; it maps images to (features, logits)."""
+
+
 @dataclass(frozen=True)
 class NetworkConfig:
-    """All that a stand-alone network depends on, except its weights."""
+    """The stand-alone networks of NATS-Bench: a cell, and the channels of every layer."""
 
     cell: Arch  # an architecture of tss
     channels: tuple[int, ...]  # after each of the 3N + 2 layers; the stem gives as many as the first layer
@@ -84,6 +96,10 @@ class NetworkConfig:
             "an official network is {name: 'infer.tiny', C, N, arch_str, num_classes} or "
             f"{{name: 'infer.shape.tiny', channels, genotype, num_classes}}, got {dict(config)}"
         )
+
+    def build(self, rng: torch.Generator) -> CandidateNetwork:
+        """The network with PyTorch's default initial weights drawn from `rng`."""
+        return CandidateNetwork(self, rng)
 
     @property
     def layers(self) -> list[Layer]:

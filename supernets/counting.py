@@ -15,7 +15,7 @@ from torch.func import functional_call
 
 from benchmarks.spaces import Arch
 from benchmarks.spaces.tss import EDGES, OPERATIONS
-from supernets.candidate_network import NetworkConfig
+from supernets.candidate_network import CandidateConfig, NetworkConfig
 
 KERNEL_AREA = {
     "none": (0, 0),
@@ -51,6 +51,13 @@ class Convolutions(NamedTuple):
     def cost(self, pixels: int) -> Cost:
         """`pixels`: of an output image."""
         return Cost(self.weights + 2 * self.normalised, self.weights * pixels)
+
+
+def cost_of(config: CandidateConfig, image_size: tuple[int, int] = (32, 32)) -> Cost:
+    """The cost of any stand-alone network on images of (height, width): by formula, or else by counting."""
+    if isinstance(config, NetworkConfig):
+        return cost_by_formula(config, image_size)
+    return cost_by_counting(config.build(torch.Generator()), (config.in_channels, *image_size))
 
 
 def cost_by_formula(config: NetworkConfig, image_size: tuple[int, int] = (32, 32)) -> Cost:

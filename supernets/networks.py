@@ -2,37 +2,78 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
 import torch
 from torch import nn
 
 from benchmarks.errors import InputError, unknown_name
 from benchmarks.spaces import Arch, SizeSpace, space_named
-from nas_algos.weight_sharing.method import MethodConfig
-from supernets.candidate_network import CandidateNetwork, NetworkConfig
+from supernets.candidate_network import CandidateConfig, NetworkConfig
 from supernets.images.tasks import ImageTask
 from supernets.ops import Norm
 from supernets.settings import PUBLISHED_SCALE, NetworkScale
-from supernets.size_supernet import SizeSupernet, SizeSupernetConfig
-from supernets.topology_supernet import TopologySupernet, TopologySupernetConfig
+from supernets.size_supernet import SizeSupernetConfig
+from supernets.topology_supernet import TopologySupernetConfig
 
 
-def supernet_config(
-    space_name: str, scale: NetworkScale, task: ImageTask, config: MethodConfig
-) -> TopologySupernetConfig | SizeSupernetConfig:
-    """The supernet of a space for the images of a task; each space reads its own fields of `scale`.
+class SupernetConfig(Protocol):
+    """All that a supernet depends on, except its weights; a frozen value object."""
+
+    def build(self, rng: torch.Generator) -> nn.Module:
+        """The supernet with fresh weights drawn from `rng`; it maps images and a method's choice to logits."""
+
+
+@dataclass(frozen=True)
+class SpaceNetworks:
+    """The constructors of the networks of one space. Each reads its own fields of the scale."""
+
+    candidate: Callable[[Arch, NetworkScale, int, int], CandidateConfig]
+    """(architecture, scale, classes, colour channels of the images) -> its stand-alone network."""
+    supernet: Callable[[NetworkScale, int, int, Norm], SupernetConfig] | None = None
+    """(scale, classes, colour channels, normalisation of the searched layers) -> the supernet, if there is one."""
+
+
+def _topology_candidate(arch: Arch, scale: NetworkScale, num_classes: int, in_channels: int) -> NetworkConfig:
+    return NetworkConfig.tiny(arch, scale.width, scale.depth, num_classes, in_channels)
+
+
+def _topology_supernet(scale: NetworkScale, num_classes: int, in_channels: int, norm: Norm) -> TopologySupernetConfig:
+    return TopologySupernetConfig(scale.width, scale.depth, num_classes, in_channels, norm)
+
+
+def _size_candidate(arch: Arch, scale: NetworkScale, num_classes: int, in_channels: int) -> NetworkConfig:
+    SizeSpace().check(arch)
+    return NetworkConfig.dynamic_shape(tuple(scale.channels[choice] for choice in arch), num_classes, in_channels)
+
+
+def _size_supernet(scale: NetworkScale, num_classes: int, in_channels: int, norm: Norm) -> SizeSupernetConfig:
+    return SizeSupernetConfig(scale.channels, num_classes, in_channels, norm)
+
+
+NETWORKS: dict[str, SpaceNetworks] = {
+    "tss": SpaceNetworks(_topology_candidate, _topology_supernet),
+    "sss": SpaceNetworks(_size_candidate, _size_supernet),
+}
+"""Space -> its networks."""
+
+
+def supernet_config(space_name: str, scale: NetworkScale, task: ImageTask, norm: Norm) -> SupernetConfig:
+    """The supernet of a space for the images of a task.
+
+    Args:
+        norm: of the searched layers.
 
     Raises:
-        InputError: there is none of this scale.
+        InputError: the space has no supernet, or none of this scale.
     """
-    norm = Norm(config.affine, config.track_running_stats)
-    colours = task.image_shape[0]
-    if space_name == "sss":
-        return SizeSupernetConfig(scale.channels, task.num_classes, colours, norm)
-    return TopologySupernetConfig(scale.width, scale.depth, task.num_classes, colours, norm)
-
-
-def supernet(config: TopologySupernetConfig | SizeSupernetConfig, rng: torch.Generator) -> nn.Module:
-    return SizeSupernet(config, rng) if isinstance(config, SizeSupernetConfig) else TopologySupernet(config, rng)
+    networks = NETWORKS.get(space_name)
+    if networks is None or networks.supernet is None:
+        known = [name for name, networks in NETWORKS.items() if networks.supernet]
+        raise InputError(unknown_name("space with a supernet", space_name, known))
+    return networks.supernet(scale, task.num_classes, task.image_shape[0], norm)
 
 
 def candidate_config(
@@ -41,24 +82,21 @@ def candidate_config(
     num_classes: int = 10,
     in_channels: int = 3,
     scale: NetworkScale = PUBLISHED_SCALE,
-) -> NetworkConfig:
-    """The network of an architecture of `tss` or `sss`, given as choices or as the official string.
+) -> CandidateConfig:
+    """The stand-alone network of an architecture, given as choices or as the official string.
 
     Raises:
         InputError: the space has no such networks, or `arch` is not in it.
     """
-    if space_name not in ("tss", "sss"):
-        raise InputError(unknown_name("space of candidate networks", space_name, ["tss", "sss"]))
+    if space_name not in NETWORKS:
+        raise InputError(unknown_name("space with candidate networks", space_name, list(NETWORKS)))
     if isinstance(arch, str):
         arch = space_named(space_name).from_string(arch)
-    if space_name == "tss":
-        return NetworkConfig.tiny(arch, scale.width, scale.depth, num_classes, in_channels)
-    SizeSpace().check(arch)
-    return NetworkConfig.dynamic_shape(tuple(scale.channels[choice] for choice in arch), num_classes, in_channels)
+    return NETWORKS[space_name].candidate(arch, scale, num_classes, in_channels)
 
 
 def candidate_network(
     space_name: str, arch: Arch | str, rng: torch.Generator, num_classes: int = 10, in_channels: int = 3
-) -> CandidateNetwork:
+) -> nn.Module:
     """The published network of an architecture, with fresh weights; errors as `candidate_config`."""
-    return CandidateNetwork(candidate_config(space_name, arch, num_classes, in_channels), rng)
+    return candidate_config(space_name, arch, num_classes, in_channels).build(rng)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from benchmarks.errors import InputError
 from benchmarks.spaces.sss import CHANNELS
@@ -49,13 +50,37 @@ class TrainConfig:
             raise InputError(f"momentum (of Nesterov's kind above 0) and weight decay are at least 0, got {self}")
 
 
-SCHEDULES: dict[str, dict[str, TrainConfig]] = {
-    "tss": {"12": TrainConfig(epochs=12), "200": TrainConfig(epochs=200)},
-    "sss": {"01": TrainConfig(epochs=1), "12": TrainConfig(epochs=12), "90": TrainConfig(epochs=90)},
-}
-"""Space -> the schedules of its published trainings, as the tables name them."""
-
-
 def learning_rate(config: TrainConfig, epoch: int) -> float:
     """lr(e) of the epoch e = 0 .. E - 1."""
     return config.learning_rate * (1 + math.cos(math.pi * epoch / config.epochs)) / 2
+
+
+@dataclass(frozen=True)
+class SpaceSettings:
+    """What the networks of a space are made of and how they are trained, known without PyTorch."""
+
+    scale_options: tuple[str, ...] = ()
+    """The fields of NetworkScale that the networks read."""
+    schedules: Mapping[str, TrainConfig] = field(default_factory=dict)
+    """The published trainings, as the tables name them."""
+    digits_scale: NetworkScale = PUBLISHED_SCALE
+    """The size of the networks on digits: published networks are made for larger images."""
+
+
+SPACE_SETTINGS: dict[str, SpaceSettings] = {
+    "tss": SpaceSettings(
+        ("width", "depth"),
+        {"12": TrainConfig(epochs=12), "200": TrainConfig(epochs=200)},
+        NetworkScale(width=8, depth=2),
+    ),
+    "sss": SpaceSettings(
+        ("channels",),
+        {"01": TrainConfig(epochs=1), "12": TrainConfig(epochs=12), "90": TrainConfig(epochs=90)},
+        NetworkScale(channels=(2, 4, 6, 8, 10, 12, 14, 16)),
+    ),
+}
+
+
+def settings_of(space_name: str) -> SpaceSettings:
+    """The settings of a space; the defaults if it has none of its own."""
+    return SPACE_SETTINGS.get(space_name, SpaceSettings())

@@ -18,8 +18,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from benchmarks.errors import InputError
-from benchmarks.spaces.sss import CHANNELS
-from supernets.candidate_network import SIZE_CELL, Layer, NetworkConfig
+from benchmarks.spaces.sss import CHANNELS, SIZE_CELL
+from supernets.candidate_network import Layer, NetworkConfig
 from supernets.cell import Cell
 from supernets.ops import Norm, ResNetBasicblock
 from supernets.randomness import drawing_from
@@ -50,6 +50,10 @@ class SizeSupernetConfig:
         if not self.channels:
             raise InputError("there are no channel counts to choose from")
         _ = self.layers  # raises on impossible numbers
+
+    def build(self, rng: torch.Generator) -> SizeSupernet:
+        """The supernet with PyTorch's default initial weights drawn from `rng`."""
+        return SizeSupernet(self, rng)
 
     @property
     def width(self) -> int:

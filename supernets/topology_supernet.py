@@ -44,6 +44,10 @@ class TopologySupernetConfig:
     def __post_init__(self) -> None:
         _ = self.skeleton  # raises on impossible numbers
 
+    def build(self, rng: torch.Generator) -> TopologySupernet:
+        """The supernet with PyTorch's default initial weights drawn from `rng`."""
+        return TopologySupernet(self, rng)
+
     @property
     def skeleton(self) -> NetworkConfig:
         """That of the stand-alone networks of the same size; InputError if there is none."""

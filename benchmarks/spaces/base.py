@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import product
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,6 +29,14 @@ MUTATIONS = 100
 def uniform_int(rng: np.random.Generator, stop: int) -> int:
     """A uniform integer in 0..stop-1; ten times faster than `rng.integers` for one number (bias below stop / 2^53)."""
     return int(rng.random() * stop)
+
+
+class Description(NamedTuple):
+    """What a space says about one of its architectures besides index and string."""
+
+    lines: tuple[str, ...]
+    headers: tuple[str, ...] = ()  # of a table; none, no table
+    rows: tuple[tuple[str, ...], ...] = ()
 
 
 class Space(Protocol):
@@ -73,6 +81,21 @@ class Space(Protocol):
 
     def canonical(self, arch: Arch) -> str:
         """A string that is equal for architectures which compute the same function by construction."""
+
+    def describe(self, arch: Arch) -> Description:
+        """What there is to know about `arch` without its network."""
+
+    @property
+    def trait_rule(self) -> str:
+        """What `traits` are, in sentences for a report; empty if there are none."""
+
+    def traits(self, choices: NDArray[np.int64], scale: Mapping[str, Any]) -> dict[str, NDArray[np.float64]]:
+        """Properties of architectures whose course over a search is worth a curve: name -> values, shape (n,).
+
+        Args:
+            choices: n architectures, shape (n, decisions).
+            scale: the size of the searched networks, the fields of a supernets.settings.NetworkScale by name.
+        """
 
     def config_space(self) -> ConfigSpace.ConfigurationSpace:
         """The space for ConfigSpace-based tools: one categorical per decision, its values the official names.
@@ -224,6 +247,19 @@ class ProductSpace(ABC):
     def canonical(self, arch: Arch) -> str:
         """The official string: no two architectures compute the same function by construction."""
         return self.to_string(arch)
+
+    def describe(self, arch: Arch) -> Description:
+        """The choice of each decision."""
+        return Description((), ("decision", "choice"), tuple(zip(self.decisions, self.names(arch), strict=True)))
+
+    @property
+    def trait_rule(self) -> str:
+        return ""
+
+    def traits(self, choices: NDArray[np.int64], scale: Mapping[str, Any]) -> dict[str, NDArray[np.float64]]:
+        """No traits."""
+        _ = choices, scale
+        return {}
 
     def config_space(self) -> ConfigSpace.ConfigurationSpace:
         from ConfigSpace import CategoricalHyperparameter, ConfigurationSpace  # slow to import, rarely needed

@@ -7,14 +7,20 @@ https://arxiv.org/abs/2009.00437, section 3.2. The cell is fixed; the channel co
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from benchmarks.errors import InputError
-from benchmarks.spaces.base import Arch, ProductSpace, uniform_int
+from benchmarks.spaces.base import Arch, Description, ProductSpace, uniform_int
+from benchmarks.spaces.tss import TopologySpace
 
 CHANNELS = (8, 16, 24, 32, 40, 48, 56, 64)
+SIZE_CELL: Arch = (3, 3, 3, 1, 3, 3)
+"""The cell of every network of the size space: tss index 9930, the best of tss on CIFAR-100's validation set."""
 
 
 @dataclass(frozen=True)
@@ -24,6 +30,7 @@ class SizeSpace(ProductSpace):
     name = "sss"
     decisions = tuple(f"layer-{layer}" for layer in range(5))
     choices = (tuple(map(str, CHANNELS)),) * 5
+    trait_rule = "Mean channels: over the layers of the derived network."
 
     def mutate_official(self, arch: Arch, rng: np.random.Generator) -> Arch:
         """A uniform layer gets a uniform channel count, the present one included: a no-op with probability 1/8.
@@ -41,3 +48,14 @@ class SizeSpace(ProductSpace):
         if len(layers) != len(self.decisions):
             raise InputError(f"a {self.name} string has 5 channel counts joined by ':', got {len(layers)}: {string!r}")
         return self.from_names(layers)
+
+    def describe(self, arch: Arch) -> Description:
+        """The cell of all its networks."""
+        self.check(arch)
+        tss = TopologySpace()
+        cell, index = tss.to_string(SIZE_CELL), tss.index(SIZE_CELL)
+        return Description((f"cell of every {self.name} network: {cell} ({tss.name} {index})",))
+
+    def traits(self, choices: NDArray[np.int64], scale: Mapping[str, Any]) -> dict[str, NDArray[np.float64]]:
+        """The mean over the layers of their numbers of channels, those for which the choices stand at this scale."""
+        return {"mean channels": np.array(scale.get("channels", CHANNELS), float)[choices].mean(axis=1)}

@@ -9,13 +9,16 @@ official files (`nats_bench` 1.8) and are held to their md5 sums by the tests.
 from __future__ import annotations
 
 import random
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from benchmarks.errors import InputError
-from benchmarks.spaces.base import Arch, ProductSpace, uniform_int
+from benchmarks.spaces.base import Arch, Description, ProductSpace, uniform_int
 
 OPERATIONS = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3")
 EDGES = ((1, 0), (2, 0), (2, 1), (3, 0), (3, 1), (3, 2))  # (target node, source node), in decision order
@@ -30,6 +33,10 @@ class TopologySpace(ProductSpace):
     name = "tss"
     decisions = tuple(f"{target}<-{source}" for target, source in EDGES)
     choices = (OPERATIONS,) * len(EDGES)
+    trait_rule = (
+        "Edges: of the derived cell's six, how many are skip_connect, and how many none. A search that collapses fills "
+        "its cell with them."
+    )
 
     def mutate_official(self, arch: Arch, rng: np.random.Generator) -> Arch:
         """Node first, then one of its edges: edge 1<-0 changes with probability 1/3, 2<-* 1/6 each, 3<-* 1/9 each.
@@ -106,6 +113,23 @@ class TopologySpace(ProductSpace):
                     edges.append(f"({nodes[source]})@{operation}")
             nodes.append("+".join(sorted(edges)))
         return nodes[-1]
+
+    def describe(self, arch: Arch) -> Description:
+        """The canonical form, and which edges matter."""
+        live = live_edges(arch)
+        connected = "" if any(live) else "not "
+        lines = (f"canonical form: {self.canonical(arch)}", f"the output is {connected}connected to the input")
+        rows = []
+        for name, operation, matters in zip(self.decisions, self.names(arch), live, strict=True):
+            dead = "no: no connection" if operation == "none" else "no: on no path from input to output"
+            rows.append((name, operation, "yes" if matters else dead))
+        return Description(lines, ("edge", "operation", "matters"), tuple(rows))
+
+    def traits(self, choices: NDArray[np.int64], scale: Mapping[str, Any]) -> dict[str, NDArray[np.float64]]:
+        """The numbers of edges with the two operations that fill a collapsed cell."""
+        _ = scale
+        counted = ("skip_connect", "none")
+        return {f"{name} edges": (choices == OPERATIONS.index(name)).sum(axis=1).astype(float) for name in counted}
 
 
 def live_edges(arch: Arch) -> tuple[bool, ...]:

@@ -4,63 +4,64 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 
 from rich.console import Console
 from rich.table import Table
 
 from benchmarks.errors import InputError
-from benchmarks.spaces import Arch, Space, space_named
-from benchmarks.spaces.tss import EDGES, OPERATIONS, live_edges
-from supernets.candidate_network import SIZE_CELL, NetworkConfig
-from supernets.counting import cost_by_formula, layer_costs
+from benchmarks.spaces import SPACES, Arch, Space, space_named
+from supernets.candidate_network import CandidateConfig, NetworkConfig
+from supernets.counting import cost_by_formula, cost_of, layer_costs
 from supernets.networks import candidate_config
+from supernets.settings import PUBLISHED_SCALE, settings_of
 
 
 def read_architecture(text: str, space_name: str | None = None) -> tuple[Space, Arch]:
-    """The space and the architecture that `text` means: an official string of tss or sss, or an official index.
+    """The space and the architecture that `text` means: the official string of any space, or an official index.
 
     Args:
-        space_name: of an index (default: tss); a string tells its own space.
+        space_name: of an index (default: the first of SPACES); a string tells its own space.
 
     Raises:
         InputError: `text` is none of them, an index out of range, or a string of another space than `space_name`.
     """
     if re.fullmatch(r"-?\d{1,18}", text):
-        space = space_named(space_name or "tss")
+        space = space_named(space_name or next(iter(SPACES)))
         return space, space.arch(int(text))
-    if not re.search("[|:]", text):
-        raise InputError(
-            "an architecture is an official string such as '|nor_conv_3x3~0|+|none~0|skip_connect~1|+|...|' (tss) or "
-            f"'8:16:24:32:40' (sss), or an official index; got {text!r}"
-        )
-    own = "tss" if "|" in text else "sss"
-    if space_name not in (None, own):
-        raise InputError(f"{text!r} is a string of {own}, but --space is {space_name}: leave out --space")
-    return space_named(own), space_named(own).from_string(text)
+    refusals = []
+    for space in SPACES.values():
+        try:
+            arch = space.from_string(text)
+        except InputError as refusal:
+            refusals.append(str(refusal))
+            continue
+        if space_name not in (None, space.name):
+            raise InputError(f"{text!r} is a string of {space.name}, but --space is {space_name}: leave out --space")
+        return space, arch
+    raise InputError(f"an architecture is an official index or an official string. {'; '.join(refusals)}")
 
 
 def network_config(
     space: Space, arch: Arch, width: int | None, depth: int | None, classes: int, in_channels: int
-) -> NetworkConfig:
-    """The published network of `arch`, in tss of another width C or depth N where they are given.
+) -> CandidateConfig:
+    """The published network of `arch`, of another width C or depth N where they are given.
 
     Raises:
-        InputError: a number is not positive, or sss is given a width or depth.
+        InputError: a number is not positive; the networks of the space have no width or depth; or it has no networks.
     """
     for name, number in {"width": width, "depth": depth, "classes": classes, "in-channels": in_channels}.items():
         if number is not None and number < 1:
             raise InputError(f"--{name} is at least 1, got {number}")
-    sizes = {name: size for name, size in (("width", width), ("depth", depth)) if size is not None}
-    if space.name == "tss":
-        return NetworkConfig.tiny(arch, num_classes=classes, in_channels=in_channels, **sizes)
-    if sizes:
-        options = " and ".join(f"--{name}" for name in sizes)
-        raise InputError(f"{options} is for tss: the channels of an sss network are its architecture")
-    return candidate_config(space.name, arch, classes, in_channels)
+    for name, size in (("width", width), ("depth", depth)):
+        if size is not None and name not in settings_of(space.name).scale_options:
+            raise InputError(f"--{name} does not apply to the networks of {space.name}")
+    scale = replace(PUBLISHED_SCALE, width=width or PUBLISHED_SCALE.width, depth=depth or PUBLISHED_SCALE.depth)
+    return candidate_config(space.name, arch, classes, in_channels, scale)
 
 
-def describe_architecture(space: Space, arch: Arch, network: NetworkConfig, image_size: int) -> list[str | Table]:
-    """Index, strings, which edges matter (tss), and shapes and costs of the layers of `network`, for `show`.
+def describe_architecture(space: Space, arch: Arch, network: CandidateConfig, image_size: int) -> list[str | Table]:
+    """Index, string, what the space says about it, and the shapes and costs of the layers of `network`, for `show`.
 
     Args:
         image_size: height and width of the images in pixels.
@@ -70,15 +71,19 @@ def describe_architecture(space: Space, arch: Arch, network: NetworkConfig, imag
     """
     if image_size < 1:
         raise InputError(f"--image-size is at least 1, got {image_size}")
-    parts: list[str | Table] = [f"{space.name} {space.index(arch)}: {space.to_string(arch)}"]
-    if space.name == "tss":
-        seen = "" if any(live_edges(arch)) else "not "
-        parts += [f"canonical form: {space.canonical(arch)}", f"the output is {seen}connected to the input"]
-        parts.append(_edges(arch))
-    else:
-        tss = space_named("tss")
-        parts.append(f"cell of every sss network: {tss.to_string(SIZE_CELL)} (tss {tss.index(SIZE_CELL)})")
-    return [*parts, _layers(network, (image_size, image_size))]
+    description = space.describe(arch)
+    parts: list[str | Table] = [f"{space.name} {space.index(arch)}: {space.to_string(arch)}", *description.lines]
+    if description.headers:
+        table = Table(*description.headers)
+        for row in description.rows:
+            table.add_row(*row)
+        parts.append(table)
+    if isinstance(network, NetworkConfig):
+        return [*parts, _layers(network, (image_size, image_size))]
+    cost = cost_of(network, (image_size, image_size))
+    images = "×".join(map(str, (network.in_channels, image_size, image_size)))
+    title = f"network for {images} images and {network.num_classes} classes"
+    return [*parts, f"{title}: {cost.parameters:,} parameters, {cost.flops:,} multiply-accumulates"]
 
 
 def show(parts: Sequence[str | Table]) -> None:
@@ -86,15 +91,6 @@ def show(parts: Sequence[str | Table]) -> None:
     console = Console()
     for part in parts:
         console.print(part, soft_wrap=isinstance(part, str), markup=False, highlight=False)
-
-
-def _edges(cell: Arch) -> Table:
-    table = Table("edge", "operation", "matters")
-    for (target, source), choice, live in zip(EDGES, cell, live_edges(cell), strict=True):
-        operation = OPERATIONS[choice]
-        dead = "no: no connection" if operation == "none" else "no: on no path from input to output"
-        table.add_row(f"{target}<-{source}", operation, "yes" if live else dead)
-    return table
 
 
 def _layers(network: NetworkConfig, image_size: tuple[int, int]) -> Table:

@@ -47,16 +47,16 @@ def images_of(dataset: str, given: argparse.Namespace) -> Images:
 
 
 def scale_of(dataset: str, given: argparse.Namespace) -> NetworkScale:
-    """The published size of networks, or on digits that of `experiments.factory.digits`, with what is given instead."""
+    """The published size of networks, or on digits that of the space's settings, with what is given instead."""
     from dataclasses import replace
 
-    from experiments.factory.digits import SCALES
-    from supernets.settings import PUBLISHED_SCALE
+    from supernets.settings import PUBLISHED_SCALE, settings_of
 
-    start = SCALES[given.space] if dataset == "digits" else PUBLISHED_SCALE
-    for name in {"tss": ("channels",), "sss": ("width", "depth")}[given.space]:
-        if getattr(given, name) is not None:
-            raise InputError(f"--{name} is not of the networks of {given.space}")
+    settings = settings_of(given.space)
+    start = settings.digits_scale if dataset == "digits" else PUBLISHED_SCALE
+    for name in ("width", "depth", "channels"):
+        if getattr(given, name) is not None and name not in settings.scale_options:
+            raise InputError(f"--{name} does not apply to the networks of {given.space}")
     named = {"width": given.width, "depth": given.depth, "channels": given.channels and tuple(given.channels)}
     return replace(start, **{name: value for name, value in named.items() if value is not None})
 

@@ -15,8 +15,8 @@ from experiments.factory.directory import SPLITS, BuildDirectory, BuildHeader, M
 from experiments.factory.images import Images, check_images
 from experiments.storage.provenance import git_commit, processor, versions
 from experiments.storage.sharded_log import Row
-from supernets.candidate_network import NetworkConfig
-from supernets.counting import cost_by_formula
+from supernets.candidate_network import CandidateConfig
+from supernets.counting import cost_of
 from supernets.networks import candidate_config
 from supernets.settings import NetworkScale, TrainConfig
 from supernets.training.devices import gpu_name, single_threaded
@@ -40,7 +40,7 @@ def build_header(
     )
 
 
-def network_of(header: BuildHeader, architecture: int) -> NetworkConfig:
+def network_of(header: BuildHeader, architecture: int) -> CandidateConfig:
     """The stand-alone network of an official index."""
     arch = space_named(header.space).arch(architecture)
     return candidate_config(header.space, arch, header.num_classes, header.image_shape[0], header.scale)
@@ -52,7 +52,7 @@ def trained_for(header: BuildHeader) -> dict[int, int]:
     if not header.canonical:
         return {index: index for index in range(len(space))}
     height, width = header.image_shape[1:]
-    cost = {i: cost_by_formula(network_of(header, i), (height, width)).flops for i in range(len(space))}
+    cost = {i: cost_of(network_of(header, i), (height, width)).flops for i in range(len(space))}
     return classes(space, cost)
 
 

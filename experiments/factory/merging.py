@@ -18,7 +18,7 @@ from experiments.factory.directory import SPLITS, BuildDirectory, BuildHeader
 from experiments.factory.factory import network_of, trained_for
 from experiments.storage.directories import first_difference
 from experiments.storage.provenance import version
-from supernets.counting import cost_by_formula
+from supernets.counting import cost_of
 
 Values = dict[Column, NDArray[np.float64]]
 
@@ -114,7 +114,7 @@ class MergedBuilds:
     def _sizes(self) -> dict[tuple[str, str], NDArray[np.float64]]:
         """Each architecture's own size in millions, whichever was trained for it."""
         height, width = self.header.image_shape[1:]
-        costs = [cost_by_formula(network_of(self.header, int(i)), (height, width)) for i in self.architectures]
+        costs = [cost_of(network_of(self.header, int(i)), (height, width)) for i in self.architectures]
         parameters, flops = np.array(costs, float).T / 1e6
         return {("network", "params"): parameters, ("network", "flops"): flops}
 

@@ -32,7 +32,8 @@ from nas_algos.weight_sharing.search import DivergedError, EpochRecord, Supernet
 from supernets.images.search_batches import SearchImages
 from supernets.images.tasks import SPLIT_FILES
 from supernets.networks import supernet_config
-from supernets.settings import PUBLISHED_SCALE, NetworkScale
+from supernets.ops import Norm
+from supernets.settings import PUBLISHED_SCALE, NetworkScale, settings_of
 from supernets.training.devices import gpu_name, threads
 
 SCHEDULE = "shared"
@@ -75,7 +76,7 @@ class WeightSharingStudy:
             space = method_named(name).space_name
             if space != self.space:
                 raise InputError(f"{name} searches the space {space}, not {self.space}")
-            supernet_config(space, self.scale, self.images.task(), config)
+            supernet_config(space, self.scale, self.images.task(), Norm(config.affine, config.track_running_stats))
             SearchImages(self.images.task(), config.batch_size, config.evaluation_batch_size)
         self.check_table()
 
@@ -96,7 +97,8 @@ class WeightSharingStudy:
                 f"be searched on: put {SPLIT_FILES[task.name].file} into the --data-dir"
             )
         networks = str(provenance.get("network", list(PUBLISHED_SCALE.channels)))
-        if self.space == "sss" and str(list(self.scale.channels)) not in networks:
+        searched = "channels" in settings_of(self.space).scale_options
+        if searched and str(list(self.scale.channels)) not in networks:
             raise OtherTableError(
                 f"the table {self.table} is of networks with other channels than the supernet's "
                 f"{list(self.scale.channels)}: {networks}. Give the --channels of the table, or another --table"

@@ -22,7 +22,8 @@ from nas_algos.weight_sharing.method import Method, MethodConfig
 from nas_algos.weight_sharing.shared_weights import SharedWeights
 from supernets.images.search_batches import Batch, SearchImages
 from supernets.images.tasks import ImageTask
-from supernets.networks import supernet, supernet_config
+from supernets.networks import supernet_config
+from supernets.ops import Norm
 from supernets.settings import NetworkScale
 from supernets.training.devices import wait_for
 
@@ -90,7 +91,8 @@ class SupernetSearch:
             "seeds": (seeds.entropy, tuple(seeds.spawn_key)),
         }
         self.images = SearchImages(task.to(device), config.batch_size, config.evaluation_batch_size)
-        network = supernet(supernet_config(method.space_name, scale, task, config), network_rng).to(device)
+        norm = Norm(config.affine, config.track_running_stats)
+        network = supernet_config(method.space_name, scale, task, norm).build(network_rng).to(device)
         network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in PyTorch's stubs
         self.weights = SharedWeights(network, self.images, config, drop_path_rng)
         self.method = method(self.weights, method_rng)

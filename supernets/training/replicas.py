@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from benchmarks.errors import InputError
-from supernets.candidate_network import CandidateNetwork, NetworkConfig
+from supernets.candidate_network import CandidateConfig, CandidateNetwork, NetworkConfig
 from supernets.ops import Zero
 
 Stacked = TypeVar("Stacked", bound=nn.Module)
@@ -27,8 +27,10 @@ LANES = 8
 """Different numbers of channels are filled up to a multiple of this, which processors compute at once."""
 
 
-def structure(config: NetworkConfig) -> Hashable:
-    """Equal for configs whose networks can stand side by side."""
+def structure(config: CandidateConfig) -> Hashable:
+    """Equal for configs whose networks can stand side by side; one value for all networks that never do."""
+    if not isinstance(config, NetworkConfig):
+        return None
     kept = tuple(layer.c_in == layer.c_out for layer in config.layers if layer.stride == 1)  # skips are no convolutions
     return config.cell, len(config.channels), kept, config.num_classes, config.in_channels
 

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from supernets.candidate_network import CandidateNetwork, NetworkConfig
+from supernets.candidate_network import CandidateConfig
 from supernets.images.tasks import ImageTask
 from supernets.settings import TrainConfig
 from supernets.training.devices import wait_for
@@ -24,14 +24,14 @@ class ImageSeconds(NamedTuple):
 
 
 def time_per_image(
-    network: NetworkConfig, task: ImageTask, config: TrainConfig, device: torch.device | str = "cpu", repeats: int = 5
+    network: CandidateConfig, task: ImageTask, config: TrainConfig, device: torch.device | str = "cpu", repeats: int = 5
 ) -> ImageSeconds:
     """The medians of `repeats` whole batches of training and of evaluation, after one of each that is not counted.
 
     As `train_candidates` would train the network.
     """
     rng = torch.Generator().manual_seed(0)
-    (trainee,) = _trainees([CandidateNetwork(network, rng)], task, config, device)
+    (trainee,) = _trainees([network.build(rng)], task, config, device)
     images, labels = (part[: config.batch_size] for part in next(trainee.batches.epochs([rng])))
     split = next(iter(trainee.task.evaluation.values())).head(trainee.typical_batch)
     train = [trainee.train_epoch([(images, labels)], config.learning_rate)[0].seconds for _ in range(repeats + 1)]

@@ -19,7 +19,7 @@ import torch
 from torch import nn
 
 from benchmarks.errors import InputError
-from supernets.candidate_network import CandidateNetwork, NetworkConfig
+from supernets.candidate_network import CandidateConfig
 from supernets.images.tasks import ImageTask
 from supernets.settings import TrainConfig, learning_rate
 from supernets.training.epochs import Batch, Measurement
@@ -59,7 +59,7 @@ def _pooled(parts: Iterable[Measurement], sizes: list[int]) -> Measurement:
 
 
 def train_candidates(
-    networks: Sequence[NetworkConfig],
+    networks: Sequence[CandidateConfig],
     task: ImageTask,
     config: TrainConfig,
     seeds: Sequence[int],
@@ -70,10 +70,10 @@ def train_candidates(
 ) -> list[TrainingRecord]:
     """Builds and trains each network from its seed.
 
-    Small ones are trained by compiled code where it `serves`, one after the other; elsewhere all are trained side by
-    side in PyTorch, which is cheaper than one by one. The weights of each network, its order of images and their
-    variation all come from its own seed. What a training gives depends on how and beside which others it is done by
-    rounding alone.
+    Small networks are trained by compiled code where it `serves`, one after the other; elsewhere all are trained side
+    by side in PyTorch, which is cheaper than one by one. Networks of other classes than CandidateNetwork are trained
+    one by one. The weights of each network, its order of images and their variation all come from its own seed. What a
+    training gives depends on how, and beside which others, it is done by rounding alone.
 
     Args:
         networks: equal ones with different seeds, or others of one `structure`.
@@ -88,7 +88,7 @@ def train_candidates(
         if (network.in_channels, network.num_classes) != (task.image_shape[0], task.num_classes):
             raise InputError(
                 f"{task.name} has {task.image_shape[0]} colour channels and {task.num_classes} classes, the network is "
-                f"for {network.in_channels} and {network.num_classes}: set in_channels and num_classes of NetworkConfig"
+                f"for {network.in_channels} and {network.num_classes}: set in_channels and num_classes of its config"
             )
     if not seeds or len(seeds) != len(networks):
         raise InputError(f"each network is trained from its seed, got {len(networks)} networks and {len(seeds)} seeds")
@@ -96,7 +96,7 @@ def train_candidates(
     if not 1 <= last <= config.epochs:
         raise InputError(f"a training stops after 1 to {config.epochs} epochs, those of its schedule; got {last}")
     rngs = [torch.Generator().manual_seed(seed) for seed in seeds]
-    candidates = [CandidateNetwork(network, rng) for network, rng in zip(networks, rngs, strict=True)]
+    candidates = [network.build(rng) for network, rng in zip(networks, rngs, strict=True)]
     trainees = _trainees(candidates, task, config, device)
     if len(trainees) == 1:
         return _train(trainees[0], rngs, last, beat)
@@ -104,7 +104,7 @@ def train_candidates(
 
 
 def train_candidate(
-    network: NetworkConfig, task: ImageTask, config: TrainConfig, seed: int, device: torch.device | str = "cpu"
+    network: CandidateConfig, task: ImageTask, config: TrainConfig, seed: int, device: torch.device | str = "cpu"
 ) -> TrainingRecord:
     """`train_candidates` of one seed."""
     return train_candidates([network], task, config, [seed], device)[0]

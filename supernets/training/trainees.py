@@ -94,11 +94,14 @@ class _Compiled:
 
 
 def _trainees(
-    networks: Sequence[CandidateNetwork], task: ImageTask, config: TrainConfig, device: torch.device | str
+    networks: Sequence[nn.Module], task: ImageTask, config: TrainConfig, device: torch.device | str
 ) -> Sequence[_Trainee]:
     """One for each of the networks, or one for all side by side; InputError if these differ in more than channels."""
-    configs = [network.config for network in networks]
+    candidates = [network for network in networks if isinstance(network, CandidateNetwork)]
+    if len(candidates) < len(networks):
+        return [_InPyTorch(network, task, config, 1, device) for network in networks]
+    configs = [network.config for network in candidates]
     check_alike(configs)
     if not config.mixed_precision and serves(configs, task, config.batch_size, device):
-        return [_Compiled(network, task, config) for network in networks]
-    return [_InPyTorch(side_by_side(networks), task, config, len(networks), device)]
+        return [_Compiled(network, task, config) for network in candidates]
+    return [_InPyTorch(side_by_side(candidates), task, config, len(networks), device)]

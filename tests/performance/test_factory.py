@@ -9,12 +9,13 @@ import pytest
 import torch
 
 from experiments.execution.resources import Resources
-from experiments.factory.digits import RECIPE, SCALES
+from experiments.factory.digits import RECIPE
 from experiments.factory.directory import BuildDirectory, BuildHeader
 from experiments.factory.factory import build, build_header, network_of, plan
 from experiments.factory.images import Images
 from supernets.candidate_network import CandidateNetwork
 from supernets.images.tasks import digits_task
+from supernets.settings import settings_of
 from supernets.training.devices import single_threaded
 from supernets.training.train import train
 
@@ -24,7 +25,7 @@ ARCHITECTURES = range(1000, 1012)
 
 @pytest.fixture(scope="module")
 def header_made() -> BuildHeader:
-    return build_header("tss", IMAGES, SCALES["tss"], RECIPE, canonical=False, device="cpu")
+    return build_header("tss", IMAGES, settings_of("tss").digits_scale, RECIPE, canonical=False, device="cpu")
 
 
 def seconds_of_the_factory(header: BuildHeader, folder: Path, seeds: list[int], epochs: int) -> float:

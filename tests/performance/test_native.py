@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from supernets.candidate_network import SIZE_CELL, NetworkConfig
+from benchmarks.spaces.sss import SIZE_CELL
+from supernets.candidate_network import NetworkConfig
 from supernets.images.tasks import DigitsConfig, digits_task
 from supernets.settings import TrainConfig
 from supernets.training.devices import single_threaded

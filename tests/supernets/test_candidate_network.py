@@ -11,7 +11,8 @@ from torch import Tensor, nn
 
 from benchmarks.errors import InputError
 from benchmarks.spaces import Arch, TopologySpace, space_named
-from supernets.candidate_network import SIZE_CELL, CandidateNetwork, NetworkConfig
+from benchmarks.spaces.sss import SIZE_CELL
+from supernets.candidate_network import CandidateNetwork, NetworkConfig
 from supernets.networks import candidate_config, candidate_network
 from supernets.randomness import drawing_from
 from supernets.settings import PUBLISHED_SCALE, NetworkScale
@@ -290,9 +291,9 @@ def test_impossible_networks_are_refused(cell: Arch, channels: tuple[int, ...], 
 
 
 def test_unknown_spaces_and_architectures_are_refused() -> None:
-    with pytest.raises(InputError, match="unknown space of candidate networks 'nasbench101': choose from tss, sss"):
+    with pytest.raises(InputError, match="unknown space with candidate networks 'nasbench101': choose from tss, sss"):
         candidate_config("nasbench101", (0,))
-    with pytest.raises(InputError, match=r"a choice in sss is one of 0..7, got -1"):
+    with pytest.raises(InputError, match=r"a choice of layer-4 in sss is one of 0..7, got -1"):
         candidate_config("sss", (0, 0, 0, 0, -1))
-    with pytest.raises(InputError, match=r"layer-4 of a sss string is one of 8, .* got '9'"):
+    with pytest.raises(InputError, match=r"layer-4 of sss is one of 8, .* got '9'"):
         candidate_config("sss", "8:8:8:8:9")

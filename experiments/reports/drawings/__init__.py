@@ -1,1 +1,12 @@
 """Drawings of architectures, one file per space."""
+
+from experiments.reports.drawings import sss, tss
+from experiments.reports.drawings.drawing import Drawing
+
+__all__ = ["DRAWINGS", "Drawing"]
+
+DRAWINGS: dict[str, Drawing] = {
+    "tss": tss.DRAWING,
+    "sss": sss.DRAWING,
+}
+"""Space -> how its architectures are drawn. Reports show those of other spaces as strings."""

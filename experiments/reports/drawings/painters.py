@@ -1,4 +1,4 @@
-"""Pictures of architectures: a cell as a graph, and for the size space also the channels of the five layers."""
+"""Figures of single architectures, under their index and string."""
 
 from __future__ import annotations
 
@@ -10,10 +10,8 @@ from matplotlib.figure import Figure
 
 from benchmarks.errors import InputError, unknown_name
 from benchmarks.spaces import Arch, space_named
-from benchmarks.spaces.sss import CHANNELS
-from experiments.reports.drawings.sss import CHANNELS_INCHES, draw_channels
-from experiments.reports.drawings.tss import CELL_INCHES, draw_cell
-from experiments.reports.figures import CENTRED, GREY, RC, check_paths, write_figure
+from experiments.reports.drawings import DRAWINGS
+from experiments.reports.figures import CENTRED, RC, check_paths, write_figure
 
 TITLE_INCHES = 0.75
 WIDTH_INCHES = 8.0
@@ -29,29 +27,26 @@ def write_drawings(space_name: str, arch: Arch, paths: Sequence[Path]) -> None:
         write_figure(draw_architecture(space_name, arch), paths)
 
 
-def draw_architecture(space_name: str, arch: Arch) -> Figure:
-    """A figure of one architecture of tss or sss under its official index and string.
+def draw_architecture(space_name: str, arch: Arch, *, common: bool = True) -> Figure:
+    """A figure of one architecture under its official index and string.
+
+    Args:
+        common: whether to draw what all architectures of the space have in common, too.
 
     Raises:
-        InputError: the space is another one, or `arch` is not in it.
+        InputError: the space has no drawing, or `arch` is not in it.
     """
-    if space_name not in ("tss", "sss"):
-        raise InputError(unknown_name("space of drawings", space_name, ["tss", "sss"]))
-    space = space_named(space_name)
+    if space_name not in DRAWINGS:
+        raise InputError(unknown_name("space with a drawing", space_name, list(DRAWINGS)))
+    space, drawing = space_named(space_name), DRAWINGS[space_name]
     title, string = f"{space_name} {space.index(arch)}", space.to_string(arch)
-    height = TITLE_INCHES + CELL_INCHES + (CHANNELS_INCHES if space_name == "sss" else 0)
+    below = drawing.common_inches if common else 0.0
+    height = TITLE_INCHES + drawing.inches + below
     figure = Figure((WIDTH_INCHES, height))
     figure.text(0.5, 1 - 0.27 / height, title, fontsize=13, weight="bold", **CENTRED)
     size = min(11.0, STRING_POINTS / len(string))
     figure.text(0.5, 1 - 0.56 / height, string, fontsize=size, family="monospace", **CENTRED)
-    cell_axes = figure.add_axes((0, 0, 1, CELL_INCHES / height))
-    if space_name == "tss":
-        draw_cell(cell_axes, arch)
-        return figure
-    from supernets.candidate_network import SIZE_CELL  # imports torch, which no other drawing needs
-
-    channels = [CHANNELS[choice] for choice in arch]
-    draw_channels(figure.add_axes((0, CELL_INCHES / height, 1, CHANNELS_INCHES / height)), channels)
-    draw_cell(cell_axes, SIZE_CELL)
-    cell_axes.text(0.02, 0.97, "every cell", fontsize=11, color=GREY, transform=cell_axes.transAxes)
+    if below and drawing.draw_common:
+        drawing.draw_common(figure.add_axes((0, 0, 1, below / height)))
+    drawing.draw(figure.add_axes((0, below / height, 1, drawing.inches / height)), arch)
     return figure

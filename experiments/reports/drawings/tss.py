@@ -12,6 +12,7 @@ from matplotlib.path import Path as Outline
 from benchmarks.spaces import Arch, TopologySpace
 from benchmarks.spaces.tss import EDGES, OPERATIONS, live_edges
 from experiments.records.runs import Floats
+from experiments.reports.drawings.drawing import Drawing
 from experiments.reports.figures import CENTRED, GREY, INK, PALE, SKY_BLUE, STYLES
 
 CELL_INCHES = 3.7
@@ -145,3 +146,6 @@ def _points_per_unit(axes: Axes) -> float:
     extent = axes.get_window_extent()
     pixels = min(extent.width / (X_LIMITS[1] - X_LIMITS[0]), extent.height / (Y_LIMITS[1] - Y_LIMITS[0]))
     return float(pixels * 72 / axes.figure.dpi)
+
+
+DRAWING = Drawing(CELL_INCHES, draw_cell)

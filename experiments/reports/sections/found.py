@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,10 +13,8 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
 from benchmarks.spaces import SPACES, Space
-from benchmarks.spaces.sss import CHANNELS
+from experiments.reports.drawings import DRAWINGS
 from experiments.reports.drawings.painters import WIDTH_INCHES
-from experiments.reports.drawings.sss import CHANNELS_INCHES, draw_channels
-from experiments.reports.drawings.tss import CELL_INCHES, draw_cell
 from experiments.reports.entries import Entry
 from experiments.reports.figures import CENTRED, COLUMNS, figure_for, place_legend, report_style, save, styles
 from experiments.reports.section import SectionInput
@@ -25,18 +23,12 @@ from experiments.reports.text import figure, sources
 
 MOST = 5
 """Architectures per data set in the table and the figure."""
-DRAWN = ("tss", "sss")
-"""Spaces whose architectures can be drawn."""
 RULE = (
     "The architectures, up to {most}, that were most often the final answer, by official index, with the runs that "
     "ended with them; {isomorphic}test accuracy is at the reporting fidelity. All answers: [found.csv](found.csv); for "
     "a paper: [found.tex](found.tex)."
 )
 ISOMORPHIC = "cells that compute the same function under different indices count apart; "
-OWN_CHANNELS = (
-    "Numbers of channels are those by which the space names its architectures. The networks of this table may have "
-    "others in their place: see `network` of the table under [What was run](#what-was-run)."
-)
 ALL_DIFFERENT = "No two runs ended with the same architecture: there is no most frequent one to draw."
 DIVERSITY_RULE = (
     "How many different architectures the runs of each algorithm ended with, and the one that most did (of several, "
@@ -89,7 +81,8 @@ def section(given: SectionInput) -> str:
         return ""
     labels = [label for label in legend if any(label in one.runs for answers in found.values() for one in answers)]
     repeated = {dataset: answers for dataset, answers in found.items() if answers[0].times > 1}
-    isomorphic = ISOMORPHIC if name == "tss" else ""
+    answered = {one.architecture for answers in found.values() for one in answers}
+    isomorphic = ISOMORPHIC if space and _has_canonical_forms(space, answered) else ""
     parts = [
         "## What was found",
         write_table(diversity_table(found, labels), directory / "diversity"),
@@ -101,14 +94,20 @@ def section(given: SectionInput) -> str:
         return "\n\n".join([*parts, ALL_DIFFERENT])
     write_counts({dataset: answers[:MOST] for dataset, answers in repeated.items()}, legend, directory)
     parts.append(figure("found", "How many runs ended with the most frequent final answers, by official index"))
-    if space and name in DRAWN:
+    if space and name in DRAWINGS:
         best = {dataset: answers[0] for dataset, answers in repeated.items()}
         write_cells(space, {dataset: (one.architecture, _caption(space, dataset, one, found[dataset]))
                             for dataset, one in best.items()}, directory)  # fmt: skip
         parts.append(figure("found_cells", "The most frequent final answer on each data set"))
-        if name == "sss" and "network" in (header.settings.table.provenance if header.settings.table else ()):
-            parts.append(OWN_CHANNELS)
+        note = DRAWINGS[name].table_note
+        if note and "network" in (header.settings.table.provenance if header.settings.table else ()):
+            parts.append(note)
     return "\n\n".join(parts)
+
+
+def _has_canonical_forms(space: Space, architectures: Iterable[int]) -> bool:
+    """Whether the space tells architectures apart that compute the same function."""
+    return any(space.canonical(arch) != space.to_string(arch) for arch in map(space.arch, architectures))
 
 
 def _caption(space: Space, dataset: str, one: FinalArchitecture, answers: Sequence[FinalArchitecture]) -> str:
@@ -207,7 +206,7 @@ def write_cells(space: Space, chosen: Mapping[str, tuple[int, str]], directory: 
     """Draw an architecture per data set, one below the other.
 
     Args:
-        space: tss or sss.
+        space: one of DRAWINGS.
         chosen: data set -> (official index, title).
     """
     with report_style():
@@ -215,16 +214,14 @@ def write_cells(space: Space, chosen: Mapping[str, tuple[int, str]], directory: 
 
 
 def draw_cells(space: Space, chosen: Sequence[tuple[int, str]]) -> Figure:
-    """Cells (tss), or the channels of the layers (sss), under their titles."""
-    each = TITLE_INCHES + (CELL_INCHES if space.name == "tss" else CHANNELS_INCHES)
+    """What distinguishes each of the architectures, under their titles."""
+    drawing = DRAWINGS[space.name]
+    each = TITLE_INCHES + drawing.inches
     height = each * len(chosen)
     figure = Figure((WIDTH_INCHES, height))
     for i, (architecture, title) in enumerate(chosen):
-        arch, top = space.arch(architecture), height - each * i
+        top = height - each * i
         figure.text(0.5, (top - 0.27) / height, title, fontsize=13, weight="bold", **CENTRED)
-        axes = figure.add_axes((0, (top - each) / height, 1, (each - TITLE_INCHES) / height))
-        if space.name == "tss":
-            draw_cell(axes, arch)
-        else:
-            draw_channels(axes, [CHANNELS[choice] for choice in arch])
+        axes = figure.add_axes((0, (top - each) / height, 1, drawing.inches / height))
+        drawing.draw(axes, space.arch(architecture))
     return figure

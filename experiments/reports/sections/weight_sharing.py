@@ -41,7 +41,7 @@ from experiments.reports.tables import (
 )
 from experiments.reports.text import BAND_RULES, bullets, figure
 from experiments.statistics.aggregates import Aggregate, Band, aggregate
-from experiments.statistics.traits import traits
+from experiments.statistics.traits import trait_ranges, traits
 from experiments.statistics.weight_sharing import WeightSharingRuns, relative_entropy, weight_sharing_finals
 from nas_algos.weight_sharing import PHASES
 from supernets.settings import NetworkScale
@@ -65,12 +65,6 @@ ENTROPY_RULE = (
     "Relative entropy: entropy of the distribution over the {options} options, mean over decisions, divided by "
     "log({options}): 1 is uniform, 0 decided. Methods that learn no distribution stay at 1."
 )
-TRAIT_RULES = {
-    "tss": "Edges: of the derived cell's six, how many are skip_connect, and how many none. A search that collapses "
-    "fills its cell with them.",
-    "sss": "Mean channels: over the layers of the derived network.",
-}
-"""Space -> what the panels of `experiments.statistics.traits.traits` show."""
 TRAINING_RULE = (
     "Training accuracy and loss are means over an epoch's images as each step saw them, on one sampled path or on a "
     "mixture of all: they compare between epochs rather than between methods. One-shot validation is of the derived "
@@ -113,8 +107,8 @@ def _rules(entries: Sequence[Entry], band: Band, known: bool) -> Iterator[str]:
     if known:
         yield ACCURACY_RULE
     yield ENTROPY_RULE.format(options=max(space.options))
-    if space.name in TRAIT_RULES:
-        yield TRAIT_RULES[space.name]
+    if space.trait_rule:
+        yield space.trait_rule
     yield TRAINING_RULE
 
 
@@ -245,13 +239,11 @@ def architecture_panels(entries: Sequence[Entry]) -> list[EpochPanel]:
     settings = entries[0].study.header.settings
     assert isinstance(settings, WeightSharingSettings)
     space, scale = space_named(settings.space), settings.scale
-    decisions, options = len(space.options), max(space.options)
-    uniform = np.array([space.index((option,) * decisions) for option in range(options)], np.int32)
     entropy = _curves(entries, lambda runs: relative_entropy(space, runs.entropy))
     panels = [EpochPanel("relative entropy", entropy, _with_margins(0, 1))]
-    for name, extremes in traits(space, scale, uniform).items():
+    for name, extremes in trait_ranges(space, scale).items():
         curves = _curves(entries, partial(_trait, space, scale, name))
-        panels.append(EpochPanel(name, curves, _with_margins(extremes.min(), extremes.max())))
+        panels.append(EpochPanel(name, curves, _with_margins(*extremes)))
     return panels
 
 

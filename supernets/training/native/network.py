@@ -24,7 +24,7 @@ from torch import Tensor, nn
 
 from benchmarks.errors import InputError
 from benchmarks.spaces.tss import EDGES
-from supernets.candidate_network import CandidateNetwork, NetworkConfig
+from supernets.candidate_network import CandidateConfig, CandidateNetwork, NetworkConfig
 from supernets.cell import Cell
 from supernets.images.tasks import ImageTask
 from supernets.ops import ChannelProjection, Pooling, ReLUConvBN, ResNetBasicblock, Zero
@@ -34,14 +34,17 @@ LARGEST = 2**17
 """Numbers in the largest feature map of a batch up to which the compiled code is faster (tests/performance)."""
 
 
-def serves(networks: Sequence[NetworkConfig], task: ImageTask, batch_size: int, device: torch.device | str) -> bool:
+def serves(networks: Sequence[CandidateConfig], task: ImageTask, batch_size: int, device: torch.device | str) -> bool:
     """Whether the compiled code trains these networks: small ones in float32 on a CPU, where there is a compiler."""
     sizes = {part.images.shape[1:] for part in (task.train, *task.evaluation.values())}
     return (
         torch.device(device).type == "cpu"
         and torch.get_default_dtype() == torch.float32
         and len(sizes) == 1
-        and all(batch_size * _largest_map(network, task.image_shape) <= LARGEST for network in networks)
+        and all(
+            isinstance(network, NetworkConfig) and batch_size * _largest_map(network, task.image_shape) <= LARGEST
+            for network in networks
+        )
         and library() is not None
     )
 

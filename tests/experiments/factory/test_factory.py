@@ -19,12 +19,13 @@ from benchmarks.spaces import space_named
 from benchmarks.table import BenchmarkTable
 from benchmarks.verify import verify_table
 from experiments.cli.bench import main
-from experiments.factory.digits import RECIPE, SCALES
+from experiments.factory.digits import RECIPE
 from experiments.factory.directory import BuildDirectory
 from experiments.factory.factory import SIDE_BY_SIDE, build_header, network_of, plan, trained_for
 from experiments.factory.images import Images
 from supernets.counting import cost_by_formula
 from supernets.images.tasks import digits_task
+from supernets.settings import settings_of
 from supernets.training.devices import single_threaded
 from supernets.training.replicas import structure
 from supernets.training.train import train_candidates
@@ -319,7 +320,7 @@ def test_rows_are_in_the_order_of_official_indices_whatever_class_they_are_of(tm
 
 def test_architectures_of_one_structure_are_trained_side_by_side() -> None:
     images = Images("digits", None, 0)
-    header = build_header("sss", images, SCALES["sss"], RECIPE, canonical=False, device="cpu")
+    header = build_header("sss", images, settings_of("sss").digits_scale, RECIPE, canonical=False, device="cpu")
     groups = plan(header, range(64), [3], [7])
     members = [member for group in groups for member in group.members]
     assert sorted(members) == [(index, 7) for index in range(64)]

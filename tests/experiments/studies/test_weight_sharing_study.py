@@ -417,8 +417,8 @@ def test_the_size_space_is_searched_alike(method: str, tmp_path: Path) -> None:
         (["--algo", "gdas", "--space", "tss", "--table", "nowhere"], "unknown table 'nowhere'"),
         (["--algo", "gdas", "--space", "tss", "--tau-max", "0"], "tau_max must be in"),
         (["--algo", "gdas", "--space", "tss", "--width", "0"], "at least 1"),
-        (["--algo", "gdas", "--space", "tss", *SIZES], "--channels is not of the networks of tss"),
-        (["--algo", "tas", "--space", "sss", "--depth", "2"], "--depth is not of the networks of sss"),
+        (["--algo", "gdas", "--space", "tss", *SIZES], "--channels does not apply to the networks of tss"),
+        (["--algo", "tas", "--space", "sss", "--depth", "2"], "--depth does not apply to the networks of sss"),
         (["--algo", "tas", "--space", "sss", "--channels", *"87654321"], "whole numbers from 1, ascending"),
     ],
 )

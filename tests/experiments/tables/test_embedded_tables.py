@@ -13,13 +13,13 @@ from benchmarks.oracle import Oracle
 from benchmarks.spaces import space_named
 from benchmarks.table import BenchmarkTable
 from benchmarks.verify import verify_table
-from experiments.factory.digits import RECIPE, SCALES
+from experiments.factory.digits import RECIPE
 from experiments.tables.quality import final_mean, qualities, rank_correlation
 from experiments.tables.store import embedded
 from supernets.counting import cost_by_formula
 from supernets.images.tasks import digits_task
 from supernets.networks import candidate_config
-from supernets.settings import TrainConfig
+from supernets.settings import TrainConfig, settings_of
 from supernets.training.devices import single_threaded
 from supernets.training.train import train_candidate
 
@@ -88,7 +88,7 @@ def test_isomorphic_architectures_have_the_numbers_of_one_of_them(table: Benchma
 def test_sizes_are_those_of_the_networks(table: BenchmarkTable) -> None:
     space, column = space_named(table.info.space), f"{DATASET}/{Oracle(table, DATASET).search_fidelity.schedule}"
     for index in np.random.default_rng(1).integers(len(space), size=50).tolist():
-        network = candidate_config(space.name, space.arch(index), 10, 1, SCALES[space.name])
+        network = candidate_config(space.name, space.arch(index), 10, 1, settings_of(space.name).digits_scale)
         for quantity, number in zip(("params", "flops"), cost_by_formula(network, (10, 10)), strict=True):
             assert table.values(f"{column}/network/{quantity}")[index, 0, 0] == pytest.approx(number / 1e6)
 
@@ -102,7 +102,7 @@ def test_training_again_gives_what_it_says(table: BenchmarkTable) -> None:
     again = []
     with single_threaded():
         for index in drawn:
-            network = candidate_config(space.name, space.arch(index), 10, 1, SCALES[space.name])
+            network = candidate_config(space.name, space.arch(index), 10, 1, settings_of(space.name).digits_scale)
             again.append(train_candidate(network, digits_task(), recipe, 0).measurements["valid"][-1].accuracy)
     held = column[drawn, 0, -1]
     assert rank_correlation(np.array(again), held) >= 0.6

@@ -14,7 +14,8 @@ from nas_algos.weight_sharing.method import Method, MethodConfig
 from nas_algos.weight_sharing.shared_weights import SharedWeights
 from supernets.images.search_batches import SearchImages
 from supernets.images.tasks import DigitsConfig, ImageTask, digits_task
-from supernets.networks import supernet, supernet_config
+from supernets.networks import supernet_config
+from supernets.ops import Norm
 from supernets.settings import NetworkScale
 
 SCALE = NetworkScale(width=2, depth=1, channels=(1, 2, 3, 4, 5, 6, 7, 8))
@@ -54,7 +55,8 @@ def build(task: ImageTask, quick_config: Callable[..., MethodConfig]) -> Callabl
 
     def method(name: str, seed: int = 0, **options: Any) -> Method:
         kind, config = method_named(name), quick_config(name, **options)
-        network = supernet(supernet_config(kind.space_name, SCALE, task, config), torch.Generator().manual_seed(7))
+        norm = Norm(config.affine, config.track_running_stats)
+        network = supernet_config(kind.space_name, SCALE, task, norm).build(torch.Generator().manual_seed(7))
         images = SearchImages(task, config.batch_size, config.evaluation_batch_size)
         weights = SharedWeights(network, images, config, torch.Generator().manual_seed(8))
         return kind(weights, torch.Generator().manual_seed(seed))

@@ -13,7 +13,8 @@ from nas_algos.weight_sharing.shared_weights import SharedWeights
 from supernets import NetworkScale
 from supernets.images.search_batches import Batch
 from supernets.images.tasks import digits_task
-from supernets.networks import supernet, supernet_config
+from supernets.networks import supernet_config
+from supernets.ops import Norm
 
 SCALE = NetworkScale(width=2, depth=1, channels=tuple(range(1, 9)))
 WAITS = {"gdas"}
@@ -27,7 +28,8 @@ def test_a_step_reads_nothing_back_from_the_device(name: str, monkeypatch: pytes
     options: dict[str, Any] = {"clip": 5.0, "drop_path": 0.2, "mixed_precision": False}
     config = method.Config(**options)
     monkeypatch.setattr(torch, "autocast", lambda *_, **__: nullcontext())  # knows no device 'meta'
-    network = supernet(supernet_config(method.space_name, SCALE, digits_task(), config), torch.Generator())
+    norm = Norm(config.affine, config.track_running_stats)
+    network = supernet_config(method.space_name, SCALE, digits_task(), norm).build(torch.Generator())
     weights = SharedWeights(network.to("meta"), None, config, torch.Generator())  # type: ignore[arg-type]
     searcher = method(weights, torch.Generator())
     weights.network.train()

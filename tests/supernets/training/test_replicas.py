@@ -10,7 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from benchmarks.errors import InputError
-from supernets.candidate_network import SIZE_CELL, CandidateNetwork, NetworkConfig
+from benchmarks.spaces.sss import SIZE_CELL
+from supernets.candidate_network import CandidateNetwork, NetworkConfig
 from supernets.images.augmentation import Augmentation, Normalisation
 from supernets.images.tasks import DigitsConfig, ImageTask, LabelledImages, TrainingBatches, digits_task
 from supernets.settings import TrainConfig

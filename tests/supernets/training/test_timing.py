@@ -14,7 +14,8 @@ from torch.optim.optimizer import register_optimizer_step_post_hook
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from benchmarks.errors import InputError
-from supernets.candidate_network import SIZE_CELL, CandidateNetwork, NetworkConfig
+from benchmarks.spaces.sss import SIZE_CELL
+from supernets.candidate_network import CandidateNetwork, NetworkConfig
 from supernets.images.augmentation import Augmentation
 from supernets.images.tasks import DigitsConfig, TrainingBatches, digits_task
 from supernets.settings import TrainConfig

@@ -12,10 +12,11 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from benchmarks.errors import InputError
-from supernets.candidate_network import SIZE_CELL, CandidateNetwork, NetworkConfig
+from benchmarks.spaces.sss import SIZE_CELL
+from supernets.candidate_network import CandidateNetwork, NetworkConfig
 from supernets.images.augmentation import Augmentation, Normalisation
 from supernets.images.tasks import DigitsConfig, ImageTask, LabelledImages, TrainingBatches, digits_task
-from supernets.settings import SCHEDULES, TrainConfig, learning_rate
+from supernets.settings import SPACE_SETTINGS, TrainConfig, learning_rate
 from supernets.training.epochs import Measurement, evaluate
 from supernets.training.timing import latency
 from supernets.training.train import TrainingRecord, train, train_candidate
@@ -63,12 +64,12 @@ def test_learning_rates_by_hand() -> None:
 
 
 def test_published_schedules() -> None:
-    assert {space: list(schedules) for space, schedules in SCHEDULES.items()} == {
+    assert {space: list(settings.schedules) for space, settings in SPACE_SETTINGS.items()} == {
         "tss": ["12", "200"],
         "sss": ["01", "12", "90"],
     }
-    for schedules in SCHEDULES.values():
-        for name, config in schedules.items():
+    for settings in SPACE_SETTINGS.values():
+        for name, config in settings.schedules.items():
             assert config.epochs == int(name)
             assert replace(config, epochs=12) == TrainConfig()
     recipe = TrainConfig()

@@ -14,7 +14,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from benchmarks.errors import InputError
-from supernets.candidate_network import SIZE_CELL, CandidateNetwork, NetworkConfig
+from benchmarks.spaces.sss import SIZE_CELL
+from supernets.candidate_network import CandidateNetwork, NetworkConfig
 from supernets.images.tasks import DigitsConfig, LabelledImages, digits_task
 from supernets.settings import TrainConfig
 from supernets.training.native import compilation

@@ -1,4 +1,4 @@
-"""Fixtures shared by all tests: real benchmark data where it is present, made-up tables that need none; parallel runs."""
+"""Fixtures of all tests: real benchmark data where it is present, made-up tables that need none; parallel runs."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# A command on all nodes of a SLURM job: sbatch --nodes=4 experiments/clusters/slurm.sh nas-run --algo bohb --space tss --runs 100000
+# Run a command on all nodes of a SLURM job: sbatch --nodes=4 experiments/clusters/slurm.sh nas-run --algo bohb --space tss --runs 100000
 #SBATCH --job-name=nas-algos
 #SBATCH --nodes=2
 #SBATCH --ntasks-per-node=1
@@ -7,13 +7,13 @@
 #SBATCH --requeue
 
 set -euo pipefail
-# Activate here the environment that has nas-algos, if jobs do not inherit it.
+# Activate the environment that has nas-algos here, if jobs do not inherit it.
 
 read -r first < <(scontrol show hostnames "$SLURM_JOB_NODELIST")
-address=$first:$((20000 + SLURM_JOB_ID % 10000)) # another Ray may be on these machines
+address=$first:$((20000 + SLURM_JOB_ID % 10000)) # keeps apart from the Ray of another job
 export RAY_AUTH_MODE=token RAY_AUTH_TOKEN=$(head -c 32 /dev/urandom | sha256sum | cut -c 1-64)
 head='' others=''
-stop() { # the others first, while there is a head to take leave of
+stop() { # workers first, while they can still sign off from the head
   for node in $others $head; do
     kill "$node" 2>/dev/null && wait "$node" || true
   done
@@ -24,7 +24,7 @@ srun --nodes=1 --ntasks=1 --nodelist="$first" \
   ray start --head --port="${address#*:}" --num-cpus="$SLURM_CPUS_ON_NODE" --include-dashboard=false --block &
 head=$!
 until ray status --address="$address" &>/dev/null; do
-  kill -0 "$head" # it would have ended if it could not start
+  kill -0 "$head" # fails if the head could not start
   sleep 1
 done
 if ((SLURM_JOB_NUM_NODES > 1)); then

@@ -1,4 +1,4 @@
-"""What is in clusters/: files that users give to SLURM, ray up, Docker and Kubernetes."""
+"""The files for SLURM, ray up, Docker and Kubernetes."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def slurm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("slurm")
 def test_the_slurm_script_runs_a_command_on_all_nodes(tmp_path: Path) -> None:
-    """They live as long as the command, whose exit status is the job's."""
+    """Ray lives as long as the command, whose exit status is that of the job."""
     (tmp_path / "nodes.py").write_text(
         "import ray, sys, time\n"
         "ray.init(sys.argv[2], log_to_driver=False)\n"
@@ -62,7 +62,7 @@ def test_the_slurm_script_runs_a_command_on_all_nodes(tmp_path: Path) -> None:
     assert running.stdout == ""
 
 
-def test_the_configuration_of_ray_up_is_one() -> None:
+def test_ray_accepts_the_configuration_for_aws() -> None:
     config = yaml.safe_load((CLUSTERS / "aws.yaml").read_text())
     validate_config(prepare_config(config))
     assert config["head_node_type"] in config["available_node_types"]
@@ -87,8 +87,8 @@ def test_all_files_name_one_version_of_ray() -> None:
 
 
 @pytest.mark.parametrize("name", ["aws.yaml", "kuberay.yaml"])
-def test_their_commands_are_such_as_there_are(name: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """With an option at the end that there is not, so that the others are only read."""
+def test_their_commands_are_accepted(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """An unknown option at the end is the only one that the parser refuses."""
     (command,) = re.findall(r"nas-run ([^'\n]*)", (CLUSTERS / name).read_text())
     with pytest.raises(SystemExit):
         run.main([*shlex.split(command), "--nonsense"])

@@ -81,6 +81,13 @@ SPACE_SETTINGS: dict[str, SpaceSettings] = {
 }
 
 
+def applies_to(scale_option: str) -> str:
+    """' (tss)' for a field of NetworkScale that only the networks of tss read, for the help of a command."""
+    return (
+        f" ({', '.join(name for name, settings in SPACE_SETTINGS.items() if scale_option in settings.scale_options)})"
+    )
+
+
 def settings_of(space_name: str) -> SpaceSettings:
     """The settings of a space; the defaults if it has none of its own."""
     return SPACE_SETTINGS.get(space_name, SpaceSettings())

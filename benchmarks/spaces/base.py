@@ -237,7 +237,9 @@ class ProductSpace(ABC):
         for decision, choices, name in zip(self.decisions, self.choices, names, strict=True):
             if name not in choices:
                 raise InputError(f"{decision} of {self.name} is one of {', '.join(choices)}; got {name!r}")
-        return tuple(choices.index(name) for choices, name in zip(self.choices, names, strict=True))
+        arch = tuple(choices.index(name) for choices, name in zip(self.choices, names, strict=True))
+        self.check(arch)
+        return arch
 
     def names(self, arch: Arch) -> tuple[str, ...]:
         """The official names of the choices of `arch`; InputError unless it is in the space."""

@@ -13,7 +13,7 @@ from benchmarks.errors import InputError
 from benchmarks.spaces import SPACES, Arch, Space, space_named
 from supernets.candidate_network import CandidateConfig, NetworkConfig
 from supernets.counting import cost_by_formula, cost_of, layer_costs
-from supernets.networks import candidate_config
+from supernets.networks import NETWORKS, candidate_config
 from supernets.settings import PUBLISHED_SCALE, settings_of
 
 
@@ -44,11 +44,11 @@ def read_architecture(text: str, space_name: str | None = None) -> tuple[Space, 
 
 def network_config(
     space: Space, arch: Arch, width: int | None, depth: int | None, classes: int, in_channels: int
-) -> CandidateConfig:
-    """The published network of `arch`, of another width C or depth N where they are given.
+) -> CandidateConfig | None:
+    """The published network of `arch`, of another width C or depth N where they are given; None if the space has none.
 
     Raises:
-        InputError: a number is not positive; the networks of the space have no width or depth; or it has no networks.
+        InputError: a number is not positive, or the networks of the space have no width or depth.
     """
     for name, number in {"width": width, "depth": depth, "classes": classes, "in-channels": in_channels}.items():
         if number is not None and number < 1:
@@ -56,12 +56,16 @@ def network_config(
     for name, size in (("width", width), ("depth", depth)):
         if size is not None and name not in settings_of(space.name).scale_options:
             raise InputError(f"--{name} does not apply to the networks of {space.name}")
+    if space.name not in NETWORKS:
+        return None
     scale = replace(PUBLISHED_SCALE, width=width or PUBLISHED_SCALE.width, depth=depth or PUBLISHED_SCALE.depth)
     return candidate_config(space.name, arch, classes, in_channels, scale)
 
 
-def describe_architecture(space: Space, arch: Arch, network: CandidateConfig, image_size: int) -> list[str | Table]:
-    """Index, string, what the space says about it, and the shapes and costs of the layers of `network`, for `show`.
+def describe_architecture(
+    space: Space, arch: Arch, network: CandidateConfig | None, image_size: int
+) -> list[str | Table]:
+    """Index, string, what the space says about it, and what its network costs, layer by layer where that is known.
 
     Args:
         image_size: height and width of the images in pixels.
@@ -78,6 +82,8 @@ def describe_architecture(space: Space, arch: Arch, network: CandidateConfig, im
         for row in description.rows:
             table.add_row(*row)
         parts.append(table)
+    if network is None:
+        return [*parts, f"{space.name} has no networks in supernets.networks: costs are unknown"]
     if isinstance(network, NetworkConfig):
         return [*parts, _layers(network, (image_size, image_size))]
     cost = cost_of(network, (image_size, image_size))

@@ -8,9 +8,11 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from benchmarks.spaces import SPACES
 from experiments.cli import bench_build
 from experiments.cli.config_options import guarded, new_parser
 from experiments.cli.option_groups import add_images
+from supernets.settings import PUBLISHED_SCALE, applies_to
 
 if TYPE_CHECKING:
     from benchmarks.verify import Finding
@@ -49,18 +51,25 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _add_show_options(parser: argparse.ArgumentParser) -> None:
-    arch = "official string of tss ('|nor_conv_3x3~0|+|...') or sss ('8:16:...'), or official index in --space"
+    arch = "official string of a space, such as '|nor_conv_3x3~0|+|...' or '8:16:...', or official index in --space"
     parser.add_argument("arch", metavar="ARCH", help=arch)
-    parser.add_argument("--space", choices=("tss", "sss"), help="of an index (default: tss; a string tells its own)")
-    parser.add_argument("--width", type=int, metavar="C", help="channels of the first stage, tss only (default: 16)")
-    parser.add_argument("--depth", type=int, metavar="N", help="cells per stage, tss only (default: 5)")
+    first = next(iter(SPACES))
+    space = f"space of an index (default: {first}; a string tells its own)"
+    parser.add_argument("--space", choices=list(SPACES), help=space)
+    for name, symbol, text, default in (
+        ("width", "C", "channels of the first stage", PUBLISHED_SCALE.width),
+        ("depth", "N", "cells per stage", PUBLISHED_SCALE.depth),
+    ):
+        parser.add_argument(
+            f"--{name}", type=int, metavar=symbol, help=f"{text}{applies_to(name)} (default: {default})"
+        )
     for name, default, text in (
         ("classes", 10, "of the classifier"),
         ("in-channels", 3, "of the images"),
         ("image-size", 32, "height and width of the images in pixels"),
     ):
         parser.add_argument(f"--{name}", type=int, metavar="N", default=default, help=f"{text} (default: {default})")
-    out = "draw the cell, and the channels of an sss network, into files *.png, *.svg, *.pdf"
+    out = "draw the architecture into files *.png, *.svg, *.pdf"
     parser.add_argument("--out", type=Path, nargs="+", action="extend", default=[], metavar="FILE", help=out)
 
 

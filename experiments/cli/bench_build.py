@@ -19,7 +19,7 @@ def add_commands(commands: Any, style: dict[str, Any]) -> None:
     """Add the three commands to the parsers of nas-bench."""
     build = commands.add_parser("build", help="train the architectures of a space: a benchmark from scratch", **style)
     _add_what(build.add_argument_group("what to train"))
-    default = "Published ones by default; for digits C = 8 and N = 2 (tss), channels 2, 4, ..., 16 (sss)."
+    default = "Published sizes by default, smaller ones for digits."
     add_network(build.add_argument_group("networks", default))
     default = "The published one by default; for digits batches of 16 and a learning rate of 0.05."
     add_recipe(build.add_argument_group("recipe", default))

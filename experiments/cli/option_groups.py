@@ -11,6 +11,7 @@ from benchmarks.costs import COST_MODELS
 from benchmarks.errors import InputError
 from experiments.studies.presets import PRESETS
 from experiments.studies.search_loop import Crossing, IncumbentRule
+from supernets.settings import applies_to
 
 
 def add_images(group: Any) -> None:
@@ -22,9 +23,9 @@ def add_images(group: Any) -> None:
 
 def add_network(group: Any) -> None:
     """Options that `scale_of` reads."""
-    group.add_argument("--width", type=int, metavar="C", help="channels of the first stage (tss)")
-    group.add_argument("--depth", type=int, metavar="N", help="cells per stage (tss)")
-    channels = "the eight channel counts that a layer chooses from (sss)"
+    group.add_argument("--width", type=int, metavar="C", help=f"channels of the first stage{applies_to('width')}")
+    group.add_argument("--depth", type=int, metavar="N", help=f"cells per stage{applies_to('depth')}")
+    channels = f"the eight channel counts that a layer chooses from{applies_to('channels')}"
     group.add_argument("--channels", nargs=8, type=int, metavar="C", help=channels)
 
 

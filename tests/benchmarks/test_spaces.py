@@ -7,6 +7,8 @@ import hashlib
 import pickle
 from collections import Counter
 from collections.abc import Iterable
+from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 from typing import Any, cast
 
@@ -17,9 +19,10 @@ from hypothesis import strategies as st
 from scipy.stats import chisquare
 
 from benchmarks.errors import InputError
-from benchmarks.spaces import SPACES, Arch, Space, space_named
+from benchmarks.spaces import SPACES, Arch, ProductSpace, Space, space_named
 from benchmarks.spaces.base import uniform_int
 from benchmarks.spaces.tss import EDGES, OPERATIONS, live_edges
+from tests.made_up_space import MIXED, MixedSpace
 
 SIZES = {"tss": 15_625, "sss": 32_768}
 META_FILES = {"tss": "NATS-tss-v1_0-3ffb9-simple", "sss": "NATS-sss-v1_0-50262-simple"}
@@ -306,6 +309,118 @@ class LargestDraw:
 @given(stop=st.integers(1, 2**31))
 def test_a_uniform_integer_stays_below_its_bound_even_for_the_largest_draw(stop: int) -> None:
     assert uniform_int(cast(np.random.Generator, LargestDraw()), stop) == stop - 1
+
+
+# Decisions with different choices, and combinations that are no architectures.
+
+
+ALLOWED = [arch for arch in product(*map(range, MIXED.options)) if MIXED.allows(arch)]
+
+
+def test_the_made_up_space_has_ragged_choices_and_a_third_of_invalid_combinations() -> None:
+    assert MIXED.options == (5, 2, 3, 3, 5, 2)
+    assert len(MIXED) == len(ALLOWED)
+    assert 0.6 < len(MIXED) / 900 < 0.75
+
+
+def test_allowed_combinations_are_numbered_in_lexicographic_order() -> None:
+    assert [MIXED.arch(index) for index in range(len(MIXED))] == ALLOWED
+    assert [MIXED.index(arch) for arch in ALLOWED] == list(range(len(MIXED)))
+    assert [MIXED.from_string(MIXED.to_string(arch)) for arch in ALLOWED] == ALLOWED
+    for index in (-1, len(MIXED)):
+        with pytest.raises(InputError, match=f"mixed holds architectures 0..{len(MIXED) - 1}, got {index}"):
+            MIXED.arch(index)
+
+
+def test_invalid_combinations_are_refused_by_every_method_that_names_architectures() -> None:
+    for arch in product(*map(range, MIXED.options)):
+        assert MIXED.is_valid(arch) == MIXED.allows(arch)
+    for arch in ((0, 0, 0, 0, 0), (5, 0, 0, 0, 0, 0), (0, -1, 0, 0, 0, 0), (0, 2, 0, 0, 0, 0)):
+        assert not MIXED.is_valid(arch)
+    for method in (MIXED.index, MIXED.to_string, MIXED.canonical, MIXED.describe):
+        with pytest.raises(InputError, match="a combination of choices that mixed does not allow"):
+            method((1, 0, 0, 0, 0, 0))
+        with pytest.raises(InputError, match=r"a choice of skip in mixed is one of 0..1, got 2"):
+            method((0, 2, 0, 0, 0, 0))
+    with pytest.raises(InputError, match="mixed does not allow"):
+        MIXED.from_string("b-no-1-x-1-no")
+
+
+def test_samples_of_a_constrained_space_are_uniform_over_its_architectures() -> None:
+    rng = np.random.default_rng(1)
+    assert_distributed((MIXED.sample(rng) for _ in range(DRAWS)), dict.fromkeys(ALLOWED, 1 / len(ALLOWED)))
+
+
+def test_neighbours_in_a_constrained_space_are_the_allowed_ones() -> None:
+    for arch in ALLOWED[::7]:
+        expected = [other for other in ALLOWED if len(changed(arch, other)) == 1]
+        assert sorted(MIXED.neighbours(arch)) == expected
+
+
+@pytest.mark.parametrize("index", [0, 77, 300])
+def test_mutation_draws_a_decision_then_another_choice_until_the_result_is_allowed(index: int) -> None:
+    arch, rng = MIXED.arch(index), np.random.default_rng(3)
+    weights = {other: 1 / (MIXED.options[changed(arch, other)[0]] - 1) for other in MIXED.neighbours(arch)}
+    expected = {other: weight / sum(weights.values()) for other, weight in weights.items()}
+    for mutate in (MIXED.mutate, MIXED.mutate_official):
+        assert_distributed((mutate(arch, rng) for _ in range(DRAWS)), expected)
+
+
+class TwoIslands(MixedSpace):
+    """Two architectures that differ in all decisions."""
+
+    name = "islands"
+
+    def allows(self, arch: Arch) -> bool:
+        return arch in ((0, 0, 0, 0, 0, 0), (1, 1, 1, 1, 1, 1))
+
+
+class OneIsland(MixedSpace):
+    name = "island"
+
+    def allows(self, arch: Arch) -> bool:
+        return not any(arch)
+
+
+def test_an_architecture_without_neighbours_mutates_into_another_one() -> None:
+    space, rng = TwoIslands(), np.random.default_rng(0)
+    assert space.neighbours(space.arch(0)) == []
+    assert space.mutate(space.arch(0), rng) == space.arch(1)
+    with pytest.raises(InputError, match="island holds a single architecture, which cannot mutate"):
+        OneIsland().mutate((0,) * 6, rng)
+
+
+@dataclass(frozen=True)
+class FixedDecision(ProductSpace):
+    """One decision has a single choice, the other three."""
+
+    name = "fixed"
+    decisions = ("only", "free")
+    choices = (("a",), ("x", "y", "z"))
+
+    def to_string(self, arch: Arch) -> str:
+        return "".join(self.names(arch))
+
+    def from_string(self, string: str) -> Arch:
+        return self.from_names(string)
+
+
+def test_a_decision_with_a_single_choice_never_mutates() -> None:
+    space, rng = FixedDecision(), np.random.default_rng(0)
+    assert space.neighbours((0, 1)) == [(0, 0), (0, 2)]
+    assert_distributed((space.mutate((0, 1), rng) for _ in range(DRAWS)), {(0, 0): 0.5, (0, 2): 0.5})
+
+
+def test_choices_that_do_not_fit_the_decisions_are_refused() -> None:
+    class Flat(FixedDecision):
+        choices = ("a", "x")  # type: ignore[assignment]
+
+    class TooFew(FixedDecision):
+        choices = (("a",),)  # type: ignore[assignment]
+
+    for kind in (Flat, TooFew):
+        with pytest.raises(InputError, match="choices of fixed must hold a tuple of names for each of its 2 decisions"):
+            kind()
 
 
 # ConfigSpace.

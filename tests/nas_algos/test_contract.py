@@ -21,6 +21,7 @@ from benchmarks.outcomes import Fidelity, Outcome
 from benchmarks.spaces import SPACES, Space
 from nas_algos.multi_trial import ALGORITHMS
 from nas_algos.searcher import Searcher, Trial
+from tests.made_up_space import MIXED
 
 TOP = Fidelity("12", 12)
 VARIANTS: list[tuple[str, dict[str, Any]]] = [
@@ -34,9 +35,12 @@ Build = Callable[[int], Searcher]
 Score = Callable[[Trial], float]
 
 
-@pytest.fixture(params=list(SPACES))
+EVERY_SPACE: dict[str, Space] = {**SPACES, MIXED.name: MIXED}
+
+
+@pytest.fixture(params=list(EVERY_SPACE))
 def space(request: pytest.FixtureRequest) -> Space:
-    return SPACES[request.param]
+    return EVERY_SPACE[request.param]
 
 
 @pytest.fixture(params=VARIANTS, ids=lambda variant: "-".join([variant[0], *map(str, variant[1].values())]))
@@ -108,6 +112,7 @@ def test_every_trial_is_valid_whatever_the_outcomes(build: Build, space: Space, 
     assert [trial.id for trial in trials] == list(range(1, 130 + workers))
     for trial in trials:
         assert {type(choice) for choice in trial.arch} == {int}
+        assert space.is_valid(trial.arch)
         assert space.arch(space.index(trial.arch)) == trial.arch
         assert trial.fidelity in searcher.fidelities
 
@@ -251,8 +256,9 @@ import numpy as np
 from benchmarks.oracle import Fidelity, Outcome
 from benchmarks.spaces import SPACES
 from nas_algos.multi_trial import ALGORITHMS
+from tests.made_up_space import MIXED
 for name, algorithm in ALGORITHMS.items():
-    for space in SPACES.values():
+    for space in [*SPACES.values(), MIXED]:
         searcher = algorithm(space, algorithm.Config(), Fidelity("12", 12), np.random.default_rng(7))
         for _ in range(40):
             trials = [searcher.ask() for _ in range(3)]
@@ -269,5 +275,5 @@ def test_another_process_with_another_hash_seed_gives_the_same_trials() -> None:
         return subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout
 
     first = output("1")
-    assert first.count("Trial(") == 3 * 40 * len(ALGORITHMS) * len(SPACES)
+    assert first.count("Trial(") == 3 * 40 * len(ALGORITHMS) * len(EVERY_SPACE)
     assert first == output("2")

@@ -339,7 +339,7 @@ def test_the_help_of_show_says_whose_index_it_is_and_the_published_sizes(capsys:
     with pytest.raises(SystemExit):
         main(["show", "--help"])
     text = " ".join(capsys.readouterr().out.split())
-    assert "of an index (default: tss" in text
+    assert "space of an index (default: tss" in text
     for default in (16, 5, 10, 3, 32):
         assert f"(default: {default})" in text
 

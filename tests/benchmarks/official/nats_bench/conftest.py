@@ -21,8 +21,8 @@ import pytest
 from benchmarks.convert.nats import NatsFiles
 from benchmarks.official import nats_bench as ours
 from benchmarks.table import BenchmarkTable, RowWriter, preallocate
+from tests.conftest import SHARED
 
-SHARED = Path(__file__).parents[3] / "../shared/data"
 ARCHIVES = {"tss": "NATS-tss-v1_0-3ffb9-simple", "sss": "NATS-sss-v1_0-50262-simple"}
 SAMPLES = (0, 11, 284)
 Step = Callable[[Any], Any]

@@ -56,16 +56,19 @@ def add_evaluation_options(group: Any) -> None:
     group.add_argument("--evaluate", choices=("table", "train"), default="table", help=evaluate)
     presets = "; ".join(f"{name}: {preset.summary}" for name, preset in PRESETS.items())
     group.add_argument("--preset", choices=list(PRESETS), help=f"a paper's protocol for what is not given. {presets}")
-    budget = "seconds per run; with --evaluate train measured, and required (default: the data set's nats-paper "
-    budget += "budget, else the time of 200 average evaluations)"
-    group.add_argument("--budget", type=float, metavar="SECONDS", help=budget)
+    budget = "seconds per run: simulated, or measured with --evaluate train (default: the data set's nats-paper "
+    budget += "budget, else the time of 200 average evaluations; on a table without times 200 evaluations)"
+    evaluations = "evaluations per run, instead of --budget; with --evaluate train one of the two is required"
+    amount = group.add_mutually_exclusive_group()
+    amount.add_argument("--budget", type=float, metavar="SECONDS", help=budget)
+    amount.add_argument("--evaluations", type=int, metavar="N", help=evaluations)
     cost = "charged per evaluation; nats: its training epochs and one validation pass (default: nats)"
     group.add_argument("--cost-model", choices=COST_MODELS, help=cost)
     policy = "sampled: the score of one training seed at random; mean: over seeds; fixed:SEED (default: sampled; with "
     group.add_argument("--seed-policy", metavar="POLICY", help=f"{policy}--evaluate train fixed:0, and no other kind)")
     schedule = "training schedule searched with (default: the table's); with --evaluate train its epochs, required"
     group.add_argument("--schedule", metavar="NAME", help=schedule)
-    crossing = "whether the evaluation that crosses the budget counts (default: keep)"
+    crossing = "whether the evaluation that crosses a budget in seconds counts (default: keep)"
     group.add_argument("--crossing", choices=get_args(Crossing), help=crossing)
     group.add_argument("--cache", action="store_true", help="repeated queries are free (default: charged again)")
     simulated = "evaluations at a time on the search's clock (default: 1; with --evaluate train as many as --workers)"

@@ -10,18 +10,20 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from benchmarks.errors import InputError
+from experiments.cli.budget_request import crossing_of, requested_budget
 from experiments.cli.option_groups import (
     RECIPE,
     add_weight_sharing_options,
     refuse,
 )
+from experiments.records.budgets import Budget
 from experiments.studies.presets import Preset
 from nas_algos.config import Config
 
 
 def search_by_training(given: argparse.Namespace, algorithms: Mapping[str, Config], preset: Preset) -> Path:
     """Run the study; returns its directory."""
-    _check(given)
+    budget = _checked(given)
     refuse(given, add_weight_sharing_options, "is of weight-sharing methods, which --evaluate train does not go with")
     from experiments.cli.console import progress_bar
     from experiments.cli.network_request import images_of, recipe_of, resources_of, scale_of
@@ -36,13 +38,13 @@ def search_by_training(given: argparse.Namespace, algorithms: Mapping[str, Confi
     study = TrainingStudy(
         benchmark,
         algorithms=algorithms,
-        budgets={benchmark.dataset: given.budget},
+        budgets={benchmark.dataset: budget},
         runs=given.runs,
         seed=given.seed,
         cost_model=given.cost_model or preset.cost_model,
         seed_policy=given.seed_policy or "fixed:0",
         schedule=given.schedule,
-        crossing=given.crossing or preset.crossing,
+        crossing=crossing_of(given, preset, budget),
         cache=given.cache,
         simulated_workers=_simulated_workers(given),
         incumbent=given.incumbent or preset.incumbent,
@@ -56,15 +58,21 @@ def search_by_training(given: argparse.Namespace, algorithms: Mapping[str, Confi
     return directory
 
 
-def _check(given: argparse.Namespace) -> None:
+def _checked(given: argparse.Namespace) -> Budget:
+    """The budget; InputError for options that are missing or do not apply."""
     if given.table:
         raise InputError("--table is for evaluations that are looked up: leave it out, or --evaluate train")
-    if given.budget is None:
-        raise InputError("really trained architectures are charged the seconds they take: give --budget SECONDS")
+    budget = requested_budget(given)
+    if budget is None:
+        raise InputError(
+            "a search that trains architectures has no default budget: give --budget SECONDS, which are measured, or "
+            "--evaluations N"
+        )
     if given.schedule is None:
         raise InputError("how long to train architectures is open: give --schedule EPOCHS")
     if given.dataset and len(given.dataset) > 1:
         raise InputError(f"--evaluate train takes one data set, got {', '.join(given.dataset)}: start a study of each")
+    return budget
 
 
 def _simulated_workers(given: argparse.Namespace) -> int:

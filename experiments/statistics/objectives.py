@@ -2,23 +2,43 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
+from benchmarks.errors import InputError
+from benchmarks.metrics import Metric
+from experiments.records.budgets import Budget
 from experiments.records.headers import Objective
 from experiments.records.runs import Floats, Runs
 from experiments.statistics.aggregates import incumbents
 
 
-def run_values(runs: Runs, objective: Objective, budget: float) -> Floats:
-    """The objective of each run, percent; 0 of one without an answer."""
+def run_values(runs: Runs, objective: Objective, budget: Budget, metric: Metric) -> Floats:
+    """The objective of each run, a score of the metric; the worst score for a run without an answer; shape (runs,).
+
+    `final_validation` is the score for which the run chose its last answer. `validation_area` is the score of its
+    answer as a step function, averaged over the budget in the budget's own unit, from 0 spent to all spent. Before its
+    first answer a run has the worst score.
+
+    Raises:
+        InputError: an area of a metric that has no worst value.
+    """
+    worst = metric.worst_score
+    if objective == "validation_area" and not math.isfinite(worst):
+        raise InputError(
+            f"{metric.name} may be arbitrarily bad, and so its average from before the first answer: give --objective "
+            "final_validation"
+        )
     answers, scores = incumbents(runs), runs.score[runs.incumbent]
-    values = np.zeros(len(runs))
+    spent = answers.elapsed if budget.unit == "seconds" else runs.told[runs.incumbent]
+    values = np.full(len(runs), worst)
     for run, (first, stop) in enumerate(zip(answers.first[:-1], answers.first[1:], strict=True)):
         if first == stop:
             continue
         if objective == "final_validation":
             values[run] = scores[stop - 1]
         else:
-            times = np.minimum(np.append(answers.elapsed[first:stop], budget), budget)
-            values[run] = scores[first:stop] @ np.diff(times) / budget
+            points = np.minimum(np.append(spent[first:stop], budget.amount), budget.amount)
+            values[run] = worst * points[0] / budget.amount + scores[first:stop] @ np.diff(points) / budget.amount
     return values

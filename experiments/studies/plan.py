@@ -13,6 +13,7 @@ from benchmarks.costs import CostModel
 from benchmarks.errors import InputError
 from benchmarks.outcomes import Fidelity
 from benchmarks.spaces import Space
+from experiments.records.budgets import Budget
 from experiments.records.headers import MultiTrialSettings, StudyHeader
 from experiments.studies.jobs import JOBS, MOST_RUNS_PER_JOB, RUNS_PER_JOB, Job, seeds_of, split_into_jobs
 from experiments.studies.search_loop import Clock, Crossing, IncumbentRule
@@ -28,8 +29,8 @@ class Plan(ABC):
     """What to run, whatever evaluates. Every field decides numbers."""
 
     algorithms: Mapping[str, Config]
-    budgets: Mapping[str, float]
-    """Data set -> seconds; its keys are the data sets."""
+    budgets: Mapping[str, Budget]
+    """Data set -> budget, all in one unit; its keys are the data sets."""
     runs: int
     seed: int
     cost_model: CostModel
@@ -47,6 +48,9 @@ class Plan(ABC):
             raise InputError(f"a study has at least 1 run, got {self.runs}")
         if self.seed < 0:
             raise InputError(f"a seed is a non-negative integer, got {self.seed}")
+        if len({budget.unit for budget in self.budgets.values()}) > 1:
+            budgets = ", ".join(f"{dataset}: {budget}" for dataset, budget in self.budgets.items())
+            raise InputError(f"the budgets of a study are all in seconds or all in evaluations, got {budgets}")
 
     def clock(self, dataset: str) -> Clock:
         return Clock(self.budgets[dataset], self.crossing, self.cache, self.simulated_workers)

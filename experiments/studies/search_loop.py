@@ -1,7 +1,8 @@
-"""The run loop: ask, query, charge seconds, tell, until the budget is spent.
+"""The run loop: ask, evaluate, charge seconds, tell, until the budget is spent.
 
 The time of a search is the sum of what its evaluations are charged; it never depends on what else the host does. With W
 simulated workers, W trials are open at once and an event queue tells their outcomes in the order in which they finish.
+A budget counts either these seconds or the evaluations themselves; seconds are recorded in both cases.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from benchmarks.errors import InputError
 from benchmarks.oracle import Oracle
 from benchmarks.outcomes import Fidelity, Outcome
 from benchmarks.spaces import Arch
+from experiments.records.budgets import Budget
 from nas_algos.searcher import Searcher, Trial
 
 Crossing = Literal["keep", "drop"]
@@ -26,30 +28,42 @@ IncumbentRule = Literal["highest_fidelity", "any_fidelity"]
 
 @dataclass(frozen=True)
 class Clock:
-    """How simulated time is charged."""
+    """How a search is charged for its evaluations, and when it ends."""
 
-    budget: float
-    """Simulated seconds. A trial is begun only while the clock is below it."""
+    budget: Budget
+    """Simulated seconds, or evaluations. A trial begins only while less than this is spent."""
     crossing: Crossing = "keep"
-    """What happens to an evaluation that finishes after the budget: `keep` (the NATS-Bench scripts) or `drop` (the
-    NAS-Bench-201 scripts: the search ends before it)."""
+    """What happens to an evaluation that finishes after a budget of seconds: `keep` (the NATS-Bench scripts) or `drop`
+    (the NAS-Bench-201 scripts: the search ends before it). No evaluation crosses a budget of evaluations."""
     cache: bool = False
-    """Whether a repeated query (same architecture and fidelity) is free and returns the first outcome again. The
-    published tables charge it again. A search that meets nothing new in as many queries in a row as the space has
-    architectures is over."""
+    """Whether a repeated query (same architecture and fidelity) takes no time and returns the first outcome again. The
+    published tables charge it again. It counts as an evaluation. A search with a budget of seconds is over when it has
+    met nothing new in as many queries in a row as the space has architectures."""
     workers: int = 1
     """Simulated workers that evaluate at the same time."""
 
     def __post_init__(self) -> None:
-        if not self.budget > 0 or math.isinf(self.budget):
-            raise InputError(f"a budget is a positive number of simulated seconds, got {self.budget}")
         if self.workers < 1:
             raise InputError(f"simulated workers are at least 1, got {self.workers}")
+        if self.crossing == "drop" and self.budget.unit != "seconds":
+            raise InputError("dropping the evaluation that crosses the budget only applies to a budget of seconds")
+
+    def may_begin(self, now: float, begun: int, repeats: int, size: int) -> bool:
+        """Whether the search may begin another evaluation.
+
+        Args:
+            now: seconds on the clock.
+            begun: evaluations so far.
+            repeats: how many of the last ones, in a row, repeated earlier ones at no cost.
+            size: number of architectures of the space.
+        """
+        endless = self.budget.unit == "seconds" and repeats >= size
+        return self.budget.spent(now, begun) < self.budget.amount and not endless
 
 
 @dataclass
 class RunResult:
-    """Every trial of one search in the order of telling, and the host seconds that the searcher itself took."""
+    """Every trial of one search in the order of telling, and the host seconds spent in the searcher itself."""
 
     trials: list[Trial] = field(default_factory=list)
     outcomes: list[Outcome] = field(default_factory=list)
@@ -61,7 +75,7 @@ class RunResult:
 
 
 class Incumbent:
-    """The run's answer so far: the first best score told.
+    """The run's answer so far: the first of the trials with the best score.
 
     `highest_fidelity`: a score counts against others of the same fidelity only, and the highest fidelity seen decides.
     `any_fidelity`: scores of all fidelities are compared with each other, as the NATS-Bench scripts do for BOHB.
@@ -81,17 +95,17 @@ class Incumbent:
 
 
 class Events(Protocol):
-    """The evaluations of one search that are under way on its clock."""
+    """The evaluations of one search that have begun and not ended on its clock."""
 
     def begin(self, trial: Trial, now: float) -> bool:
-        """Begin an evaluation at `now`; whether it repeats an earlier one and is therefore free."""
+        """Begin an evaluation at `now`; return whether it repeats an earlier one and is therefore free."""
 
     def next(self) -> tuple[float, Trial, Outcome]:
-        """Take out the evaluation that ends first (of several, the one begun first), and when that is."""
+        """Remove the evaluation that ends first (of several, the one begun first); (when it ends, trial, outcome)."""
 
 
 class _LookUps:
-    """Evaluations by a table, which knows every outcome at once."""
+    """Evaluations looked up in a table, which knows every outcome in advance."""
 
     def __init__(self, oracle: Oracle, rng: np.random.Generator, cache: bool) -> None:
         self._oracle, self._rng, self._cache = oracle, rng, cache
@@ -128,27 +142,34 @@ def run(
 
     Args:
         rng: the oracle's own stream, which draws training seeds; the searcher has another.
+
+    Raises:
+        TableError: the budget is in seconds and the table has no times.
     """
+    if clock.budget.unit == "seconds":
+        for fidelity in searcher.fidelities:
+            oracle.costs.require_times(fidelity.schedule)
     return search(searcher, _LookUps(oracle, rng, clock.cache), clock, incumbent_rule)
 
 
 def search(searcher: Searcher, events: Events, clock: Clock, incumbent_rule: IncumbentRule) -> RunResult:
-    """One whole search, whatever evaluates."""
+    """One whole search, for any source of evaluations."""
     result, incumbent = RunResult(), Incumbent(incumbent_rule)
     size = len(searcher.space)
-    now, running, repeats = 0.0, 0, 0
+    now, begun, running, repeats = 0.0, 0, 0, 0
     while True:
-        while running < clock.workers and now < clock.budget and repeats < size:
+        while running < clock.workers and clock.may_begin(now, begun, repeats, size):
             begin = perf_counter()
             trial = searcher.ask()
             result.search_seconds += perf_counter() - begin
             repeats = repeats + 1 if events.begin(trial, now) else 0
+            begun += 1
             running += 1
         if not running:
             return result
         now, trial, outcome = events.next()
         running -= 1
-        if now > clock.budget and clock.crossing == "drop":
+        if clock.crossing == "drop" and now > clock.budget.amount:
             return result
         begin = perf_counter()
         searcher.tell(trial, outcome)

@@ -46,12 +46,14 @@ class TableStudy(Plan):
 
     def check(self) -> None:
         """TableError for a missing data set, fidelity, seed or time in the table; InputError for the rest."""
-        for dataset in self.budgets:
+        for dataset, budget in self.budgets.items():
             oracle = self.oracle(dataset)
             self.clock(dataset)
+            if budget.unit == "seconds":
+                oracle.costs.require_times(self.schedule or oracle.task.search_schedule)
             for algorithm in self.algorithms:
                 searcher = self.searcher(algorithm, oracle, np.random.default_rng(0))
-                _check_fidelities(algorithm, searcher.fidelities, oracle)
+                _check_fidelities(algorithm, searcher.fidelities, oracle, charged=budget.unit == "seconds")
 
     def header(self) -> StudyHeader:
         oracles = {dataset: self.oracle(dataset) for dataset in self.budgets}
@@ -68,7 +70,8 @@ class TableStudy(Plan):
         )
 
 
-def _check_fidelities(algorithm: str, fidelities: tuple[Fidelity, ...], oracle: Oracle) -> None:
+def _check_fidelities(algorithm: str, fidelities: tuple[Fidelity, ...], oracle: Oracle, charged: bool) -> None:
+    """TableError unless the table has every score, and every cost above 0 if searches are `charged` seconds."""
     for fidelity in fidelities:
         try:
             missing = len(oracle.unmeasured(fidelity))
@@ -87,7 +90,7 @@ def _check_fidelities(algorithm: str, fidelities: tuple[Fidelity, ...], oracle: 
             )
 
         _, seconds = oracle.query_many(np.arange(len(oracle.space)), fidelity, np.random.default_rng(0))
-        if seconds.min() <= 0:
+        if charged and seconds.min() <= 0:
             raise TableError(
                 f"{oracle.table.info.name} has evaluations of {oracle.dataset} at {fidelity} that cost 0 s or less, "
                 "with which a search would never end; correct the seconds in its source and import it again"

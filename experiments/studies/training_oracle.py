@@ -20,8 +20,8 @@ from experiments.studies.trainer import Trainer
 from experiments.studies.training_records import Training, TrainingRecords
 from nas_algos.searcher import Trial
 
-Tick = Callable[[float, int], None]
-"""Told (seconds on the search's clock, trainings done) now and then."""
+Tick = Callable[[float, int, int], None]
+"""Called now and then with (seconds on the search's clock, evaluations ended, trainings done)."""
 
 
 def training_seed(policy: str) -> int:
@@ -135,6 +135,7 @@ class TrainingEvents:
         self._oracle, self._cache, self._tick = oracle, cache, tick
         self._open: list[_Open] = []
         self._begun: dict[Training, float] = {}  # with `cache`: when it was first asked for
+        self._ended = 0
 
     def begin(self, trial: Trial, now: float) -> bool:
         training = self._oracle.named(trial.arch, trial.fidelity)
@@ -150,10 +151,11 @@ class TrainingEvents:
             ends = {one: one.end(self._seconds(one, outcome)) for one, outcome in outcomes.items()}
             soonest = min(ends, key=ends.__getitem__)  # of several, the one begun first
             end, outcome = ends[soonest], outcomes[soonest]
-            self._tick(end, self._oracle.done)
+            self._tick(end, self._ended, self._oracle.done)
             if outcome is not None:  # no other ends before
                 break
             self._oracle.wait()
+        self._ended += 1
         self._open.remove(soonest)
         for one in self._open:
             if outcomes[one] is None:

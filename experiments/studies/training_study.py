@@ -18,6 +18,7 @@ from experiments.execution.progress import Progress
 from experiments.execution.resources import Resources
 from experiments.factory.directory import BuildDirectory, BuildHeader
 from experiments.factory.images import Images
+from experiments.records.budgets import Budget
 from experiments.records.headers import ImageFacts, StudyHeader, TrainingSettings
 from experiments.records.study import StudyRecords
 from experiments.studies.jobs import Job
@@ -129,8 +130,8 @@ def _execute(study: TrainingStudy, job: Job, oracle: TrainingOracle, progress: P
     return trials_table(job, study.space, [result], validation, test), overhead_table(job, [result])
 
 
-def _tick(progress: Progress, run: str, budget: float, clock: float, done: int) -> None:
-    progress(f"{run}, seconds", min(clock, budget), budget)
+def _tick(progress: Progress, run: str, budget: Budget, clock: float, ended: int, done: int) -> None:
+    progress(f"{run}, {budget.unit}", min(budget.spent(clock, ended), budget.amount), budget.amount)
     progress("new trainings", done, math.inf)
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import zlib
 from collections.abc import Callable, Mapping, Set
 from dataclasses import asdict, dataclass, replace
@@ -42,7 +43,8 @@ class Confirmed:
     test: Floats
     """Percent, of the answer; NaN where unknown."""
     validation_area: Floats
-    """Percent, averaged over the time of the run (`experiments.records.sweep.Objective`); NaN of weight sharing."""
+    """Averaged over the budget of the run (`experiments.statistics.objectives`); NaN for weight sharing and for metrics
+    without a worst value."""
 
 
 def fresh_seeds(seed: int) -> tuple[int, ...]:
@@ -105,8 +107,10 @@ def _confirmed(records: StudyRecords, study: TableStudy | WeightSharingStudy) ->
     last = points.first[1:][points.sizes > 0] - 1
     area = np.full(len(last), np.nan)
     if isinstance(study, TableStudy):
-        (budget,) = study.budgets.values()
-        area = run_values(runs, "validation_area", budget)
+        ((dataset, budget),) = study.budgets.items()
+        metric = study.oracle(dataset).metric
+        if math.isfinite(metric.worst_score):
+            area = run_values(runs, "validation_area", budget, metric)
     return Confirmed(records.path, runs.score[runs.incumbent][last], points.test[last], area)
 
 

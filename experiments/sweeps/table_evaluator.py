@@ -50,11 +50,12 @@ class TableEvaluator(Evaluator):
         return float(np.mean(values[:rung]))
 
     def _values(self, config: Config, first: int, stop: int) -> Floats:
-        """The objective of each run, shape (stop - first,); 0 of one without an answer."""
+        """The objective of each run, shape (stop - first,); the worst score for one without an answer."""
         ((dataset, budget),) = self.study.budgets.items()
         study = replace(self.study, algorithms={self.algorithm: config})
         trials, _ = execute(study, Job(self.algorithm, dataset, first, stop))
-        values = np.zeros(stop - first)
+        metric = study.oracle(dataset).metric
+        values = np.full(stop - first, metric.worst_score)
         for runs in runs_by_group(trials).values():
-            values[runs.number - first] = run_values(runs, self.objective, budget)
+            values[runs.number - first] = run_values(runs, self.objective, budget, metric)
         return values

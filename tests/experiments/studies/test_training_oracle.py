@@ -22,6 +22,7 @@ from experiments.execution.calls import Calls
 from experiments.execution.ray_tasks import RayTasks
 from experiments.execution.resources import Resources
 from experiments.factory.directory import BuildDirectory
+from experiments.records.budgets import Budget
 from experiments.studies.search_loop import Clock, RunResult, run, search
 from experiments.studies.training_oracle import TrainingEvents, TrainingOracle
 from experiments.studies.training_records import Curves, Trained, Training, evaluations
@@ -127,7 +128,7 @@ def trained_run(
         return search(searcher, TrainingEvents(oracle, clock.cache, quiet), clock, "highest_fidelity")
 
 
-def quiet(clock: float, done: int) -> None:
+def quiet(clock: float, ended: int, done: int) -> None:
     """No progress bar."""
 
 
@@ -203,7 +204,16 @@ def test_what_is_known_of_an_unfinished_training_is_never_too_much_and_never_for
 
 
 @pytest.mark.parametrize("seed", range(5))
-@pytest.mark.parametrize("clock", [Clock(30, workers=3), Clock(30, workers=4, crossing="drop"), Clock(30)], ids=str)
+@pytest.mark.parametrize(
+    "clock",
+    [
+        Clock(Budget(30), workers=3),
+        Clock(Budget(30), workers=4, crossing="drop"),
+        Clock(Budget(30)),
+        Clock(Budget(9, "evaluations"), workers=3),
+    ],
+    ids=str,
+)
 @pytest.mark.parametrize("cache", [False, True])
 def test_a_search_by_training_is_a_search_on_the_table_of_the_same_numbers(
     seed: int, clock: Clock, cache: bool, tmp_path: Path
@@ -229,7 +239,7 @@ def test_the_fast_are_told_while_the_slow_are_under_way(tmp_path: Path) -> None:
             tell(trial, outcome)
 
         searcher.tell = counted  # type: ignore[method-assign]
-        search(searcher, TrainingEvents(oracle, False, quiet), Clock(40, workers=4), "highest_fidelity")
+        search(searcher, TrainingEvents(oracle, False, quiet), Clock(Budget(40), workers=4), "highest_fidelity")
     assert np.mean(under_way) > 1.5, "of the 3 others that are open"
 
 
@@ -237,7 +247,7 @@ def test_the_fast_are_told_while_the_slow_are_under_way(tmp_path: Path) -> None:
 @pytest.mark.parametrize("algorithm", ["regularized_ea", "hyperband"])
 def test_an_interrupted_search_goes_on_as_it_began(algorithm: str, seed: int, tmp_path: Path) -> None:
     """Although trainings that were under way take other times when they are done again, and some die on the way."""
-    clock = Clock(30, workers=4)
+    clock = Clock(Budget(30), workers=4)
     before, after = Told(), Told()
     rng = np.random.default_rng(seed)
     killed = MadeUpTrainer(4, patience=12 + seed, lost=0.005, rng=rng)
@@ -259,11 +269,11 @@ def test_a_failed_training_is_told_as_failed_and_charged(tmp_path: Path) -> None
                 for training, trained in super().finished()
             ]
 
-    result = trained_run(tmp_path, Diverging(1), Clock(10))
+    result = trained_run(tmp_path, Diverging(1), Clock(Budget(10)))
     assert all(outcome.failed and outcome.seconds > 0 for outcome in result.outcomes)
     assert not any(result.incumbent)
     assert result.elapsed[-1] >= 10
-    replayed = trained_run(tmp_path, Diverging(1), Clock(10))
+    replayed = trained_run(tmp_path, Diverging(1), Clock(Budget(10)))
     assert replayed.elapsed == result.elapsed
     assert all(outcome.failed for outcome in replayed.outcomes)
 

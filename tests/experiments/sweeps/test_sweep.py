@@ -13,7 +13,9 @@ import numpy as np
 import pytest
 
 from benchmarks.errors import InputError
+from benchmarks.metrics import ACCURACY
 from benchmarks.table import BenchmarkTable
+from experiments.records.budgets import Budget
 from experiments.records.domains import Choice, Domain, Range
 from experiments.records.headers import SweepHeader, SweepSettings, TableIdentity, TableSettings
 from experiments.records.runs import Runs, runs_by_group
@@ -167,8 +169,32 @@ def test_objectives_of_runs_by_hand() -> None:
         validation=np.full(5, math.nan),
         test=np.full(5, math.nan),  # nothing here depends on it
     )
-    np.testing.assert_allclose(run_values(runs, "final_validation", 100.0), [90, 0])
-    np.testing.assert_allclose(run_values(runs, "validation_area", 100.0), [(50 * 50 + 80 * 40) / 100, 0])
+    np.testing.assert_allclose(run_values(runs, "final_validation", Budget(100), ACCURACY), [90, 0])
+    areas = run_values(runs, "validation_area", Budget(100), ACCURACY)
+    np.testing.assert_allclose(areas, [(50 * 50 + 80 * 40) / 100, 0])
+    areas = run_values(runs, "validation_area", Budget(10, "evaluations"), ACCURACY)
+    np.testing.assert_allclose(areas, [(50 * 2 + 80 * 1 + 90 * 6) / 10, 0])  # answers told as 1st, 3rd and 4th of 10
+
+
+def test_objectives_of_a_smaller_is_better_metric_begin_at_the_worst_value() -> None:
+    """An error of 30 % from the 2nd of 4 evaluations; the other run has no answer, which is as bad as 100 %."""
+    runs = Runs(
+        number=np.array([0, 1], np.int32),
+        first=np.array([0, 4, 5]),
+        told=np.array([1, 2, 3, 4, 1], np.int32),
+        elapsed=np.zeros(5),
+        incumbent=np.array([False, True, False, False, False]),
+        architecture=np.zeros(5, np.int32),
+        score=np.array([math.nan, -30.0, -40.0, -50.0, math.nan]),
+        validation=np.full(5, math.nan),
+        test=np.full(5, math.nan),
+    )
+    budget, error = Budget(4, "evaluations"), METRICS["error"]
+    np.testing.assert_allclose(run_values(runs, "final_validation", budget, error), [-30, -100])
+    np.testing.assert_allclose(run_values(runs, "validation_area", budget, error), [(-100 * 2 - 30 * 2) / 4, -100])
+    assert run_values(runs, "final_validation", budget, METRICS["loss"]).tolist() == [-30, -math.inf]
+    with pytest.raises(InputError, match=r"loss may be arbitrarily bad, .*final_validation"):
+        run_values(runs, "validation_area", budget, METRICS["loss"])
 
 
 def test_a_rung_adds_runs_to_those_of_the_rung_before(tss_table: BenchmarkTable, tmp_path: Path) -> None:
@@ -227,7 +253,9 @@ def test_confirmations_have_seeds_of_their_own(tss_table: BenchmarkTable, tmp_pa
     ).values()
     assert confirmed["default"].test.mean() == pytest.approx(final(runs).test.mean)
     assert confirmed["default"].validation.mean() == pytest.approx(final(runs).score.mean)
-    np.testing.assert_array_equal(confirmed["default"].validation_area, run_values(runs, "validation_area", 800.0))
+    np.testing.assert_array_equal(
+        confirmed["default"].validation_area, run_values(runs, "validation_area", Budget(800), ACCURACY)
+    )
 
 
 def test_a_confirmation_in_which_no_evaluation_ends_says_so(tss_table: BenchmarkTable, tmp_path: Path) -> None:

@@ -148,9 +148,7 @@ def test_a_bohb_run_within_60_ms(benchmark: Benchmark, tss_table: BenchmarkTable
     def search() -> int:
         rng = np.random.default_rng(next(numbers))
         bohb = ALGORITHMS["bohb"]
-        return len(
-            run(bohb(oracle.space, bohb.Config(), oracle.search_fidelity, rng), oracle, CLOCK, rng).trials
-        )
+        return len(run(bohb(oracle.space, bohb.Config(), oracle.search_fidelity, rng), oracle, CLOCK, rng).trials)
 
     trials = benchmark.pedantic(search, rounds=30, warmup_rounds=2)
     assert trials > 400, "20,000 s at 1, 4 and 12 epochs"

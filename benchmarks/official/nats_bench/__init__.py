@@ -2,9 +2,14 @@
 
 Dong, Liu, Musial, Gabrys: "NATS-Bench: Benchmarking NAS Algorithms for Architecture Topology and Size", TPAMI 2021,
 https://arxiv.org/abs/2009.00437. Write `from benchmarks.official.nats_bench import create` for
-`from nats_bench import create`. It reads the official files, and BenchmarkTables besides. Files are data: a pickle that
-asks for anything but containers and numbers raises UnsafePickleError and nothing runs. So the archives with trained
-weights (`-full`) cannot be read; without weights every query works.
+`from nats_bench import create`; or, for code that is not to be edited, once at the start
+
+    sys.modules["nats_bench"] = benchmarks.official.nats_bench
+
+after which `nats_bench` and its modules `api_size`, `api_topology`, `api_utils` and `genotype_utils` are these. The API
+reads the official files, and BenchmarkTables besides. Files are data: a pickle that asks for anything but containers
+and numbers raises UnsafePickleError and nothing runs. So the archives with trained weights (`-full`) cannot be read;
+without weights every query works.
 
 Kept as in the official package, although surprising:
 
@@ -27,8 +32,8 @@ Different on purpose, each where the official package crashes or answers for som
   ValueError).
 - `find_best` gives (-1, None) where no architecture meets the constraints, also if `verbose` (official: ValueError).
 - `get_unique_str` of an unknown architecture raises ValueError (official: the string of the last architecture).
-- `reload()` looks for its default archive in $HOME/.torch if TORCH_HOME is not set, as the constructor does, and goes
-  on to `archive_dir` (official: KeyError).
+- `reload()` looks for its default archive in $HOME/.torch if TORCH_HOME is not set, as the constructor does, and then
+  in `archive_dir` (official: KeyError).
 - `get_latency`, `simulate_train_eval`, and `find_best` without limits do not fail where the seeds disagree on FLOPs or
   parameters and seed 888, which decides, is missing (official: ValueError, as it computes all costs first).
 - Size-space queries of runs without recorded times give None, as in the topology space (official: TypeError).
@@ -37,144 +42,37 @@ Different on purpose, each where the official package crashes or answers for som
   (official: one of many types).
 - `avaliable_hps` is sorted (official: in the order of a set); error messages are worded differently.
 - Files are read from the file system only: there is no `api_utils.reset_file_system('google')`.
+- `genotype_utils.TopologyStructure` has no `gen_all` (official: NameError).
 """
 
-from __future__ import annotations
-
-from pathlib import Path
-from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
-
-from benchmarks.official.nats_bench.api import NATSBenchAPI
+from benchmarks.official.nats_bench import api_size, api_topology, api_utils, genotype_utils
+from benchmarks.official.nats_bench.creation import (
+    NATS_BENCH_SSS_NAMEs,
+    NATS_BENCH_TSS_NAMEs,
+    create,
+    search_space_info,
+    version,
+)
 from benchmarks.official.nats_bench.files import pickle_load, pickle_save
 from benchmarks.official.nats_bench.results import ArchResults
-from benchmarks.official.nats_bench.text import SIZE_SHOWN, TOPOLOGY_SHOWN
+from benchmarks.official.nats_bench.size import NATSsize
+from benchmarks.official.nats_bench.topology import NATStopology
 from benchmarks.official.nats_bench.trial import ResultsCount
-from benchmarks.spaces.sss import CHANNELS
-from benchmarks.spaces.tss import OPERATIONS, TopologySpace
-from benchmarks.table import BenchmarkTable
 
 __all__ = [
     "ArchResults",
+    "NATS_BENCH_SSS_NAMEs",
+    "NATS_BENCH_TSS_NAMEs",
     "NATSsize",
     "NATStopology",
     "ResultsCount",
+    "api_size",
+    "api_topology",
+    "api_utils",
     "create",
+    "genotype_utils",
     "pickle_load",
     "pickle_save",
     "search_space_info",
     "version",
 ]
-
-NATS_BENCH_SSS_NAMEs = ("sss", "size")
-NATS_BENCH_TSS_NAMEs = ("tss", "topology")
-
-
-def version() -> str:
-    """The version of the official package whose behaviour this is."""
-    return "v1.8"
-
-
-def create(
-    file_path_or_dict: str | Path | dict[str, Any] | BenchmarkTable | None,
-    search_space: str,
-    fast_mode: bool = False,
-    verbose: bool = True,
-) -> NATStopology | NATSsize:
-    """Open NATS-Bench.
-
-    Args:
-        file_path_or_dict: the monolithic `.pickle.pbz2`, its content as a dict, in fast mode the directory of an
-            unpacked `-simple` archive, or a table (`.arrow` or BenchmarkTable). None: the official name under
-            $TORCH_HOME or $HOME/.torch.
-        search_space: 'tss' or 'topology', 'sss' or 'size'.
-        fast_mode: read each architecture's file when it is first queried. Tables always work so.
-        verbose: announce every call on stdout.
-
-    Raises:
-        ValueError: unknown search space, no such path, a directory without fast mode or a file with it, a dict that
-            lacks a key, architectures that occur twice.
-        FileNotFoundError: the directory has no meta file.
-        AttributeError: the file is the meta file of a directory.
-        TableError: the table is damaged, or of another benchmark.
-        UnsafePickleError, DamagedFileError: as `pickle_load`.
-    """
-    if search_space in NATS_BENCH_TSS_NAMEs:
-        return NATStopology(file_path_or_dict, fast_mode, verbose)
-    if search_space in NATS_BENCH_SSS_NAMEs:
-        return NATSsize(file_path_or_dict, fast_mode, verbose)
-    names = NATS_BENCH_TSS_NAMEs + NATS_BENCH_SSS_NAMEs
-    raise ValueError(f"invalid search space : {search_space}; choose from {', '.join(names)}")
-
-
-def search_space_info(main_tag: str, aux_tag: str | None) -> dict[str, Any]:
-    """The choices of a space: ('nats-bench', 'tss' or 'sss') or ('nas-bench-201', None); ValueError otherwise."""
-    if main_tag == "nats-bench" and aux_tag in NATS_BENCH_SSS_NAMEs:
-        return {"candidates": list(CHANNELS), "num_layers": 5}
-    if (main_tag == "nats-bench" and aux_tag in NATS_BENCH_TSS_NAMEs) or (main_tag, aux_tag) == ("nas-bench-201", None):
-        return {"op_names": list(OPERATIONS), "num_nodes": 4}
-    raise ValueError(
-        f"no space {(main_tag, aux_tag)}; there are ('nats-bench', 'tss' or 'sss'), ('nas-bench-201', None)"
-    )
-
-
-class NATSsize(NATSBenchAPI):
-    """The size space: 32,768 architectures, schedules '01', '12' and '90'."""
-
-    _space = "sss"
-    _search_space_name = "size"
-    _base_name = "NATS-sss-v1_0-50262"
-    _full_train_epochs = 90
-    _shown = SIZE_SHOWN
-
-
-class NATStopology(NATSBenchAPI):
-    """The topology space: 15,625 architectures, schedules '12' and '200'."""
-
-    _space = "tss"
-    _search_space_name = "topology"
-    _base_name = "NATS-tss-v1_0-3ffb9"
-    _full_train_epochs = 200
-    _shown = TOPOLOGY_SHOWN
-
-    def get_unique_str(self, arch: Any) -> str:
-        """The same string for architectures that are the same function; ValueError if `arch` is unknown."""
-        index = self.query_index_by_arch(arch)
-        if index == -1:
-            raise ValueError(f"unknown architecture {arch!r}: expected an index or an official string")
-        space = TopologySpace()
-        return space.canonical(space.from_string(self.meta_archs[index]))
-
-    @staticmethod
-    def str2lists(arch_str: str) -> list[tuple[tuple[str, int], ...]]:
-        """For each node but the first its (operation, source node) pairs.
-
-        Raises:
-            AssertionError: an edge is not 'operation~source' (the official type).
-            ValueError: a source is no integer.
-        """
-        nodes = []
-        for node in arch_str.split("+"):
-            edges = [edge.split("~") for edge in node.split("|") if edge]
-            for edge in edges:
-                if len(edge) != 2:
-                    raise AssertionError(f"expected 'operation~source', got {'~'.join(edge)!r} in {arch_str!r}")
-            nodes.append(tuple((operation, int(source)) for operation, source in edges))
-        return nodes
-
-    @staticmethod
-    def str2matrix(arch_str: str, search_space: list[str] | tuple[str, ...] = OPERATIONS) -> NDArray[np.float64]:
-        """(nodes, nodes) matrix with the number in `search_space` of the operation from node j to node i at [i, j].
-
-        Errors as `str2lists`, and ValueError for an operation that is not in `search_space`.
-        """
-        nodes = NATStopology.str2lists(arch_str)
-        matrix = np.zeros((len(nodes) + 1, len(nodes) + 1))
-        for target, edges in enumerate(nodes, start=1):
-            for operation, source in edges:
-                if operation not in search_space:
-                    raise ValueError(f"this op ({operation}) is not in {search_space}")
-                matrix[target, source] = search_space.index(operation)
-        return matrix

@@ -1,4 +1,4 @@
-"""The queries that the topology and the size API share; `nats_bench.py` lists how they differ from the official."""
+"""The queries that the topology and the size API share; the package's docstring lists how they differ from the official."""
 
 from __future__ import annotations
 
@@ -26,6 +26,17 @@ _RENAMED_SETS = {
     **{(name, part): (name, f"x-{part}") for name in ("cifar100", "ImageNet16-120") for part in ("valid", "test")},
 }
 """(dataset, metric_on_set) of `find_best` -> (record, official set name); other pairs are official names already."""
+
+
+def remap_dataset_set_names(dataset: str, metric_on_set: str, verbose: bool = False) -> tuple[str, str]:
+    """The official (record, set name) that `find_best` reads for (dataset, 'train', 'valid' or 'test')."""
+    renamed = _RENAMED_SETS.get((dataset, metric_on_set), (dataset, metric_on_set))
+    if verbose:
+        print(
+            f"Call internal function _remap_dataset_set_names with dataset={dataset} and "
+            f"metric_on_set={metric_on_set}\n  return dataset={renamed[0]} and metric_on_set={renamed[1]}"
+        )
+    return renamed
 
 
 class NATSBenchAPI(NATSArchive):
@@ -218,7 +229,7 @@ class NATSBenchAPI(NATSArchive):
                 f"{now()} Call find_best with dataset={dataset}, metric_on_set={metric_on_set}, hp={hp} "
                 f"| with #FLOPs < {flop_max} and #Params < {param_max}"
             )
-        dataset, metric_on_set = self._renamed(dataset, metric_on_set)
+        dataset, metric_on_set = remap_dataset_set_names(dataset, metric_on_set, self.verbose)
         if enforce_all and not self.fast_mode:
             raise AssertionError("enforce_all=True needs fast_mode=True; without it leave enforce_all out")
         everything = self.fast_mode if enforce_all is None else enforce_all
@@ -235,15 +246,6 @@ class NATSBenchAPI(NATSArchive):
         if self.verbose:
             self._print_best(best, highest, bool(indexes))
         return best, highest
-
-    def _renamed(self, dataset: str, metric_on_set: str) -> tuple[str, str]:
-        renamed = _RENAMED_SETS.get((dataset, metric_on_set), (dataset, metric_on_set))
-        if self.verbose:
-            print(
-                f"Call internal function _remap_dataset_set_names with dataset={dataset} and "
-                f"metric_on_set={metric_on_set}\n  return dataset={renamed[0]} and metric_on_set={renamed[1]}"
-            )
-        return renamed
 
     def _print_best(self, best: int, accuracy: float | None, searched: bool) -> None:
         if not searched:

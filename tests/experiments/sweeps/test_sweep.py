@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from benchmarks.errors import InputError
-from benchmarks.metrics import ACCURACY
+from benchmarks.metrics import ACCURACY, METRICS
 from benchmarks.table import BenchmarkTable
 from experiments.records.budgets import Budget
 from experiments.records.domains import Choice, Domain, Range

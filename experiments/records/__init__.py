@@ -3,6 +3,7 @@
 from benchmarks.lazy_names import lazy_names
 
 _MODULES = {
+    "Budget": "budgets",
     "RecordedTrials": "runs",
     "Runs": "runs",
     "StudyHeader": "headers",

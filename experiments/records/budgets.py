@@ -26,6 +26,7 @@ class Budget:
     unit: BudgetUnit = "seconds"
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "amount", float(self.amount))  # 300 and 300.0 are one budget, and written alike
         if not self.amount > 0 or math.isinf(self.amount):
             raise InputError(f"a budget is a positive number of {self.unit}, got {self.amount}")
         if self.unit == "evaluations" and self.amount != int(self.amount):

@@ -12,8 +12,10 @@ from typing import Any, ClassVar, Literal, TypeVar
 import msgspec
 import numpy as np
 
+from benchmarks.metrics import ACCURACY, Metric
 from benchmarks.oracle import Oracle
 from benchmarks.outcomes import Fidelity
+from experiments.records.budgets import Budget
 from experiments.records.domains import Choice, Range
 from experiments.records.old_formats import upgrade_study, upgrade_sweep
 from experiments.storage.directories import RecordError
@@ -23,9 +25,9 @@ FORMAT = 2
 """Of study.json and sweep.json."""
 
 Objective = Literal["final_validation", "validation_area"]
-"""What a sweep maximises, in percent. `final_validation`: the validation accuracy for which a run chose its last
-answer. `validation_area`: the mean of that of its answer over the simulated time from 0 to the budget, as a step
-function; 0 before the first answer."""
+"""What a sweep maximises, a score of the task's metric. `final_validation`: the validation score for which a run chose
+its last answer. `validation_area`: that of its answer as a step function, averaged over the budget (in seconds or
+evaluations); before the first answer the worst possible score, which is 0 for accuracy."""
 
 
 class TableIdentity(msgspec.Struct, frozen=True, kw_only=True):
@@ -62,10 +64,18 @@ class StudySettings(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind")
     """Of each algorithm on each data set."""
     seed: int
     report_fidelity: Mapping[str, Fidelity]
-    """Data set -> fidelity of the reported accuracies; empty for weight sharing without a table."""
+    """Data set -> fidelity of the reported scores; empty for weight sharing without a table."""
+    metrics: Mapping[str, Metric] = {}
+    """Data set -> what its scores measure, unless it is accuracy. All recorded numbers are scores: larger is better."""
+    untested: tuple[str, ...] = ()
+    """Data sets without a test: their test scores are NaN, and validation is reported and decides the optimum."""
 
     measured: ClassVar[bool]
     """Whether seconds were spent by the study itself, rather than looked up in a table."""
+
+    def metric(self, dataset: str) -> Metric:
+        """What the scores of a data set measure."""
+        return self.metrics.get(dataset, ACCURACY)
 
     @property
     def table(self) -> TableIdentity | None:
@@ -93,8 +103,8 @@ class MultiTrialSettings(StudySettings, frozen=True, kw_only=True):
 
     code: Mapping[str, str] = {}
     """Algorithm -> SHA-256 of its file, for user-defined algorithms."""
-    budgets: Mapping[str, float]
-    """Data set -> seconds."""
+    budgets: Mapping[str, Budget]
+    """Data set -> budget of each run; all in one unit."""
     preset: str | None = None
     cost_model: str
     seed_policy: str
@@ -174,25 +184,41 @@ class SweepSettings(msgspec.Struct, frozen=True, kw_only=True):
 
 @dataclass(frozen=True)
 class Optimum:
-    """The best architecture of a table by test accuracy at the reporting fidelity."""
+    """The best architecture of a table at the reporting fidelity: by test score, or by validation without a test.
+
+    All numbers are scores of the data set's metric (larger is better); for accuracy they are percent.
+    """
 
     architecture: int
     test: float
+    """NaN for data sets without a test."""
     validation: float
-    """Percent, of the same architecture; NaN where the benchmark has none at the reporting fidelity."""
+    """Of the same architecture; NaN where the benchmark has none at the reporting fidelity."""
     mean_test: float = nan
-    """Percent: the mean over all architectures, the expected value of a random one; NaN in old records."""
+    """The mean over all architectures, the expected value of a random one; NaN without a test and in old records."""
     std_test: float = nan
-    """Standard deviation over all architectures; NaN in old records."""
+    """Standard deviation over all architectures; NaN without a test and in old records."""
     architectures: int = 0
-    """Number of architectures with a test accuracy in the table; 0 in old records."""
+    """Number of architectures with a test score in the table (validation, without a test); 0 in old records."""
+    mean_validation: float = nan
+    """As `mean_test`, for data sets without a test; NaN for others."""
+    std_validation: float = nan
+    """As `std_test`, for data sets without a test; NaN for others."""
 
     @classmethod
     def of(cls, oracle: Oracle) -> Optimum:
-        best, test = oracle.optimum
-        known = oracle.final_test[~np.isnan(oracle.final_test)]
-        validation = float(oracle.final_validation[best])
-        return cls(best, test, validation, float(known.mean()), float(known.std()), len(known))
+        best, score = oracle.optimum
+        known = oracle.final_scores[~np.isnan(oracle.final_scores)]
+        mean, std = float(known.mean()), float(known.std())
+        if not oracle.has_test:
+            return cls(best, nan, score, architectures=len(known), mean_validation=mean, std_validation=std)
+        return cls(best, score, float(oracle.final_validation[best]), mean, std, len(known))
+
+
+def reporting_facts(oracles: Mapping[str, Oracle]) -> dict[str, Any]:
+    """`metrics` and `untested` of StudySettings, for the oracles of the data sets."""
+    metrics = {dataset: oracle.metric for dataset, oracle in oracles.items() if oracle.metric != ACCURACY}
+    return {"metrics": metrics, "untested": tuple(name for name, oracle in oracles.items() if not oracle.has_test)}
 
 
 class _Identified:

@@ -1,7 +1,7 @@
 """Earlier formats of study.json and sweep.json, upgraded to the present one.
 
 Format 1 had no `kind`: settings with the key `trained` belonged to a study whose architectures are trained, settings
-with the key `shared` to weight sharing, and all others to a study on a table.
+with the key `shared` to weight sharing, and all others to a study on a table. Its budgets were numbers of seconds.
 """
 
 from __future__ import annotations
@@ -37,6 +37,9 @@ def _sweep_settings(settings: dict[str, Any]) -> dict[str, Any]:
 
 
 def _study_settings(settings: dict[str, Any]) -> dict[str, Any]:
+    if "budgets" in settings:
+        budgets = {name: {"amount": seconds, "unit": "seconds"} for name, seconds in settings["budgets"].items()}
+        settings = {**settings, "budgets": budgets}
     if "shared" in settings:
         return {"kind": "weight_sharing", **settings, **_networks(settings["shared"])}
     if "trained" in settings:

@@ -29,7 +29,17 @@ from experiments.statistics.weight_sharing import (
 
 NETWORKS = ("images", "scale", "recipe", "canonical")
 """Settings of studies that train architectures from scratch."""
-MUST_AGREE = ("space", "table", *NETWORKS, "datasets", "budgets", "cost_model", "report_fidelity")
+MUST_AGREE = (
+    "space",
+    "table",
+    *NETWORKS,
+    "datasets",
+    "budgets",
+    "cost_model",
+    "report_fidelity",
+    "metrics",
+    "untested",
+)
 """Settings without which the numbers of two multi-trial studies mean different things."""
 WEIGHT_SHARING_MUST_AGREE = ("space", "images", "scale", "datasets", "table", "report_fidelity")
 """The same for two weight-sharing studies."""
@@ -103,10 +113,10 @@ class Entry:
         return is_weight_sharing(self.study.header)
 
     def end(self, dataset: str) -> float:
-        """Seconds at which its searches on a data set are over: the budget; of weight sharing, the longest run's."""
+        """Seconds at which its searches on a data set end: a budget in seconds, or else when the longest run ended."""
         settings = self.study.header.settings
-        if isinstance(settings, MultiTrialSettings):
-            return settings.budgets[dataset]
+        if isinstance(settings, MultiTrialSettings) and settings.budgets[dataset].unit == "seconds":
+            return settings.budgets[dataset].amount
         return float(self.runs[dataset].elapsed.max())
 
     def answers(self, dataset: str) -> Answers:

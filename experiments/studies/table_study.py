@@ -17,7 +17,7 @@ from benchmarks.costs import CostModel
 from benchmarks.oracle import Oracle, SeedPolicy
 from benchmarks.outcomes import Fidelity
 from benchmarks.table import BenchmarkTable, TableError
-from experiments.records.headers import Optimum, StudyHeader, TableIdentity, TableSettings
+from experiments.records.headers import Optimum, StudyHeader, TableIdentity, TableSettings, reporting_facts
 from experiments.storage.provenance import git_commit, versions
 from experiments.studies.jobs import Job
 from experiments.studies.plan import Plan
@@ -64,6 +64,7 @@ class TableStudy(Plan):
             table=TableIdentity(name=table.name, provenance=dict(table.provenance)),
             fidelity={dataset: self.fidelity(oracle) for dataset, oracle in oracles.items()},
             report_fidelity={dataset: oracle.report_fidelity for dataset, oracle in oracles.items()},
+            **reporting_facts(oracles),
         )
         return StudyHeader(
             settings, {name: Optimum.of(oracle) for name, oracle in oracles.items()}, versions(), git_commit()

@@ -20,7 +20,14 @@ from experiments.execution.progress import Progress
 from experiments.execution.resources import Resources
 from experiments.execution.tasks import run_tasks
 from experiments.factory.images import Images
-from experiments.records.headers import ImageFacts, Optimum, StudyHeader, TableIdentity, WeightSharingSettings
+from experiments.records.headers import (
+    ImageFacts,
+    Optimum,
+    StudyHeader,
+    TableIdentity,
+    WeightSharingSettings,
+    reporting_facts,
+)
 from experiments.records.study import EPOCHS_SCHEMA, OVERHEAD_SCHEMA, TRIALS_SCHEMA, StudyRecords
 from experiments.storage.atomic import write_atomically
 from experiments.storage.provenance import git_commit, processor, versions
@@ -126,6 +133,7 @@ class WeightSharingStudy:
             scale=self.scale,
             threads=self.threads,
             table=TableIdentity(name=info.name, provenance=dict(info.provenance)) if info else None,
+            **reporting_facts({self.dataset: oracle} if oracle else {}),
         )
         optima = {self.dataset: Optimum.of(oracle)} if oracle else {}
         hardware = gpu_name(self.device) or processor()

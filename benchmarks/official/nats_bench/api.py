@@ -1,4 +1,4 @@
-"""The queries that the topology and the size API share; the package's docstring lists how they differ from the official."""
+"""The queries that the topology and the size API share; the package lists how they differ from the official ones."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ ZERO = "#"
 
 
 def topology_str2structure(xstr: str | TopologyStructure) -> TopologyStructure:
-    """The structure that an official string describes; AssertionError for what is no such string (the official type)."""
+    """The structure that an official string describes; AssertionError (the official type) for any other string."""
     return TopologyStructure.str2structure(xstr)
 
 

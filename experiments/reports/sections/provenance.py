@@ -61,12 +61,17 @@ def _datasets(study: RecordedStudy) -> ReportTable:
         }
         if isinstance(settings, MultiTrialSettings):
             budget, searched = settings.budgets[name], settings.fidelity[name]
-            row[1:1] = [f"{budget:g}", format_fidelities([astuple(searched)])]
-            fact |= {"budget_seconds": budget, **{f"searched_{key}": value for key, value in asdict(searched).items()}}
+            row[1:1] = [f"{budget.amount:g}", format_fidelities([astuple(searched)])]
+            fact |= {
+                f"budget_{budget.unit}": budget.amount,
+                **{f"searched_{key}": value for key, value in asdict(searched).items()},
+            }
         rows.append(row)
         facts.append(fact)
-    multi_trial = isinstance(settings, MultiTrialSettings)
-    more = [f"budget ({clock(study.header)} s)", "searched at"] if multi_trial else []
+    more = []
+    if isinstance(settings, MultiTrialSettings):
+        in_seconds = {budget.unit for budget in settings.budgets.values()} == {"seconds"}
+        more = [f"budget ({clock(study.header)} s)" if in_seconds else "budget (evaluations)", "searched at"]
     return ReportTable(["data set", *more, "reported at", "best index", "its test (%)"], rows, facts)
 
 

@@ -15,6 +15,7 @@ import pytest
 from benchmarks.spaces import SPACES
 from benchmarks.table import BenchmarkTable
 from experiments.cli.run import main, with_study
+from experiments.records.budgets import Budget
 from experiments.records.study import StudyRecords
 from experiments.studies.presets import PRESETS, STUDIES
 from nas_algos.multi_trial import ALGORITHMS
@@ -238,7 +239,7 @@ def test_every_setting_is_recorded(tss_table: BenchmarkTable, tmp_path: Path) ->
     assert (settings.runs, settings.seed, settings.cost_model) == (2, 5, "train_only")
     assert (settings.seed_policy, settings.crossing, settings.cache) == ("fixed:2", "drop", True)
     assert (settings.simulated_workers, settings.incumbent) == (3, "any_fidelity")
-    assert settings.budgets == {"made-up": 500.0}
+    assert settings.budgets == {"made-up": Budget(500)}
 
 
 def test_settings_change_the_records(tss_table: BenchmarkTable, tmp_path: Path) -> None:
@@ -307,8 +308,7 @@ def test_published_budgets_are_the_default(shared_data: Path, tmp_path: Path) ->
         datasets = ["--dataset", "cifar10", "cifar100", "ImageNet16-120"]
         argv += [*datasets, "--cost-model", "train_only", "--seed-policy", "mean", *more]
         assert main([*argv, "--out", str(out)]) == 0
-        found: dict[str, float] = StudyRecords(out).header().settings.budgets
-        return found
+        return {name: budget.amount for name, budget in StudyRecords(out).header().settings.budgets.items()}
 
     assert list(budgets().values()) == list(budgets("--preset", "nats-paper").values()) == [20_000, 40_000, 120_000]
     assert list(budgets("--preset", "nb201-paper").values()) == [12_000, 12_000, 12_000]
@@ -430,7 +430,7 @@ def test_a_budget_without_a_published_one_is_the_time_of_200_average_evaluations
     argv = ["--algo", "random_search", "--space", "tss", "--table", str(tss_table.path), "--out", str(tmp_path / "r")]
     assert main(argv) == 0
     train, valid = (tss_table.values(f"made-up/12/{split}/seconds").mean() for split in ("train", "valid"))
-    budget = StudyRecords(tmp_path / "r").header().settings.budgets["made-up"]
+    budget = StudyRecords(tmp_path / "r").header().settings.budgets["made-up"].amount
     assert budget == pytest.approx(200 * (12 * train + valid), rel=0.05)
     assert float(f"{budget:.2g}") == budget  # two digits, no false precision
 

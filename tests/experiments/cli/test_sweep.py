@@ -18,6 +18,7 @@ import pytest
 from benchmarks.table import BenchmarkTable
 from experiments.cli.run import main as nas_run
 from experiments.cli.sweep import main
+from experiments.records.budgets import Budget
 from experiments.records.study import StudyRecords
 from experiments.studies.table_study import TableStudy
 from nas_algos.multi_trial import RegularizedEA
@@ -204,7 +205,7 @@ def test_a_searcher_is_tuned_by_a_script_of_one_s_own(tss_table: BenchmarkTable,
     study = TableStudy(
         tss_table.path,
         algorithms={"regularized_ea": RegularizedEA.Config()},
-        budgets={"made-up": 500.0},
+        budgets={"made-up": Budget(500.0)},
         runs=9,
         seed=1,
         cost_model="nats",

@@ -12,6 +12,7 @@ from ray.cluster_utils import Cluster
 
 from benchmarks.table import BenchmarkTable
 from experiments.execution.ray_tasks import Shipped
+from experiments.records.budgets import Budget
 from experiments.studies.jobs import RUNS_PER_JOB
 from experiments.studies.runner import run_study
 from experiments.studies.table_study import TableStudy
@@ -23,7 +24,7 @@ def study(tss_table: BenchmarkTable) -> TableStudy:
     return TableStudy(
         table=tss_table.path,
         algorithms={name: ALGORITHMS[name].Config() for name in ("bohb", "regularized_ea")},
-        budgets={"made-up": 4000.0},
+        budgets={"made-up": Budget(4000.0)},
         runs=6 * RUNS_PER_JOB,
         seed=1,
         cost_model="nats",

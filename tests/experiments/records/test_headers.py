@@ -11,6 +11,7 @@ import pytest
 from msgspec import structs
 
 from benchmarks.outcomes import Fidelity
+from experiments.records.budgets import Budget
 from experiments.records.domains import Choice, Range
 from experiments.records.headers import (
     FORMAT,
@@ -66,7 +67,7 @@ COMMON: dict[str, Any] = {
     "seed": 0, "report_fidelity": {"digits": Fidelity("200", 200)},
 }  # fmt: skip
 MULTI_TRIAL: dict[str, Any] = {
-    **COMMON, "budgets": {"digits": 20000.0}, "cost_model": "nats", "seed_policy": "sampled",
+    **COMMON, "budgets": {"digits": Budget(20000)}, "cost_model": "nats", "seed_policy": "sampled",
     "fidelity": {"digits": Fidelity("12", 12)},
 }  # fmt: skip
 NETWORKS: dict[str, Any] = {"images": IMAGES, "scale": NetworkScale(8, 2, CHANNELS)}

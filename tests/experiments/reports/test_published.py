@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from msgspec import convert
 
+from experiments.records.budgets import Budget
 from experiments.records.domains import Range
 from experiments.records.headers import Optimum, Settings, StudyHeader, SweepHeader, SweepSettings
 from experiments.records.runs import RecordedTrials, Runs
@@ -32,7 +33,7 @@ def a_study(
     """Two runs of each algorithm, which end with 93 and 94 percent."""
     held = {
         "kind": "table", "space": "tss", "table": {"name": "a table"}, "algorithms": {name: {} for name in algorithms},
-        "datasets": [dataset], "budgets": {dataset: 12_000.0}, "runs": 2, "seed": 7, "cost_model": "nats",
+        "datasets": [dataset], "budgets": {dataset: Budget(12_000)}, "runs": 2, "seed": 7, "cost_model": "nats",
         "seed_policy": "sampled", "fidelity": {},
         "report_fidelity": {dataset: {"schedule": "200", "epoch": 200}},
     }  # fmt: skip
@@ -73,7 +74,7 @@ class TestPublished:
         assert [cell.strip() for cell in row.strip("|").split("|")][4:7] == ["71.71 ± 1.09", "–", "–"]
 
     def test_another_budget_is_told(self, tmp_path: Path) -> None:
-        text = section(a_study(budgets={"cifar10": 20_000.0}), tmp_path)
+        text = section(a_study(budgets={"cifar10": Budget(20_000)}), tmp_path)
         (row,) = [line for line in text.splitlines() if "REINFORCE" in line]
         assert "12,000" in row
         assert "93.50 ± 0.50 (20,000)" in row

@@ -24,6 +24,7 @@ from matplotlib.image import imread
 from msgspec import convert
 
 from experiments.cli.report import main
+from experiments.records.budgets import Budget
 from experiments.records.headers import Optimum, Settings, StudyHeader
 from experiments.records.study import OVERHEAD_SCHEMA, TRIALS_SCHEMA, StudyRecords
 from experiments.reports import figures
@@ -55,7 +56,7 @@ def a_header(**settings: Any) -> StudyHeader:
         "datasets": ["seen", "blind"],
         "runs": 3,
         "seed": 7,
-        "budgets": {"seen": 100.0, "blind": 1000.0},
+        "budgets": {"seen": Budget(100), "blind": Budget(1000)},
         "preset": None,
         "cost_model": "nats",
         "seed_policy": "sampled",
@@ -76,6 +77,7 @@ def a_study(path: Path, header: StudyHeader | None = None, runs: int = 3, epochs
     records = StudyRecords(path)
     records.begin(header)
     for algorithm, (dataset, budget) in product(header.settings.algorithms, header.settings.budgets.items()):
+        end = budget.amount
         trials, overhead = [], []
         for run in range(runs):
             answers = [80.0, 90.0, FINAL_TEST[algorithm][run], 50.0]
@@ -83,8 +85,8 @@ def a_study(path: Path, header: StudyHeader | None = None, runs: int = 3, epochs
                 trials.append(
                     {
                         "algorithm": algorithm, "dataset": dataset, "run": run, "trial": i + 1, "architecture": i,
-                        "schedule": "12", "epoch": epochs[i % len(epochs)], "validation": test, "seconds": budget / 4,
-                        "elapsed": budget * (i + 1) / 4, "incumbent": i < 3, "report_test": test,
+                        "schedule": "12", "epoch": epochs[i % len(epochs)], "validation": test, "seconds": end / 4,
+                        "elapsed": end * (i + 1) / 4, "incumbent": i < 3, "report_test": test,
                         "report_validation": test - 1 if dataset == "seen" else math.nan,
                     }
                 )  # fmt: skip
@@ -332,8 +334,8 @@ class TestSeveralStudies:
             ({"space": "sss"}, "space is 'tss' in one and 'sss'"),
             ({"cost_model": "train_only"}, "cost_model is 'nats' in one and 'train_only'"),
             ({"table": {"name": "made-up", "provenance": {"source": "here"}}}, "table provenance source is"),
-            ({"budgets": {"seen": 100.0, "blind": 99.0}}, "budgets blind is 1000.0 in one and 99.0"),
-            ({"datasets": ["seen"], "budgets": {"seen": 100.0}}, r"datasets is \['blind', 'seen'\] in one and"),
+            ({"budgets": {"seen": Budget(100), "blind": Budget(99)}}, "budgets blind is 1000.0 in one and 99.0"),
+            ({"datasets": ["seen"], "budgets": {"seen": Budget(100)}}, r"datasets is \['blind', 'seen'\] in one and"),
         ],
     )
     def test_that_differ_in_what_must_agree_are_refused(

@@ -19,6 +19,7 @@ from matplotlib.patches import Rectangle
 from msgspec import convert, structs
 
 from benchmarks.spaces import SPACES
+from experiments.records.budgets import Budget
 from experiments.records.headers import Optimum, Settings, StudyHeader
 from experiments.records.runs import RecordedTrials, Runs, fidelities, runs_by_group
 from experiments.records.study import TRIALS_SCHEMA
@@ -67,7 +68,7 @@ def a_study(finals: Mapping[str, Sequence[float]] = FINAL, datasets: Sequence[st
     trials = pa.Table.from_pylist(rows, TRIALS_SCHEMA)
     settings: dict[str, Any] = {
         "kind": "table", "space": "tss", "table": {"name": "made-up"}, "algorithms": {name: {} for name in finals},
-        "seed": 7, "datasets": list(datasets), "budgets": dict.fromkeys(datasets, BUDGET), "runs": 4,
+        "seed": 7, "datasets": list(datasets), "budgets": dict.fromkeys(datasets, Budget(BUDGET)), "runs": 4,
         "cost_model": "nats", "seed_policy": "sampled", "fidelity": {},
         "report_fidelity": {dataset: {"schedule": "200", "epoch": 200} for dataset in datasets},
     }  # fmt: skip

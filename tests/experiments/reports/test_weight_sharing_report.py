@@ -24,6 +24,7 @@ from msgspec import convert
 from benchmarks.spaces import SPACES
 from experiments.cli.console import show_answers, show_results
 from experiments.cli.report import main
+from experiments.records.budgets import Budget
 from experiments.records.headers import Optimum, Settings, StudyHeader, WeightSharingSettings
 from experiments.records.study import (
     EPOCHS_SCHEMA,
@@ -134,7 +135,7 @@ def multi_trial_study(path: Path, budget: float = 100.0, **settings: Any) -> Pat
     held = {
         "kind": "table", "space": "tss", **LOOKED_UP, "algorithms": {"random_search": {}},
         "datasets": ["digits"], "runs": 2, "seed": 1,
-        "budgets": {"digits": budget}, "cost_model": "nats",
+        "budgets": {"digits": Budget(budget)}, "cost_model": "nats",
         "seed_policy": "sampled", "fidelity": fidelity,
     }  # fmt: skip
     held |= settings

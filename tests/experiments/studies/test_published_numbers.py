@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from experiments.records.budgets import Budget
 from experiments.records.runs import runs_by_group
 from experiments.statistics.aggregates import final
 from experiments.studies.runner import run_study
@@ -28,7 +29,7 @@ def test_500_runs_of_each_reach_the_reference(budget: int, shared_data: Path, tm
     study = TableStudy(
         table,
         algorithms={name: ALGORITHMS[name].Config() for name in REFERENCE[budget]},
-        budgets={"cifar10": budget},
+        budgets={"cifar10": Budget(budget)},
         runs=500,
         seed=0,
         cost_model="train_only",

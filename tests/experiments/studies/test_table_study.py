@@ -20,6 +20,7 @@ from benchmarks.errors import InputError
 from benchmarks.outcomes import Fidelity
 from benchmarks.table import BenchmarkTable, RowWriter, TableError
 from experiments.execution.resources import Resources
+from experiments.records.budgets import Budget
 from experiments.records.headers import StudyHeader
 from experiments.records.study import StudyRecords
 from experiments.storage.directories import RecordError
@@ -38,7 +39,7 @@ def study_on(table: BenchmarkTable, *algorithms: str, runs: int = 3) -> TableStu
     return TableStudy(
         table.path,
         algorithms=configs,
-        budgets={"made-up": 800.0},
+        budgets={"made-up": Budget(800.0)},
         runs=runs,
         seed=1,
         cost_model="nats",
@@ -132,7 +133,7 @@ def test_ray_gives_the_same_records_as_one_process(tss_table: BenchmarkTable, tm
 def test_ray_passes_the_table_s_error_on(tss_table: BenchmarkTable) -> None:
     from experiments.studies.runner import execute_jobs
 
-    study = replace(study_on(tss_table), budgets={"nowhere": 1.0})
+    study = replace(study_on(tss_table), budgets={"nowhere": Budget(1.0)})
     with pytest.raises(TableError, match="no data set 'nowhere'"):
         list(execute_jobs(study, [Job("random_search", "nowhere", 0, 1)], Resources(1)))
 
@@ -140,7 +141,7 @@ def test_ray_passes_the_table_s_error_on(tss_table: BenchmarkTable) -> None:
 @pytest.mark.parametrize("workers", [0, 2])
 def test_a_killed_study_goes_on_to_the_same_records(workers: int, tss_table: BenchmarkTable, tmp_path: Path) -> None:
     runs = 8 * RUNS_PER_JOB
-    study = replace(study_on(tss_table, "bohb", runs=runs), budgets={"made-up": 4000.0})
+    study = replace(study_on(tss_table, "bohb", runs=runs), budgets={"made-up": Budget(4000.0)})
     out = tmp_path / "killed"
     command = [
         sys.executable, "-c", "import sys; from experiments.cli.run import main; sys.exit(main())",

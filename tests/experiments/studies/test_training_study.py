@@ -20,6 +20,7 @@ from benchmarks.errors import InputError
 from benchmarks.outcomes import Fidelity
 from benchmarks.spaces import SPACES
 from experiments.factory.directory import BuildDirectory
+from experiments.records.budgets import Budget
 from experiments.records.headers import TrainingSettings
 from experiments.records.study import StudyRecords
 from experiments.reports.entries import entries_of, read_studies
@@ -180,7 +181,7 @@ def test_images_without_a_validation_split_are_refused(hyperband: StudyRecords) 
     study = TrainingStudy(
         replace(held, images={"train": 600, "test": 600}),
         algorithms={"random_search": RandomSearch.Config()},
-        budgets={"digits": 1.0},
+        budgets={"digits": Budget(1.0)},
         runs=1,
         seed=0,
         cost_model="nats",

@@ -69,7 +69,7 @@ def study_on(table: BenchmarkTable, runs: int = 9, algorithm: str = "regularized
     return TableStudy(
         table.path,
         algorithms={algorithm: EA()},
-        budgets={"made-up": 800.0},
+        budgets={"made-up": Budget(800.0)},
         runs=runs,
         seed=1,
         cost_model="nats",
@@ -225,7 +225,7 @@ def test_a_study_of_several_algorithms_cannot_be_tuned(tss_table: BenchmarkTable
     with pytest.raises(InputError, match="is of it alone, got one of regularized_ea"):
         evaluator_for(study_on(tss_table), "bohb")
     with pytest.raises(InputError, match="on one data set, got a, b"):
-        evaluator_for(replace(study_on(tss_table), budgets={"a": 1.0, "b": 1.0}), "regularized_ea")
+        evaluator_for(replace(study_on(tss_table), budgets={"a": Budget(1), "b": Budget(1)}), "regularized_ea")
 
 
 def row(options: dict[str, Any], **objectives: float) -> Configuration:
@@ -259,7 +259,7 @@ def test_confirmations_have_seeds_of_their_own(tss_table: BenchmarkTable, tmp_pa
 
 
 def test_a_confirmation_in_which_no_evaluation_ends_says_so(tss_table: BenchmarkTable, tmp_path: Path) -> None:
-    study = replace(study_on(tss_table), crossing="drop", budgets={"made-up": 0.1})
+    study = replace(study_on(tss_table), crossing="drop", budgets={"made-up": Budget(0.1)})
     with pytest.raises(InputError, match=r"no evaluation of the runs in .*best-.* ended within the budget"):
         confirm(study, EA(sample_size=9), 2, tmp_path / "confirmation", run_here)
 

@@ -1,4 +1,4 @@
-"""What the released NATS-Bench files hold: sets of images, tasks, columns."""
+"""Contents of the released NATS-Bench files: sets of images, tasks, columns."""
 
 from __future__ import annotations
 

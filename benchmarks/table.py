@@ -151,7 +151,7 @@ class TableInfo:
 
     @property
     def format(self) -> int:
-        """The oldest format that can say all this: tables that need nothing new are written as they always were."""
+        """The oldest format that can hold this; tables that need nothing new are written as they always were."""
         facts = [task.to_facts() for task in self.tasks.values()]
         plain = all(task["report_record"] is not None and isinstance(task["metric"], str) for task in facts)
         return 1 if plain else FORMAT

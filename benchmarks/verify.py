@@ -69,7 +69,7 @@ def verify_release(path: Path, scratch: Path) -> Iterator[Finding]:
 
 
 def _read(source: Source, rows: range, ranges: list[OutOfRange]) -> Iterator[Finding]:
-    """Check the ranges of a block; one finding per row that cannot be read, reading goes on behind it."""
+    """Check the ranges of a block; yield one finding per unreadable row, and continue after it."""
     start = rows.start
     while start < rows.stop:
         try:

@@ -1,4 +1,4 @@
-"""Converters: one file per format from outside, each a source of table rows."""
+"""Converters: one file per foreign format, each of which is a source of table rows."""
 
 from pathlib import Path
 
@@ -19,7 +19,7 @@ def open_source(path: Path, scratch: Path, progress: Progress) -> Source:
 
     Args:
         scratch: directory for intermediate files of formats that must be taken apart first.
-        progress: told (bytes read, bytes in all) while that happens.
+        progress: called with (bytes read, total bytes) while that happens.
 
     Raises:
         FileNotFoundError: there is nothing at `path`.

@@ -1,4 +1,4 @@
-"""What every converter offers: a source of rows that worker processes read block by block."""
+"""The interface of converters: a source of rows that worker processes read block by block."""
 
 from __future__ import annotations
 
@@ -36,14 +36,14 @@ class Source(Protocol):
         """Official indices of the architectures in the source, ascending: the rows of the table."""
 
     def blocks(self) -> list[range]:
-        """Rows that are read together."""
+        """The rows of the table, split into ranges that are read together."""
 
     def read(self, rows: range) -> Iterator[tuple[int, Values]]:
         """Yield (first row, values) for consecutive rows of a block; SourceError or a pickle error on bad data."""
 
 
 def read_checked(source: Source, rows: range) -> Iterator[tuple[int, Values]]:
-    """`source.read(rows)`; SourceError where a number is out of its range."""
+    """Yield from `source.read(rows)`; raise SourceError where a number is out of its range."""
     columns, architectures = source.columns, source.architectures
     for row, values in source.read(rows):
         for column in columns:

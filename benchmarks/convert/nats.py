@@ -37,7 +37,7 @@ _MEMBER = re.compile(r"(?:^|/)(\d{1,6})\.pickle\.pbz2$")
 _MONOLITH = re.compile(r"NATS-[ts]ss-v\d_\d-([0-9a-f]{5})\.pickle\.pbz2$")
 _END_MARKER = bytes(2 * tarfile.BLOCKSIZE)
 Progress = Callable[[int, int], None]
-"""Told (done, total) while something is read; the unit is the caller's to know."""
+"""Called with (done, total) while a file is read, in a unit that the caller knows."""
 
 
 class Member(NamedTuple):
@@ -213,7 +213,7 @@ class NatsMonolith:
 
 
 def open_monolith(path: Path, scratch: Path, progress: Progress) -> NatsMonolith:
-    """Take a monolithic file apart: its rows go to a spool file in `scratch`, told to `progress` in bytes read.
+    """Write the rows of a monolithic file to a spool file in `scratch`; `progress` is called with the bytes read.
 
     The spool does not outlive the process: an import that is interrupted reads the file from the start again.
     Memory: the unpickler must remember every string and container it has met, but not the numbers; see the README.

@@ -30,9 +30,9 @@ class NATSArchive(ABC):
     """Knows every architecture's string, and holds or finds the results of those that were evaluated."""
 
     _space: ClassVar[str]
-    """Its name in `benchmarks.spaces`."""
+    """Name of the space in `benchmarks.spaces`."""
     _search_space_name: ClassVar[str]
-    """Its official name."""
+    """Official name of the space."""
     _base_name: ClassVar[str]
     _full_train_epochs: ClassVar[int]
 

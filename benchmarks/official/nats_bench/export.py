@@ -51,7 +51,7 @@ META = f"meta.{EXTENSION}"
 
 
 def file_name(index: int) -> str:
-    """Of the file of the architecture with the official index `index`."""
+    """The name of the official file of the architecture with the official index `index`."""
     return f"{index:06d}.{EXTENSION}"
 
 

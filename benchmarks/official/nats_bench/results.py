@@ -1,7 +1,7 @@
 """ArchResults: all training runs of one architecture under one schedule, as in `nats_bench` 1.8.
 
 A run is known by its record ('cifar10-valid', 'cifar10', 'cifar100', 'ImageNet16-120') and its training seed. Units
-are those of `nats_trial`.
+are those of `trial`.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _CIFAR10_SETS = {"valid": "x-valid", "test": "ori-test"}
 _OTHER_SETS = {"valid": "x-valid", "test": "x-test", "valtest": "ori-test"}
 INTEGERS = (int, np.integer)
 MIGRATED_SEED = 888
-"""Its numbers are right where the runs of an architecture disagree on parameters or FLOPs (nats_bench 1.6)."""
+"""The seed whose numbers are right where runs of an architecture disagree on parameters or FLOPs (nats_bench 1.6)."""
 
 
 def set_names(record: str) -> Mapping[str, str]:

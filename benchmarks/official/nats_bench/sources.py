@@ -33,7 +33,7 @@ def schedules_from_dicts(archresults: dict[str, dict[str, Any]]) -> Schedules:
 
 
 def from_dict(content: dict[str, Any]) -> Contents:
-    """From the content of a monolithic file.
+    """The contents of a monolithic file, given as a dict.
 
     Raises:
         ValueError: one of the three keys is missing.
@@ -52,5 +52,5 @@ def from_dict(content: dict[str, Any]) -> Contents:
 
 
 def from_archive(archive_dir: str) -> Contents:
-    """From an unpacked archive: the strings only, as the architectures' files are read when they are queried."""
+    """The contents of an unpacked archive: strings only, as the architectures' files are read when they are queried."""
     return Contents(read_meta(archive_dir))

@@ -45,7 +45,7 @@ def archresults(table: BenchmarkTable, index: int) -> OrderedDict[str, dict[str,
 
 
 def from_table(table: BenchmarkTable, space: str) -> Contents:
-    """For the query API: every architecture of the table counts as evaluated; its runs are read when asked for.
+    """Contents for the query API: each architecture of the table counts as evaluated; runs are read when asked for.
 
     Changes made to the objects of an architecture are lost once KEPT others were queried.
 
@@ -65,7 +65,7 @@ class _Training:
     record: str
     epochs: int
     seeds: tuple[int, ...]
-    """Along the second axis of the arrays."""
+    """Training seeds along the second axis of the arrays."""
     columns: Mapping[tuple[str, str], tuple[Column, NDArray[np.float64]]]
     """(split, quantity) -> column and its (architectures, seeds, epochs)."""
 

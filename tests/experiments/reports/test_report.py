@@ -334,7 +334,7 @@ class TestSeveralStudies:
             ({"space": "sss"}, "space is 'tss' in one and 'sss'"),
             ({"cost_model": "train_only"}, "cost_model is 'nats' in one and 'train_only'"),
             ({"table": {"name": "made-up", "provenance": {"source": "here"}}}, "table provenance source is"),
-            ({"budgets": {"seen": Budget(100), "blind": Budget(99)}}, "budgets blind is 1000.0 in one and 99.0"),
+            ({"budgets": {"seen": Budget(100), "blind": Budget(99)}}, "budgets blind amount is 1000.0 in one and 99.0"),
             ({"datasets": ["seen"], "budgets": {"seen": Budget(100)}}, r"datasets is \['blind', 'seen'\] in one and"),
         ],
     )

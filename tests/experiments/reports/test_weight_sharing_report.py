@@ -328,7 +328,7 @@ class TestComparison:
 
     def test_of_multi_trial_studies_stays_strict_beside_weight_sharing(self, study: Path, tmp_path: Path) -> None:
         paths = [multi_trial_study(tmp_path / name, budget) for name, budget in (("short", 10.0), ("long", 20.0))]
-        with pytest.raises(ReportError, match="short and long cannot share a report: budgets digits is"):
+        with pytest.raises(ReportError, match="short and long cannot share a report: budgets digits amount is"):
             read_studies([paths[0], study, paths[1]])
 
     @pytest.mark.parametrize(

@@ -6,8 +6,8 @@ https://arxiv.org/abs/2009.00437, figure 2:
     stem, N cells, reduction block, N cells, reduction block, N cells, ReLU, global average pooling, linear classifier
 
 The official code has two classes, `TinyNetwork` for the topology space and `DynamicShapeTinyNet` for the size space.
-They are one network: the first is the second with channels C, 2C, 4C in its three stages. Here the list of channels is
-data, and so is the cell. State-dict names and the order of the random draws are the official ones.
+They are one network: the first is the second with channels C, 2C, 4C in its three stages. Here the list of channels and
+the cell are data. State-dict names and the order of the random draws are the official ones.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from torch import Tensor, nn
 from benchmarks.errors import InputError
 from benchmarks.spaces import Arch, TopologySpace
 from benchmarks.spaces.sss import SIZE_CELL
-from supernets.cell import Cell
-from supernets.ops import ResNetBasicblock
+from benchmarks.spaces.tss import EDGES, OPERATIONS
+from supernets.ops import STANDARD_NORM, Norm, ResNetBasicblock, operation
 from supernets.randomness import drawing_from
 
 
@@ -54,7 +54,7 @@ class NetworkConfig:
     """The stand-alone networks of NATS-Bench: a cell, and the channels of every layer."""
 
     cell: Arch  # an architecture of tss
-    channels: tuple[int, ...]  # after each of the 3N + 2 layers; the stem gives as many as the first layer
+    channels: tuple[int, ...]  # of the outputs of the 3N + 2 layers; the stem has as many as the first layer
     num_classes: int = 10
     in_channels: int = 3  # of the images
 
@@ -70,18 +70,18 @@ class NetworkConfig:
 
     @classmethod
     def tiny(cls, cell: Arch, width: int = 16, depth: int = 5, num_classes: int = 10, in_channels: int = 3) -> Self:
-        """The official `TinyNetwork`: `width` is C and `depth` is N of the paper, both as published by default."""
+        """The official `TinyNetwork`. `width` and `depth` are C and N of the paper, by default the published ones."""
         channels = (width,) * depth + (2 * width,) * (depth + 1) + (4 * width,) * (depth + 1)
         return cls(cell, channels, num_classes, in_channels)
 
     @classmethod
     def dynamic_shape(cls, channels: tuple[int, ...], num_classes: int = 10, in_channels: int = 3) -> Self:
-        """The official `DynamicShapeTinyNet` with the cell of the size space; any numbers of channels."""
+        """The official `DynamicShapeTinyNet` with the cell of the size space and any numbers of channels."""
         return cls(SIZE_CELL, channels, num_classes, in_channels)
 
     @classmethod
     def from_official(cls, config: Mapping[str, Any]) -> Self:
-        """What `get_net_config(index, dataset)` of the NATS-Bench API describes.
+        """The network that a result of `get_net_config(index, dataset)` of the NATS-Bench API describes.
 
         Raises:
             InputError: `config` describes another kind of network, or a string in it is malformed.
@@ -116,6 +116,31 @@ def _read_channels(string: str) -> tuple[int, ...]:
     if not all(count.isdecimal() for count in counts):
         raise InputError(f"channels are whole numbers joined by ':', got {string!r}")
     return tuple(int(count) for count in counts)
+
+
+class Cell(nn.Module):
+    """Node 0 is the input, node i the sum of operation(node j) over all j < i; the output is node 3.
+
+    Only the edges out of node 0 change the number of channels. `layers.{e}` is the operation of edge e in decision
+    order; an operation without parameters keeps its number.
+    """
+
+    def __init__(self, arch: Arch, c_in: int, c_out: int, norm: Norm = STANDARD_NORM) -> None:
+        super().__init__()
+        self.layers = nn.ModuleList(
+            operation(OPERATIONS[choice], c_in if source == 0 else c_out, c_out, norm=norm)
+            for (_, source), choice in zip(EDGES, arch, strict=True)
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        nodes = [x]  # node 0: (B, c_in, H, W); every later node: (B, c_out, H, W)
+        for (target, source), layer in zip(EDGES, self.layers, strict=True):
+            incoming = layer(nodes[source])
+            if target == len(nodes):
+                nodes.append(incoming)
+            else:
+                nodes[target] = nodes[target] + incoming
+        return nodes[-1]
 
 
 class CandidateNetwork(nn.Module):

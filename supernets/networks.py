@@ -16,14 +16,15 @@ from supernets.images.tasks import ImageTask
 from supernets.ops import Norm
 from supernets.settings import PUBLISHED_SCALE, NetworkScale
 from supernets.size_supernet import SizeSupernetConfig
+from supernets.supernet import Supernet
 from supernets.topology_supernet import TopologySupernetConfig
 
 
 class SupernetConfig(Protocol):
     """All that a supernet depends on, except its weights; a frozen value object."""
 
-    def build(self, rng: torch.Generator) -> nn.Module:
-        """The supernet with fresh weights drawn from `rng`; it maps images and a method's choice to logits."""
+    def build(self, rng: torch.Generator) -> Supernet:
+        """The supernet with fresh weights drawn from `rng`."""
 
 
 @dataclass(frozen=True)

@@ -4,8 +4,8 @@ Dong, Yang: "NAS-Bench-201", ICLR 2020, https://arxiv.org/abs/2001.00326, sectio
 official code (AutoDL-Projects), so that official weights load. Every module maps (B, c_in, H, W) to
 (B, c_out, H', W') with H' = ceil(H / stride), and W' alike.
 
-Two departures from the official code, which no published network can show: `Zero` keeps to that size also where the
-channels change, and `ResNetBasicblock` takes images of odd size.
+Two departures from the official code, neither of which affects a published network: `Zero` has that output size even
+where the channels change, and `ResNetBasicblock` accepts images of odd size.
 """
 
 from __future__ import annotations
@@ -23,16 +23,18 @@ from benchmarks.errors import InputError, unknown_name
 
 @dataclass(frozen=True)
 class Norm:
-    """How the batch normalisations of an operation are made. Stand-alone networks use the defaults."""
+    """The options of an operation's batch normalisations. Stand-alone networks use the defaults."""
 
-    affine: bool = True  # a learnt scale and shift per channel; without them the convolution gets a bias
-    track_running_stats: bool = True  # without them evaluation too normalises by the statistics of its batch
+    affine: bool = True  # a learnt scale and shift per channel; without them the convolution has a bias
+    track_running_stats: bool = True  # without them, evaluation normalises by the statistics of its batch, too
 
     def layer(self, channels: int) -> nn.BatchNorm2d:
         return nn.BatchNorm2d(channels, affine=self.affine, track_running_stats=self.track_running_stats)
 
 
 STANDARD_NORM = Norm()
+SEARCH_NORM = Norm(affine=False, track_running_stats=False)
+"""The official default of searched layers, whose statistics depend on the path that is taken."""
 
 
 class ReLUConvBN(nn.Module):
@@ -103,7 +105,7 @@ class Pooling(nn.Module):
 
 
 class Zero(nn.Module):
-    """No connection. Between equal widths it is x * 0, so that NaN and infinity show through, as in the official code.
+    """No connection. Between equal widths it is x * 0, which passes NaN and infinity on, as in the official code.
 
     Departure: between different widths the official code forgets the stride.
     """
@@ -126,7 +128,7 @@ OPERATION_MODULES: dict[str, Callable[[int, int, int, Norm], nn.Module]] = {
     "nor_conv_3x3": partial(ReLUConvBN, 3),
     "avg_pool_3x3": Pooling,
 }
-"""Official name -> what builds it from (c_in, c_out, stride, norm)."""
+"""Official name -> builder of the operation from (c_in, c_out, stride, norm)."""
 
 
 def operation(name: str, c_in: int, c_out: int, stride: int = 1, norm: Norm = STANDARD_NORM) -> nn.Module:

@@ -1,8 +1,8 @@
-"""The supernet of the size space: the widest network, whose layers give some of their channels only.
+"""The supernet of the size space: the widest network, whose layers pass on some of their channels only.
 
 Dong, Liu, Musial, Gabrys: "NATS-Bench", TPAMI 2021, https://arxiv.org/abs/2009.00437, section 5, and
-`GenericNAS301Model` of AutoDL-Projects. What the official class has modes for is data here: `channel_choice`, a linear
-map on the channels of what each module gives. With w_k = 1 on the first c_k channels and 0 on the others:
+`GenericNAS301Model` of AutoDL-Projects. Where the official class has modes, this one takes data, `channel_choice`: a
+linear map on the output channels of each module. With w_k = 1 on the first c_k channels and 0 on the others:
 
     FBNetV2's masking      sum_k p_k w_k                     a factor per channel
     TuNAS's masking        w_k of the sampled width          a factor per channel
@@ -18,29 +18,25 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from benchmarks.errors import InputError
+from benchmarks.spaces import SizeSpace
 from benchmarks.spaces.sss import CHANNELS, SIZE_CELL
-from supernets.candidate_network import Layer, NetworkConfig
-from supernets.cell import Cell
-from supernets.ops import Norm, ResNetBasicblock
+from supernets.candidate_network import Cell, Layer, NetworkConfig
+from supernets.ops import SEARCH_NORM, Norm, ResNetBasicblock
 from supernets.randomness import drawing_from
-from supernets.topology_supernet import SHARED_NORM
+from supernets.supernet import WidthSupernet
 
-MODULES = 6
-"""The stem and five layers each give channels that are chosen among; stem and first layer share one decision."""
 DECISION_OF_MODULE = (0, 0, 1, 2, 3, 4)
-"""The position in an architecture of the width of each module."""
+"""The decision about the width of the stem and of each of the five layers; stem and first layer share one."""
 
 
 @dataclass(frozen=True)
 class SizeSupernetConfig:
-    """All that a size supernet depends on, except its weights."""
+    """Everything that determines a size supernet, except its weights."""
 
-    channels: tuple[int, ...] = (
-        CHANNELS  # ascending; what the choices of a layer stand for; all are as wide as the last
-    )
+    channels: tuple[int, ...] = CHANNELS  # of each choice, ascending; all modules are as wide as the last
     num_classes: int = 10
     in_channels: int = 3  # of the images
-    norm: Norm = SHARED_NORM  # of stem, cells and last activation; reduction blocks have the usual one
+    norm: Norm = SEARCH_NORM  # of stem, cells and last activation; reduction blocks have the standard one
 
     def __post_init__(self) -> None:
         if list(self.channels) != sorted(set(self.channels)) or not all(c >= 1 and c == int(c) for c in self.channels):
@@ -57,7 +53,7 @@ class SizeSupernetConfig:
 
     @property
     def width(self) -> int:
-        """The channels of every module."""
+        """The number of channels of every module."""
         return self.channels[-1]
 
     @property
@@ -66,12 +62,17 @@ class SizeSupernetConfig:
         return NetworkConfig(SIZE_CELL, (self.width,) * 5, self.num_classes, self.in_channels).layers
 
 
-class SizeSupernet(nn.Module):
+class SizeSupernet(WidthSupernet):
     """The supernet that `config` describes, with PyTorch's default initial weights drawn from `rng`."""
+
+    space = SizeSpace()
+    decision_of_module = DECISION_OF_MODULE
 
     def __init__(self, config: SizeSupernetConfig, rng: torch.Generator) -> None:
         super().__init__()
         self.config = config
+        self.channels = config.channels
+        self.register_buffer("masks", masks(config.channels), persistent=False)
         with drawing_from(rng):
             self._build(config)
 
@@ -93,14 +94,17 @@ class SizeSupernet(nn.Module):
         """(B, in_channels, H, W) -> pooled features (B, width) and logits (B, num_classes).
 
         Args:
-            channel_choice: of the six modules, stem first: (6, width) factors of their channels, or (6, width, width)
-                matrices whose rows say what each channel becomes.
-            path_scale: (5, B) factors of what each layer gives: drop-path. None for none.
+            channel_choice: for each of the six modules, stem first: (6, width) factors of its channels, or (6, width,
+                width) matrices, whose row i makes output channel i.
+            path_scale: (5, B) factors of the outputs of each layer for drop-path, if any.
+
+        Raises:
+            InputError: `channel_choice` is of another shape.
         """
-        width = self.config.width
-        if channel_choice.shape not in ((MODULES, width), (MODULES, width, width)):
+        modules, width = len(self.decision_of_module), self.config.width
+        if channel_choice.shape not in ((modules, width), (modules, width, width)):
             raise InputError(
-                f"a channel choice is of shape {(MODULES, width)} or {(MODULES, width, width)}, got "
+                f"a channel choice is of shape {(modules, width)} or {(modules, width, width)}, got "
                 f"{tuple(channel_choice.shape)}"
             )
         choices = channel_choice.to(images.device, non_blocking=True).unbind()
@@ -127,7 +131,7 @@ def masks(channels: tuple[int, ...]) -> Tensor:
 
 
 def interpolation(given: int, wanted: int, width: int) -> Tensor:
-    """(width, width): the first `given` channels become the first `wanted`, the rest nothing.
+    """(width, width): the map of the first `given` channels to the first `wanted`; the others become zero.
 
     Channel i of the new ones is the mean of the old ones from floor(i given / wanted) to ceil((i + 1) given / wanted):
     adaptive average pooling along the channels. Dong, Yang: "Network Pruning via Transformable Architecture Search",

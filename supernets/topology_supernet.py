@@ -1,12 +1,12 @@
 """The supernet of the topology space: every architecture of `tss` is a path through it.
 
 Dong, Yang: "NAS-Bench-201", ICLR 2020, https://arxiv.org/abs/2001.00326, section 4, and `GenericNAS201Model` of
-AutoDL-Projects. What the official class has modes for is data here: `edge_weights`.
+AutoDL-Projects. Where the official class has modes, this one takes data, `edge_weights`:
 
-    the mixed operation of DARTS     softmax(alpha)
-    a sample of GDAS                 a straight-through one-hot row per edge: zeros that need gradients
-    an architecture                  `one_hot(arch)`
-    another one in every cell        (cells, edges, operations)
+    the mixed operation of DARTS              softmax(alpha)
+    a sample of GDAS                          a straight-through one-hot row per edge: zeros that need gradients
+    an architecture                           `one_hot(arch)`
+    a different architecture in each cell     (cells, edges, operations)
 """
 
 from __future__ import annotations
@@ -18,28 +18,28 @@ import torch
 from torch import Tensor, nn
 
 from benchmarks.errors import InputError
-from benchmarks.spaces import Arch
+from benchmarks.spaces import Arch, TopologySpace
 from benchmarks.spaces.tss import EDGES, OPERATIONS
 from supernets.candidate_network import NetworkConfig
-from supernets.ops import Norm, ResNetBasicblock
+from supernets.fused_search_cell import FusedSearchCell
+from supernets.ops import SEARCH_NORM, Norm, ResNetBasicblock
 from supernets.randomness import drawing_from
 from supernets.search_cell import SearchCell
+from supernets.supernet import Choice, OperationSupernet
 
-SHARED_NORM = Norm(affine=False, track_running_stats=False)
-"""Of search cells by default, as officially: their statistics depend on the path that is taken."""
 ANY_CELL: Arch = (0,) * len(EDGES)
-"""The skeleton of a network does not depend on its cell."""
+"""A stand-in: the layers of a network do not depend on its cell."""
 
 
 @dataclass(frozen=True)
 class TopologySupernetConfig:
-    """All that a topology supernet depends on, except its weights."""
+    """Everything that determines a topology supernet, except its weights."""
 
     width: int = 16  # C, the channels of the first stage
     depth: int = 5  # N, the cells per stage
     num_classes: int = 10
     in_channels: int = 3  # of the images
-    norm: Norm = SHARED_NORM  # of search cells and the last activation; stem and reduction blocks have the usual one
+    norm: Norm = SEARCH_NORM  # of search cells and last activation; stem and reduction blocks have the standard one
 
     def __post_init__(self) -> None:
         _ = self.skeleton  # raises on impossible numbers
@@ -50,27 +50,37 @@ class TopologySupernetConfig:
 
     @property
     def skeleton(self) -> NetworkConfig:
-        """That of the stand-alone networks of the same size; InputError if there is none."""
+        """The stand-alone network of the same size, whatever its cell; InputError if there is none."""
         return NetworkConfig.tiny(ANY_CELL, self.width, self.depth, self.num_classes, self.in_channels)
 
 
-class TopologySupernet(nn.Module):
-    """The supernet that `config` describes, with PyTorch's default initial weights drawn from `rng`."""
+class TopologySupernet(OperationSupernet):
+    """The supernet that `config` describes, with PyTorch's default initial weights drawn from `rng`.
 
-    def __init__(self, config: TopologySupernetConfig, rng: torch.Generator) -> None:
+    Args:
+        cell: `SearchCell`, the definition, computes the same more slowly.
+    """
+
+    space = TopologySpace()
+    incoming = tuple(tuple(edge for edge, (target, _) in enumerate(EDGES) if target == node) for node in (1, 2, 3))
+
+    def __init__(
+        self, config: TopologySupernetConfig, rng: torch.Generator, cell: type[SearchCell] = FusedSearchCell
+    ) -> None:
         super().__init__()
         self.config = config
+        self.search_cells = 3 * config.depth
         with drawing_from(rng):
-            self._build(config)
+            self._build(config, cell)
 
-    def _build(self, config: TopologySupernetConfig) -> None:
+    def _build(self, config: TopologySupernetConfig, cell: type[SearchCell]) -> None:
         layers = config.skeleton.layers
         last = layers[-1].c_out
         self.stem = nn.Sequential(
             nn.Conv2d(config.in_channels, config.width, 3, padding=1, bias=False), nn.BatchNorm2d(config.width)
         )
         self.cells = nn.ModuleList(
-            SearchCell(c_out, config.norm) if stride == 1 else ResNetBasicblock(c_in, c_out, stride)
+            cell(c_out, config.norm) if stride == 1 else ResNetBasicblock(c_in, c_out, stride)
             for c_in, c_out, stride in layers
         )
         self.lastact = nn.Sequential(config.norm.layer(last), nn.ReLU())
@@ -84,19 +94,21 @@ class TopologySupernet(nn.Module):
         Args:
             edge_weights: (edges, operations) for all cells, or (3 depth, edges, operations) one for each.
             computed: bool, in the shape of the weights and on the CPU: whether an operation is computed. By default
-                where its weight is not zero; a weight outside must be zero. Where the weights lie on a GPU, to give it
-                spares the host waiting for them.
-            path_scale: (layers, B) factors of what each cell and block gives: drop-path. None for none.
+                where its weight is not zero. The weight of an operation that is not computed must be zero. Passing
+                `computed` with weights on a GPU spares the host from waiting for them.
+            path_scale: (layers, B) factors of the outputs of each cell and block for drop-path, if any.
+
+        Raises:
+            InputError: weights or `computed` are of another shape.
         """
         computed = (edge_weights != 0).cpu() if computed is None else computed
-        cells = 3 * self.config.depth
         weights = edge_weights.to(images.device, non_blocking=True)
-        by_cell = iter(zip(_each(weights, cells), _each(computed, cells), strict=True))
+        by_cell = iter(zip(_each(weights, self.search_cells), _each(computed, self.search_cells), strict=True))
         x = self.stem(images)  # (B, C, H, W)
         for i, layer in enumerate(self.cells):
             if isinstance(layer, SearchCell):
-                of_cell, used = next(by_cell)
-                x = layer(x, of_cell, used.tolist())
+                cell_weights, cell_computed = next(by_cell)
+                x = layer(x, cell_weights, cell_computed.tolist())
             else:
                 x = layer(x)  # twice the channels, half the height and width
             if path_scale is not None:
@@ -104,10 +116,14 @@ class TopologySupernet(nn.Module):
         features = self.lastact(x).mean(dim=(2, 3))  # (B, 4 C)
         return features, self.classifier(features)
 
-    def state_of(self, arch: Arch) -> Mapping[str, Tensor]:
-        """What of the state a `CandidateNetwork` of `arch` and this size has, under its names.
+    def path(self, arch: Arch) -> Choice:
+        return (one_hot(arch),)
 
-        Its state dict, if the supernet has the usual normalisation, and where the convolutions have biases, those too.
+    def state_of(self, arch: Arch) -> Mapping[str, Tensor]:
+        """The part of the state that a `CandidateNetwork` of `arch` and this size uses, under that network's names.
+
+        With the standard normalisation this is the whole state dict of the candidate; without scales and shifts it
+        lacks those, and has the biases of the convolutions as well.
         """
         kept = {}
         for name, tensor in self.state_dict().items():
@@ -120,16 +136,16 @@ class TopologySupernet(nn.Module):
         return kept
 
 
-def _each(of_all: Tensor, cells: int) -> list[Tensor]:
+def _each(weights: Tensor, cells: int) -> list[Tensor]:
     """One tensor (edges, operations) per cell."""
     shape = (len(EDGES), len(OPERATIONS))
-    if of_all.shape == shape:
-        return [of_all] * cells
-    if of_all.shape != (cells, *shape):
+    if weights.shape == shape:
+        return [weights] * cells
+    if weights.shape != (cells, *shape):
         raise InputError(
-            f"edge weights are of shape {shape} for all cells or {(cells, *shape)}, got {tuple(of_all.shape)}"
+            f"edge weights are of shape {shape} for all cells or {(cells, *shape)}, got {tuple(weights.shape)}"
         )
-    return list(of_all.unbind())
+    return list(weights.unbind())
 
 
 def one_hot(arch: Arch) -> Tensor:

@@ -40,7 +40,7 @@ def weight_sharing_study(
     """The study that is asked for; a table that nobody asked for is used if it fits."""
     from experiments.cli.network_request import images_of, scale_of
     from experiments.studies.weight_sharing_study import OtherTableError, WeightSharingStudy
-    from nas_algos.weight_sharing.method import MethodConfig
+    from nas_algos.weight_sharing.configs import MethodConfig
 
     if given.dataset and len(given.dataset) > 1:
         raise InputError(

@@ -99,6 +99,7 @@ def _accuracies(
     method, space = method_named(job.algorithm), space_named(settings.space)
     search = SupernetSearch(
         method,
+        settings.space,
         method.Config(**settings.algorithms[job.algorithm]),
         images.task(),
         settings.scale,

@@ -34,12 +34,10 @@ from experiments.storage.provenance import git_commit, processor, versions
 from experiments.studies.jobs import Job, seeds_of, split_into_jobs
 from experiments.studies.runner import open_study
 from nas_algos.weight_sharing import PHASES, method_named
-from nas_algos.weight_sharing.method import MethodConfig
-from nas_algos.weight_sharing.search import DivergedError, EpochRecord, SupernetSearch
+from nas_algos.weight_sharing.configs import MethodConfig
+from nas_algos.weight_sharing.search import DivergedError, EpochRecord, SupernetSearch, check_supernet
 from supernets.images.search_batches import SearchImages
 from supernets.images.tasks import SPLIT_FILES
-from supernets.networks import supernet_config
-from supernets.ops import Norm
 from supernets.settings import PUBLISHED_SCALE, NetworkScale, settings_of
 from supernets.training.devices import gpu_name, threads
 
@@ -80,10 +78,7 @@ class WeightSharingStudy:
                 f"{self.threads} and {self.seed}"
             )
         for name, config in self.algorithms.items():
-            space = method_named(name).space_name
-            if space != self.space:
-                raise InputError(f"{name} searches the space {space}, not {self.space}")
-            supernet_config(space, self.scale, self.images.task(), Norm(config.affine, config.track_running_stats))
+            check_supernet(method_named(name), self.space, config, self.images.task(), self.scale)
             SearchImages(self.images.task(), config.batch_size, config.evaluation_batch_size)
         self.check_table()
 
@@ -212,6 +207,7 @@ def execute(
     """
     search = SupernetSearch(
         method_named(job.algorithm),
+        study.space,
         study.algorithms[job.algorithm],
         study.images.task(),
         study.scale,

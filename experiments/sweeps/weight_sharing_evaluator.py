@@ -16,7 +16,7 @@ from experiments.studies.weight_sharing_study import WeightSharingStudy, resume_
 from experiments.sweeps.evaluator import Evaluator
 from nas_algos.config import Config
 from nas_algos.weight_sharing import method_named
-from nas_algos.weight_sharing.method import MethodConfig
+from nas_algos.weight_sharing.configs import MethodConfig
 from nas_algos.weight_sharing.search import DivergedError, SupernetSearch
 from supernets.training.devices import threads
 
@@ -52,7 +52,7 @@ class WeightSharingEvaluator(Evaluator):
         study = self.study
         seeds = seeds_of(study.seed, self.algorithm, study.dataset, run)
         method, task = method_named(self.algorithm), study.images.task()
-        search = SupernetSearch(method, config, task, study.scale, seeds, study.device)
+        search = SupernetSearch(method, study.space, config, task, study.scale, seeds, study.device)
         checkpoint = folder / f"{run:03d}.pt"
         if checkpoint.exists():
             resume_from(checkpoint, search)

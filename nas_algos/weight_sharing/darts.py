@@ -3,8 +3,10 @@
 Liu, Simonyan, Yang: "DARTS: Differentiable Architecture Search", ICLR 2019, https://arxiv.org/abs/1806.09055,
 algorithm 1, as run on NAS-Bench-201's space (`search-cell.py` of AutoDL-Projects, darts-v1 and darts-v2).
 
-Departures of the official script, kept by default: the weights step comes first in each step (`order`), and the
-architecture keeps its most likely operation on each edge, `none` included.
+Two departures of the official script from the paper are kept by default: each step begins with the weights (`order`),
+and the derived architecture has the most likely operation on each edge, `none` included. With w the shared weights:
+
+    descend grad_w L_train(w, alpha), then grad_alpha L_val(w - xi grad_w L_train(w, alpha), alpha)    (algorithm 1)
 """
 
 from __future__ import annotations
@@ -14,10 +16,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from nas_algos.weight_sharing.method import GradientConfig
-from nas_algos.weight_sharing.shared_weights import Choice
-from nas_algos.weight_sharing.topology import EVERYTHING, TopologyGradientMethod
-from supernets.images.search_batches import Batch
+from nas_algos.weight_sharing.configs import GradientConfig
+from nas_algos.weight_sharing.method import GradientMethod
+from supernets.images.labelled import Batch
+from supernets.supernet import Choice, OperationSupernet
 
 
 @dataclass(frozen=True)
@@ -25,16 +27,23 @@ class DartsConfig(GradientConfig):
     """Options of DARTS."""
 
 
-class DartsV1(TopologyGradientMethod):
+class DartsV1(GradientMethod):
     """First order: the gradient of alpha takes the shared weights as they are (section 2.3, xi = 0)."""
 
     Config = DartsConfig
+    kind = OperationSupernet
 
+    @torch.no_grad()
     def weight_choice(self) -> Choice:
-        return self.alpha.detach().softmax(dim=1), EVERYTHING
-
-    def architecture_choice(self) -> Choice:
         return self.mixture()
+
+    def architecture_step(self, base: Batch, held_out: Batch) -> Tensor | None:
+        _ = base
+        return self.descend(self.weights.loss(held_out, self.mixture()))
+
+    def mixture(self) -> Choice:
+        """All operations of each edge, weighted with softmax(alpha) (equation 2)."""
+        return self.logits.softmax(dim=1), self.exists
 
 
 class DartsV2(DartsV1):
@@ -51,11 +60,11 @@ class DartsV2(DartsV1):
     def unrolled(self, base: Batch, held_out: Batch) -> tuple[Tensor, Tensor]:
         """L_val(w', alpha) and its gradient in alpha, where w' = w - xi grad_w L_train(w, alpha), as SGD would step.
 
-        The step has momentum and weight decay; it is SGD's plain momentum also where the weights learn by Nesterov's,
-        as in the official code. xi is the present learning rate.
+        The step has momentum and weight decay. As in the official code, its momentum is plain even where the weights
+        learn with Nesterov's. xi is the present learning rate.
         """
         xi, w = self.weights.learning_rate, self.weights.parameters()
-        base_rng = self.weights.rng.get_state()  # every pass of `base` drops the same paths
+        base_rng = self.weights.rng.get_state()  # so that every pass of `base` drops the same paths
         w_ahead = self._one_step_ahead(base, xi)
         loss = self.weights.loss(held_out, self.mixture(), w_ahead)
         d_alpha, *v = torch.autograd.grad(loss, [self.alpha, *w_ahead.values()], allow_unused=True)
@@ -72,7 +81,7 @@ class DartsV2(DartsV1):
         return loss.detach(), d_alpha - xi * hessian_vector  # equation 7
 
     def _one_step_ahead(self, base: Batch, xi: float) -> dict[str, Tensor]:
-        """w', leaves of their own."""
+        """w' by name, as leaves."""
         w, state = self.weights.parameters(), self.weights.optimizer.state
         loss = self.weights.loss(base, self.weight_choice())
         gradients = torch.autograd.grad(loss, list(w.values()), allow_unused=True)

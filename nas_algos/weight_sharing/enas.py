@@ -4,26 +4,28 @@ Pham, Guan, Zoph, Le, Dean: "Efficient neural architecture search via parameter 
 https://arxiv.org/abs/1802.03268, sections 2.2 and 2.3, as run on NAS-Bench-201's space (`search-cell.py` of
 AutoDL-Projects, enas, with the options of its command line): the controller is trained after each epoch.
 
-The baseline b of an epoch is computed from the one handed over by the last epoch, and the mean over the epoch's samples
-is handed on, as in the official code. Its seconds count in full here; the official scripts leave them out.
+As in the official code, the baselines of an epoch start from the mean baseline of the last epoch. The controller's
+seconds count in full here; the official scripts leave them out.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from benchmarks.spaces import Arch
 from nas_algos.config import knob
-from nas_algos.weight_sharing.method import SCORING_HELP, MethodConfig, best_of
-from nas_algos.weight_sharing.shared_weights import Choice, SharedWeights
-from nas_algos.weight_sharing.topology import TopologyMethod
-from supernets.images.search_batches import Batch
+from nas_algos.weight_sharing.configs import SCORING_HELP, MethodConfig
+from nas_algos.weight_sharing.draws import valid_draw
+from nas_algos.weight_sharing.method import Method, SharedWeights, best_of
+from supernets.images.labelled import Batch
 from supernets.randomness import drawing_from
+from supernets.supernet import Choice, OperationSupernet
 
 TEMPERATURE, TANH_CONSTANT = 5.0, 2.5
 HIDDEN = 32
@@ -38,7 +40,7 @@ class ENASConfig(MethodConfig):
     controller_steps: int = knob(50, "steps of the controller after an epoch", low=1)
     controller_samples: int = knob(20, "architectures per step, each on one validation batch", low=1)
     entropy_weight: float = knob(1e-4, "of the entropy in the reward", low=0, log=True)
-    baseline_rate: float = knob(0.01, "with which the baseline moves towards a reward", low=0, high=1)
+    baseline_rate: float = knob(0.01, "share of the way that the baseline moves towards a reward", low=0, high=1)
     candidates: int = knob(100, "architectures sampled and scored after an epoch", low=1)
     scoring: Literal["same_batch", "successive_batches", "validation_set"] = knob("same_batch", SCORING_HELP)
 
@@ -52,101 +54,110 @@ class Sample(NamedTuple):
 
 
 class Controller(nn.Module):
-    """An LSTM that decides edge after edge, each time fed with the last decision (section 2.1)."""
+    """An LSTM that makes one decision after the other, each time fed with the last one (section 2.1).
 
-    def __init__(self, decisions: int, options: int, rng: torch.Generator) -> None:
+    Embedding and output layer are common to all decisions; one with fewer options than others uses the first of them.
+
+    Args:
+        options: the number of options of each decision.
+    """
+
+    def __init__(self, options: Sequence[int], rng: torch.Generator) -> None:
         super().__init__()
-        self.decisions = decisions
+        self.options = tuple(options)
         with drawing_from(rng):
             self.input_vars = nn.Parameter(torch.empty(1, 1, HIDDEN))
             self.w_lstm = nn.LSTM(HIDDEN, HIDDEN, num_layers=2)
-            self.w_embd = nn.Embedding(options, HIDDEN)
-            self.w_pred = nn.Linear(HIDDEN, options)
+            self.w_embd = nn.Embedding(max(options), HIDDEN)
+            self.w_pred = nn.Linear(HIDDEN, max(options))
             first_layer = [p for name, p in self.w_lstm.named_parameters() if name in ("weight_hh_l0", "weight_ih_l0")]
             for drawn in (self.input_vars, *first_layer, self.w_embd.weight, self.w_pred.weight):
                 nn.init.uniform_(drawn, -0.1, 0.1)
 
     def forward(self, rng: torch.Generator) -> tuple[Sample, Tensor]:
-        """A sample, and the (decisions, options) probabilities from which it was drawn."""
+        """A sample, and the probabilities (decisions, most options) from which it was drawn; rows may end in zeros."""
         inputs, state = self.input_vars, None
         choices, log_probabilities, entropies, distributions = [], [], [], []
-        for _ in range(self.decisions):
+        for options in self.options:
             outputs, state = self.w_lstm(inputs, state)
-            logits = TANH_CONSTANT * torch.tanh(self.w_pred(outputs[0, 0]) / TEMPERATURE)  # (options,)
+            logits = TANH_CONSTANT * torch.tanh(self.w_pred(outputs[0, 0])[:options] / TEMPERATURE)  # (options,)
             log_p = logits.log_softmax(dim=0)
             choice = torch.multinomial(log_p.detach().exp(), 1, generator=rng)  # (1,)
             inputs = self.w_embd(choice).unsqueeze(0)  # (1, 1, HIDDEN)
             choices.append(int(choice))
             log_probabilities.append(log_p[choice[0]])
             entropies.append(-(log_p.exp() * log_p).sum())
-            distributions.append(log_p.detach().exp())
+            distributions.append(functional.pad(log_p.detach().exp(), (0, max(self.options) - options)))
         sample = Sample(tuple(choices), torch.stack(log_probabilities).sum(), torch.stack(entropies).sum())
         return sample, torch.stack(distributions)
 
 
-class ENAS(TopologyMethod):
+class ENAS(Method):
     """The controller's samples train the weights; the weights' accuracies train the controller.
 
-    Departure: the official loop also passes validation images through while weights are trained, to no effect but on
-    the running statistics of stem and reduction blocks; this one does not.
+    Samples that are not valid architectures are drawn again.
+
+    Departure: the official loop also passes validation images through the network while weights are trained, which only
+    moves the running statistics of stem and reduction blocks; this one does not.
     """
 
     Config = ENASConfig
+    kind = OperationSupernet
 
     def __init__(self, weights: SharedWeights, rng: torch.Generator) -> None:
         super().__init__(weights, rng)
-        self.controller = Controller(
-            len(self.space.options), max(self.space.options), rng
-        )  # on the host, which must know what was drawn
+        self.controller = Controller(self.space.options, rng)  # on the host, which must know what was drawn
         self.optimizer = torch.optim.Adam(
             self.controller.parameters(), lr=self.config.controller_learning_rate, betas=(0.5, 0.999), eps=1e-3
         )
         self.baseline: float | None = None
 
+    def draw(self) -> Sample:
+        sample: Sample
+        sample, _ = valid_draw(self.space, lambda: self.controller(self.rng), lambda drawn: drawn[0].arch)
+        return sample
+
     @torch.no_grad()
-    def sample(self) -> Arch:
-        sample: Sample = self.controller(self.rng)[0]
-        return sample.arch
-
     def weight_choice(self) -> Choice:
-        return self.path(self.sample())
-
-    def architecture_step(self, base: Batch, held_out: Batch) -> Tensor | None:
-        _ = base, held_out
-        return None
+        return self.path(self.draw().arch)
 
     def end_epoch(self, batches: Iterator[Batch]) -> None:
-        """Train the controller; rewards are fractions of images classified right, plus weighted entropies.
+        """Train the controller (section 2.2). For each of the M samples a of a step, numbered here:
 
-        As in the official code the entropy in the reward has a gradient.
+            R = fraction of images classified right + entropy_weight H(a)    (1)
+            b = b_0 - baseline_rate (b_0 - R)                                (2)
+            descend -log p(a) (R - b) / M                                    (3)
+
+        where b_0 is the mean b of the last epoch. As in the official code, the gradient of (3) includes that of H in R.
         """
-        config, handed_over, baselines = self.config, self.baseline, []
+        config, last_baseline, baselines = self.config, self.baseline, []
         for _ in range(config.controller_steps):
             self.optimizer.zero_grad()
             for _ in range(config.controller_samples):
-                sample, _ = self.controller(self.rng)
+                sample = self.draw()
                 accuracy = self.weights.accuracy([next(batches)], self.path(sample.arch)) / 100
-                reward = accuracy + config.entropy_weight * sample.entropy
-                if handed_over is None:
+                reward = accuracy + config.entropy_weight * sample.entropy  # (1)
+                if last_baseline is None:
                     baseline = torch.tensor(accuracy)
                 else:
-                    baseline = handed_over - config.baseline_rate * (handed_over - reward)
-                loss = -sample.log_probability * (reward - baseline) / config.controller_samples
+                    baseline = last_baseline - config.baseline_rate * (last_baseline - reward)  # (2)
+                loss = -sample.log_probability * (reward - baseline) / config.controller_samples  # (3)
                 loss.backward()
                 baselines.append(float(baseline.detach()))
             nn.utils.clip_grad_norm_(self.controller.parameters(), CLIP)
             self.optimizer.step()
         self.baseline = sum(baselines) / len(baselines)
 
+    @torch.no_grad()
     def derive(self, batches: Iterator[Batch]) -> Arch:
-        """The best of the controller's samples."""
-        candidates = [self.sample() for _ in range(self.config.candidates)]
+        """The best of the controller's samples (section 2.3)."""
+        candidates = [self.draw().arch for _ in range(self.config.candidates)]
         return best_of(candidates, self, batches, self.config.scoring)
 
     @torch.no_grad()
     def probabilities(self, samples: int = 100) -> Tensor:
-        """The mean over samples of the distributions they were drawn from, since later decisions depend on earlier."""
-        rng = torch.Generator().manual_seed(0)  # to look at the controller changes nothing
+        """The mean over samples of the distributions they were drawn from: later decisions depend on earlier ones."""
+        rng = torch.Generator().manual_seed(0)  # of its own, so that looking at the controller changes no later draw
         return torch.stack([self.controller(rng)[1] for _ in range(samples)]).mean(dim=0)
 
     def state_dict(self) -> dict[str, Any]:

@@ -1,97 +1,173 @@
-"""The one contract of every weight-sharing method: what trains the shared weights, and how the architecture moves.
+"""What all weight-sharing methods share: the step of the weights, the step of the architecture, and the derivation.
 
-A method sees batches and the network with its weights; never files, clocks or test images. Each step of a search is
+A method sees batches and the network with its weights; never files, clocks or test images. For each batch of training
+images (`base`) and the batch of validation images that goes with it (`held_out`), a search calls
 
-    weights:        one SGD step of the shared weights on training images, under `weight_choice()`
-    architecture:   `architecture_step` on validation images
+    method.weights.step(base, method.weight_choice())    one SGD step of the shared weights along a choice
+    method.architecture_step(base, held_out)             one step of the architecture's parameters
 
-and each epoch ends with `end_epoch` (ENAS trains its controller there) and `derive`, which names the architecture
-found so far. Everything random is drawn on the CPU from the method's own generator.
+and at the end of each epoch `end_epoch` (ENAS trains its controller there), `probabilities`, and `derive`, which names
+the architecture found so far. Everything random is drawn on the CPU from the method's own generator.
 """
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
+from torch.func import functional_call
+from torch.nn import functional
 
-from benchmarks.spaces import Arch, space_named
-from benchmarks.spaces.base import ProductSpace
-from nas_algos.config import Config, knob
-from nas_algos.weight_sharing.shared_weights import Choice, SharedWeights
-from supernets.images.search_batches import Batch
-
-Scoring = Literal["same_batch", "successive_batches", "validation_set"]
-
-
-@dataclass(frozen=True)
-class MethodConfig(Config):
-    """Options of all methods: how the shared weights learn. Defaults: AutoDL-Projects' `weight-sharing.config`."""
-
-    epochs: int = knob(100, "passes over the training images", symbol="E", low=1)
-    batch_size: int = knob(64, "images per step", low=1)
-    evaluation_batch_size: int = knob(512, "validation images per batch", low=1)
-    learning_rate: float = knob(0.025, "of the shared weights in the first epoch", symbol="eta", low=1e-8, log=True)
-    final_learning_rate: float = knob(0.001, "that the cosine of the epochs falls towards", symbol="eta_min", low=0)
-    momentum: float = knob(0.9, "of Nesterov's SGD", low=0, high=0.9999)
-    weight_decay: float = knob(5e-4, "of the shared weights", low=0, log=True)
-    clip: float = knob(0.0, "largest norm of the weights' gradient, 5 in the NAS-Bench-201 scripts; 0: any", low=0)
-    drop_path: float = knob(
-        0.0,
-        "probability, in the last epoch, that what a layer gives for a training image becomes zero",
-        low=0,
-        high=0.9,
-    )
-    affine: bool = knob(False, "learnt scale and shift in the batch normalisations of the searched layers")
-    track_running_stats: bool = knob(False, "running statistics in the batch normalisations of the searched layers")
-    decay_unused: bool = knob(
-        False, "weights that a step did not use still feel momentum and weight decay, as before PyTorch 2"
-    )
-    order: Literal["weights_first", "architecture_first"] = knob(
-        "weights_first", "weights_first: NATS-Bench; architecture_first: DARTS paper, NAS-Bench-201's DARTS-V2"
-    )
-    mixed_precision: bool = knob(False, "bfloat16 where PyTorch deems it safe: faster on recent GPUs")
+from benchmarks.errors import InputError
+from benchmarks.spaces import Arch
+from nas_algos.weight_sharing.configs import MethodConfig, Scoring
+from nas_algos.weight_sharing.draws import likeliest
+from supernets.images.labelled import Batch
+from supernets.images.search_batches import SearchImages
+from supernets.supernet import Choice, Supernet, WidthSupernet
 
 
-SCORING_HELP = (
-    "validation images that candidates are scored on; same_batch: one batch for all; successive_batches: each on "
-    "another batch, as the official scripts do; validation_set: all images"
-)
+class SharedWeights:
+    """The weights of a supernet, learnt by SGD with Nesterov momentum; `rng` draws the paths to drop."""
+
+    def __init__(self, network: Supernet, images: SearchImages, config: MethodConfig, rng: torch.Generator) -> None:
+        self.network, self.images, self.config, self.rng = network, images, config, rng
+        self.device = next(network.parameters()).device
+        self.drop_path = 0.0
+        self.optimizer = torch.optim.SGD(
+            network.parameters(),
+            lr=config.learning_rate,
+            momentum=config.momentum,
+            nesterov=config.momentum > 0,
+            weight_decay=config.weight_decay,
+            foreach=True,  # the fused one fails where only some weights have been used so far (PyTorch 2.13)
+        )
+
+    @property
+    def learning_rate(self) -> float:
+        rate: float = self.optimizer.param_groups[0]["lr"]
+        return rate
+
+    def begin_epoch(self, epoch: int) -> None:
+        """Set what changes by epoch e = 0 .. E - 1.
+
+        Learning rate eta_min + (eta - eta_min) (1 + cos(pi e / E)) / 2; drop-path rate (e + 1) / E of the final one.
+        """
+        rate, final, epochs = self.config.learning_rate, self.config.final_learning_rate, self.config.epochs
+        for group in self.optimizer.param_groups:
+            group["lr"] = final + (rate - final) * (1 + math.cos(math.pi * epoch / epochs)) / 2
+        self.drop_path = self.config.drop_path * (epoch + 1) / epochs
+
+    def step(self, batch: Batch, choice: Choice) -> tuple[Tensor, Tensor]:
+        """One step of SGD along `choice`.
+
+        Returns:
+            Mean cross entropy in nats and number of images classified right, both before the step, on the device.
+        """
+        self.optimizer.zero_grad(set_to_none=not self.config.decay_unused)
+        logits = self.logits(batch, choice)
+        loss = functional.cross_entropy(logits, batch.labels)
+        loss.backward()
+        if self.config.clip:
+            nn.utils.clip_grad_norm_(self.network.parameters(), self.config.clip)
+        self.optimizer.step()
+        return loss.detach(), correct(logits.detach(), batch.labels)
+
+    def loss(self, batch: Batch, choice: Choice, parameters: Mapping[str, Tensor] | None = None) -> Tensor:
+        """Mean cross entropy in nats; see `logits`."""
+        return functional.cross_entropy(self.logits(batch, choice, parameters), batch.labels)
+
+    def logits(self, batch: Batch, choice: Choice, parameters: Mapping[str, Tensor] | None = None) -> Tensor:
+        """(B, num_classes). `parameters` by name, if given, stand for the network's own."""
+        images = batch.images.contiguous(memory_format=torch.channels_last)
+        arguments, named = (images, *choice), {"path_scale": self._path_scale(len(images))}
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.config.mixed_precision):
+            if parameters is None:
+                _, logits = self.network(*arguments, **named)
+            else:
+                _, logits = functional_call(self.network, dict(parameters), arguments, named)
+        result: Tensor = logits.float() if self.config.mixed_precision else logits
+        return result
+
+    def _path_scale(self, batch: int) -> Tensor | None:
+        """Drop-path factors (layers, B) in training: 0, or 1 / the probability that an output is kept."""
+        if not (self.drop_path and self.network.training):
+            return None
+        keep = 1 - self.drop_path
+        kept = torch.rand(len(self.network.cells), batch, generator=self.rng) < keep
+        return (kept / keep).to(self.device, non_blocking=True)
+
+    @torch.inference_mode()
+    def accuracy(self, batches: Iterable[Batch], choice: Choice) -> float:
+        """Percent, in evaluation mode; the network's mode stays as it was."""
+        training = self.network.training
+        self.network.eval()
+        right, counted = [], 0
+        for batch in batches:
+            right.append(correct(self.logits(batch, choice), batch.labels))
+            counted += len(batch.labels)
+        self.network.train(training)
+        return 100 * int(torch.stack(right).sum()) / counted
+
+    def finite(self) -> bool:
+        """Whether all weights are finite; the host waits for the device."""
+        return bool(torch.stack([weight.isfinite().all() for weight in self.network.parameters()]).all())
+
+    def parameters(self) -> dict[str, nn.Parameter]:
+        return dict(self.network.named_parameters())
+
+    def state_dict(self) -> dict[str, Any]:
+        return {
+            "network": self.network.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "rng": self.rng.get_state(),
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        self.network.load_state_dict(state["network"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.rng.set_state(state["rng"])
 
 
-@dataclass(frozen=True)
-class GradientConfig(MethodConfig):
-    """Options of methods that learn a distribution over architectures by gradients."""
-
-    arch_learning_rate: float = knob(3e-4, "of Adam on the architecture's parameters", low=1e-8, log=True)
-    arch_weight_decay: float = knob(1e-3, "of the architecture's parameters", low=0, log=True)
+def correct(logits: Tensor, labels: Tensor) -> Tensor:
+    """The number of images whose largest logit is at their label."""
+    return (logits.argmax(dim=1) == labels).sum()
 
 
 class Method(ABC):
     """Base of the methods.
 
     Args:
-        weights: the shared weights of a supernet of the method's space, whose config is the method's.
-        rng: of everything that the method draws; on the CPU.
+        weights: the shared weights of a supernet of the method's kind, whose config is the method's.
+        rng: the source of everything that the method draws; on the CPU.
+
+    Raises:
+        InputError: the supernet is of another kind.
     """
 
     Config: ClassVar[type[MethodConfig]]
-    space_name: ClassVar[str]
+    kind: ClassVar[type[Supernet]]
+    """The kind of supernet that the method searches."""
 
     def __init__(self, weights: SharedWeights, rng: torch.Generator) -> None:
+        self.check_kind(weights.network)
         self.weights, self.rng = weights, rng
         self.config: Any = weights.config
+        self.supernet: Any = weights.network
+        self.space = weights.network.space
         self.epoch = 0  # counts from 0
 
-    @property
-    def space(self) -> ProductSpace:
-        space = space_named(self.space_name)
-        assert isinstance(space, ProductSpace)
-        return space
+    @classmethod
+    def check_kind(cls, supernet: Supernet) -> None:
+        if not isinstance(supernet, cls.kind):
+            raise InputError(
+                f"{cls.__name__} searches {cls.kind.searched}; the supernet of {supernet.space.name} is searched for "
+                f"{supernet.searched}: take another method or another space"
+            )
 
     @property
     def progress(self) -> float:
@@ -102,20 +178,28 @@ class Method(ABC):
     def begin_epoch(self, epoch: int) -> None:
         self.epoch = epoch
 
+    def path(self, arch: Arch) -> Choice:
+        """The choice that makes the network compute `arch` alone."""
+        return self.weights.network.path(arch)
+
     @abstractmethod
     def weight_choice(self) -> Choice:
         """What the network computes in the next step of its weights; nothing in it needs a gradient."""
 
-    @abstractmethod
     def architecture_step(self, base: Batch, held_out: Batch) -> Tensor | None:
-        """Move the architecture's parameters; the loss on `held_out`, on its device, or None if there is none.
+        """Move the architecture's parameters; by default a method has none that move in a step.
 
         Args:
             base: the training images of the same step.
+
+        Returns:
+            The loss on `held_out`, on its device; None if there is no step.
         """
+        _ = base, held_out
+        return None
 
     def end_epoch(self, batches: Iterator[Batch]) -> None:
-        """Learn what is learnt once per epoch, from endless validation batches; most methods have nothing to."""
+        """Learn what is learnt once per epoch, from endless validation batches; by default nothing."""
         _ = batches
 
     @abstractmethod
@@ -123,70 +207,68 @@ class Method(ABC):
         """The architecture found so far; `batches` are endless validation batches."""
 
     @abstractmethod
-    def path(self, arch: Arch) -> Choice:
-        """What the network computes to be `arch`."""
-
-    @abstractmethod
     def probabilities(self) -> Tensor:
-        """(decisions, options): of each option when an architecture is drawn, as far as decisions are independent."""
+        """(decisions, most options): the probability of each option of each decision when an architecture is drawn.
+
+        Rows of decisions with fewer options end in zeros. Where decisions depend on each other, marginals.
+        """
 
     def state_dict(self) -> dict[str, Any]:
         """Everything that was learnt, and the generator's state."""
         return {"rng": self.rng.get_state()}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go on from a `state_dict` of a method with the same config."""
+        """Resume from the `state_dict` of a method with the same config."""
         self.rng.set_state(state["rng"])
 
 
 class GradientMethod(Method):
-    """A method with logits `alpha`, (decisions, options), that Adam moves."""
+    """A method that moves logits `alpha` with Adam; a subclass says along which loss.
+
+    `alpha` is (decisions, most options); what stands behind the last option of a decision has no meaning, see `logits`.
+    """
 
     BETAS: ClassVar[tuple[float, float]] = (0.5, 0.999)
     on_host: ClassVar[bool] = False
-    """Whether alpha lies in the memory of the host, which must know what was drawn to compute nothing else."""
+    """Whether alpha is kept in host memory, for methods that read each sample back to skip what it leaves out."""
 
     def __init__(self, weights: SharedWeights, rng: torch.Generator) -> None:
         super().__init__(weights, rng)
-        config, place = weights.config, torch.device("cpu") if self.on_host else weights.device
-        alpha = 1e-3 * torch.randn(len(self.space.options), max(self.space.options), generator=rng)
-        self.alpha = nn.Parameter(alpha.to(place))
+        options = self.space.options
+        device = torch.device("cpu") if self.on_host else weights.device
+        alpha = 1e-3 * torch.randn(len(options), max(options), generator=rng)
+        self.alpha = nn.Parameter(alpha.to(device))
+        self.exists = torch.arange(max(options)) < torch.tensor(options)[:, None]  # (decisions, most options); on host
+        self._padding = ~self.exists.to(device)
+        config = self.config
         self.optimizer = torch.optim.Adam(
             [self.alpha], lr=config.arch_learning_rate, betas=self.BETAS, weight_decay=config.arch_weight_decay
         )
 
-    @abstractmethod
-    def architecture_choice(self) -> Choice:
-        """What the network computes in the next step of alpha, whose gradient reaches alpha."""
+    @property
+    def logits(self) -> Tensor:
+        """(decisions, most options): alpha, and minus infinity for options that do not exist."""
+        return self.alpha.masked_fill(self._padding, -torch.inf)
 
-    def architecture_step(self, base: Batch, held_out: Batch) -> Tensor | None:
-        """Descend the loss on validation images, with the shared weights as they are."""
-        _ = base
-        loss = self.weights.loss(held_out, self.architecture_choice())
-        self.descend(loss)
+    def descend(self, loss: Tensor) -> Tensor:
+        """One step of Adam along the gradient of `loss` in alpha alone; returns the loss without its graph."""
+        (self.alpha.grad,) = torch.autograd.grad(loss, [self.alpha])
+        self.optimizer.step()
         return loss.detach()
 
     def derive(self, batches: Iterator[Batch]) -> Arch:
-        """The most likely option of every decision."""
+        """The most likely architecture: of every decision the option with the largest logit, where that is valid."""
         _ = batches
-        return self.most_likely()
+        arch: Arch = tuple(self.logits.detach().argmax(dim=1).tolist())
+        return arch if self.space.is_valid(arch) else self.likeliest(1)[0]
+
+    def likeliest(self, count: int) -> list[Arch]:
+        """The `count` most likely valid architectures, descending."""
+        log_p = self.logits.detach().log_softmax(dim=1).double().tolist()
+        return likeliest(self.space, [row[:n] for row, n in zip(log_p, self.space.options, strict=True)], count)
 
     def probabilities(self) -> Tensor:
-        return self.alpha.detach().softmax(dim=1)
-
-    def descend(self, loss: Tensor) -> None:
-        """One step of Adam along the gradient of `loss` in alpha alone."""
-        (self.alpha.grad,) = torch.autograd.grad(loss, [self.alpha])
-        self.optimizer.step()
-
-    def most_likely(self) -> Arch:
-        """The largest logit of every decision."""
-        return tuple(self.alpha.detach().argmax(dim=1).tolist())
-
-    def gumbel(self) -> Tensor:
-        """Standard Gumbel noise in the shape of alpha, beside it."""
-        exponential = torch.empty(self.alpha.shape, dtype=self.alpha.dtype).exponential_(generator=self.rng)
-        return -exponential.log().to(self.alpha.device)
+        return self.logits.detach().softmax(dim=1)
 
     def state_dict(self) -> dict[str, Any]:
         learnt = {"alpha": self.alpha.detach().clone(), "optimizer": self.optimizer.state_dict()}
@@ -199,16 +281,46 @@ class GradientMethod(Method):
         self.optimizer.load_state_dict(state["optimizer"])
 
 
-@dataclass(frozen=True)
-class AnnealedConfig(Config):
-    """Options of a softmax whose temperature falls linearly over the epochs."""
+class WidthMethod(GradientMethod):
+    """A gradient method that searches widths, and may warm up: train weights at widths drawn regardless of alpha.
 
-    tau_max: float = knob(10.0, "temperature of the softmax in the first epoch", symbol="tau", low=1e-3, log=True)
-    tau_min: float = knob(0.1, "in the last epoch", low=1e-3, log=True)
+    Module m follows row `decision_of_module[m]` of alpha. The stem draws apart from the first layer, whose row it
+    shares, as in the official code.
+    """
 
-    def temperature(self, progress: float) -> float:
-        """tau after a part of the epochs, 0 to 1."""
-        return self.tau_max - (self.tau_max - self.tau_min) * progress
+    kind = WidthSupernet
+
+    def __init__(self, weights: SharedWeights, rng: torch.Generator) -> None:
+        super().__init__(weights, rng)
+        self.decision_of_module = torch.tensor(self.supernet.decision_of_module).to(weights.device)
+
+    @property
+    def module_logits(self) -> Tensor:
+        """(modules, options)."""
+        return self.alpha[self.decision_of_module]
+
+    def exponential(self, count: int) -> tuple[Tensor, ...]:
+        """`count` times exponentially distributed numbers (modules, options), on the device of the weights.
+
+        -log E is Gumbel noise, and the options with the n largest p / E are n different ones drawn from p. The numbers
+        of a module are drawn one after the other, as the official code and `torch.multinomial` draw them.
+        """
+        modules, options = len(self.decision_of_module), self.alpha.shape[1]
+        drawn = torch.empty(modules, count, options, dtype=self.alpha.dtype).exponential_(generator=self.rng)
+        return drawn.to(self.alpha.device, non_blocking=True).unbind(dim=1)
+
+    @property
+    def warming_up(self) -> bool:
+        return bool(self.epoch / self.config.epochs < self.config.warm_up)
+
+    def warm_up_choice(self) -> Choice:
+        """For each module the full width with a probability that falls from 1 to 0, else a uniformly drawn width."""
+        rho = 1 - self.epoch / self.config.epochs / self.config.warm_up
+        modules, options = len(self.decision_of_module), self.alpha.shape[1]
+        drawn = torch.randint(options, (modules,), generator=self.rng)
+        full = torch.rand(modules, generator=self.rng) < rho
+        chosen = torch.where(full, options - 1, drawn)
+        return (self.supernet.masks[chosen.to(self.supernet.masks.device, non_blocking=True)],)
 
 
 def best_of(candidates: Sequence[Arch], method: Method, batches: Iterator[Batch], scoring: Scoring) -> Arch:
@@ -216,13 +328,13 @@ def best_of(candidates: Sequence[Arch], method: Method, batches: Iterator[Batch]
 
     Args:
         scoring: on which of the `batches`. `same_batch`: one for all, drawn anew at every call. `successive_batches`:
-            each candidate on another one, as the official scripts do, whose best candidate owes much to its batch.
+            each candidate on another one, as in the official scripts, whose best candidate owes much to its batch.
             `validation_set`: all images.
     """
-    accuracy = method.weights.accuracy
+    accuracy, path = method.weights.accuracy, method.path
     if scoring == "successive_batches":
-        scores = [accuracy([next(batches)], method.path(arch)) for arch in candidates]
+        scores = [accuracy([next(batches)], path(arch)) for arch in candidates]
     else:
         same = [next(batches)] if scoring == "same_batch" else list(method.weights.images.validation())
-        scores = [accuracy(same, method.path(arch)) for arch in candidates]
+        scores = [accuracy(same, path(arch)) for arch in candidates]
     return candidates[scores.index(max(scores))]

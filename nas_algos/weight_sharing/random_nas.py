@@ -2,28 +2,25 @@
 
 Li, Talwalkar: "Random search and reproducibility for neural architecture search", UAI 2019,
 https://arxiv.org/abs/1902.07638, algorithm 1, as run on NAS-Bench-201's space (`search-cell.py` of AutoDL-Projects,
-random): in the training of weights every cell has a path of its own.
+random): while weights are trained, each cell has a path of its own.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from benchmarks.spaces import Arch
-from benchmarks.spaces.tss import EDGES, OPERATIONS
 from nas_algos.config import knob
-from nas_algos.weight_sharing.method import SCORING_HELP, MethodConfig, best_of
-from nas_algos.weight_sharing.shared_weights import Choice
-from nas_algos.weight_sharing.topology import TopologyMethod
-from supernets.images.search_batches import Batch
-
-INCOMING = [[edge for edge, (target, _) in enumerate(EDGES) if target == node] for node in (1, 2, 3)]
+from nas_algos.weight_sharing.configs import SCORING_HELP, MethodConfig
+from nas_algos.weight_sharing.draws import valid_draw
+from nas_algos.weight_sharing.method import Method, best_of
+from supernets.images.labelled import Batch
+from supernets.supernet import Choice, OperationSupernet
 
 
 @dataclass(frozen=True)
@@ -34,40 +31,44 @@ class RandomNASConfig(MethodConfig):
     scoring: Literal["same_batch", "successive_batches", "validation_set"] = knob("same_batch", SCORING_HELP)
 
 
-class RandomNAS(TopologyMethod):
-    """Learns weights only.
+class RandomNAS(Method):
+    """Only the weights learn.
 
-    Departure: the official loop also passes validation images through, to no effect but on the running statistics of
-    stem and reduction blocks; this one does not.
+    Departure: the official loop also passes validation images through the network, which only moves the running
+    statistics of stem and reduction blocks; this one does not.
     """
 
     Config = RandomNASConfig
+    kind = OperationSupernet
 
     def weight_choice(self) -> Choice:
-        cells = torch.stack([self._cell() for _ in range(self.weights.search_cells)])
-        return (functional.one_hot(cells, len(OPERATIONS)).float(),)
-
-    def _cell(self) -> Tensor:
-        """(edges,) operations; no node has `none` on all its incoming edges."""
-        cell = torch.empty(len(EDGES), dtype=torch.int64)
-        for incoming in INCOMING:
-            while True:
-                drawn = torch.randint(len(OPERATIONS), (len(incoming),), generator=self.rng)
-                if drawn.any():  # operation 0 is `none`
-                    break
-            cell[incoming] = drawn
-        return cell
-
-    def architecture_step(self, base: Batch, held_out: Batch) -> Tensor | None:
-        _ = base, held_out
-        return None
+        """A random path for each cell: (search_cells, decisions, options)."""
+        paths = [self.path(self._cell()) for _ in range(self.supernet.search_cells)]
+        return tuple(torch.stack(of_cells) for of_cells in zip(*paths, strict=True))
 
     def derive(self, batches: Iterator[Batch]) -> Arch:
-        """The best of newly drawn different architectures."""
+        """The best of `candidates` different random architectures, drawn anew in each epoch."""
         positions = torch.randperm(len(self.space), generator=self.rng)[: self.config.candidates].tolist()
         return best_of([self.space.at_position(i) for i in positions], self, batches, self.config.scoring)
 
+    def _cell(self) -> Arch:
+        """A uniformly drawn path; the choices into a node are drawn again until they connect it, as officially."""
+        return valid_draw(self.space, self._connected, lambda arch: arch)
+
+    def _connected(self) -> Arch:
+        chosen: dict[int, int] = {}
+        for decisions in self.supernet.incoming:
+            while not any(choices := self._choices(decisions)):  # option 0 is no connection
+                pass
+            chosen |= zip(decisions, choices, strict=True)
+        others = [decision for decision in range(len(self.space.options)) if decision not in chosen]
+        chosen |= zip(others, self._choices(others), strict=True)
+        return tuple(chosen[decision] for decision in range(len(self.space.options)))
+
+    def _choices(self, decisions: Sequence[int]) -> list[int]:
+        return [int(torch.randint(self.space.options[decision], (), generator=self.rng)) for decision in decisions]
+
     def probabilities(self) -> Tensor:
-        """Uniform for ever."""
-        decisions, options = len(self.space.options), max(self.space.options)
-        return torch.full((decisions, options), 1 / options)
+        """Uniform in every epoch."""
+        options = torch.tensor(self.space.options)[:, None]
+        return (torch.arange(int(options.max())) < options) / options

@@ -1,4 +1,4 @@
-"""The one loop of every weight-sharing search: epochs of weights steps and architecture steps, and what they derive."""
+"""The loop of every weight-sharing search: epochs of weight steps and architecture steps, and what they derive."""
 
 from __future__ import annotations
 
@@ -17,25 +17,26 @@ from torch import Tensor
 
 from benchmarks.errors import InputError
 from benchmarks.spaces import Arch
-from nas_algos.weight_sharing import PHASES
-from nas_algos.weight_sharing.method import Method, MethodConfig
-from nas_algos.weight_sharing.shared_weights import SharedWeights
-from supernets.images.search_batches import Batch, SearchImages
+from nas_algos.weight_sharing.configs import MethodConfig
+from nas_algos.weight_sharing.method import Method, SharedWeights
+from nas_algos.weight_sharing.registry import PHASES
+from supernets.images.labelled import Batch
+from supernets.images.search_batches import SearchImages
 from supernets.images.tasks import ImageTask
 from supernets.networks import supernet_config
 from supernets.ops import Norm
 from supernets.settings import NetworkScale
+from supernets.supernet import Supernet
 from supernets.training.devices import wait_for
 
 CHECKSUM = sha256().digest_size
-"""Bytes in front of a saved state."""
-
-Progress = Callable[[int, int], None]
-"""Told after every step (epochs done before this one times the steps of an epoch + steps done of it, steps of all)."""
+"""Number of bytes of the checksum in front of a saved state."""
+OnStep = Callable[[int, int], None]
+"""Called after every step with (steps done, steps of all epochs)."""
 
 
 class DivergedError(InputError):
-    """A loss, or the distribution over architectures, is no longer a number."""
+    """A loss, a weight or the distribution over architectures is no longer finite."""
 
 
 @dataclass(frozen=True)
@@ -45,34 +46,37 @@ class EpochRecord:
     epoch: int  # 1, 2, ...
     weight_loss: float  # cross entropy in nats, mean over the training images as each step saw them
     weight_accuracy: float  # percent of them, on the sampled paths or the mixture that each step trained
-    architecture_loss: float  # of the architecture steps, mean; NaN where there were none
+    architecture_loss: float  # mean over the architecture steps; NaN where there were none
     arch: Arch  # derived at the end of the epoch
     validation: float  # percent of all validation images that `arch` classifies right with the shared weights
-    probabilities: tuple[tuple[float, ...], ...]  # by decision and option
+    probabilities: tuple[tuple[float, ...], ...]  # a row for each decision, as long as it has options
     seconds: Mapping[str, float]
-    """By phase, of this epoch. `weights` prepares the images of a step, too; the pass for `validation` is left out."""
+    """Seconds by phase. `weights` includes preparing the images; the pass for `validation` is in none of them."""
 
     @property
     def entropy(self) -> float:
-        """Of the distribution over options, in nats, mean over decisions."""
-        p = np.array(self.probabilities)
-        return float(-(p * np.log(np.where(p > 0, p, 1))).sum(axis=1).mean())
+        """The entropy in nats of the distribution over options, mean over decisions."""
+        rows = [np.array(row) for row in self.probabilities]
+        return float(np.mean([-(p * np.log(np.where(p > 0, p, 1))).sum() for p in rows]))
 
 
 class SupernetSearch:
-    """One run of a method: a pure function of its arguments, on a CPU; the state after each epoch is complete.
+    """One run of a method: on a CPU a pure function of its arguments; the state after each epoch is complete.
 
     Args:
-        seeds: what all random numbers come from.
+        space: the name of the space whose supernet is trained.
+        seeds: the source of all random numbers.
         device: where network and images are put.
 
     Raises:
-        InputError: the task has no validation images, or the scale or the config is impossible.
+        InputError: the method does not search supernets of this kind, the task has no validation images, or the scale
+            or the config is impossible.
     """
 
     def __init__(
         self,
         method: type[Method],
+        space: str,
         config: MethodConfig,
         task: ImageTask,
         scale: NetworkScale,
@@ -82,8 +86,9 @@ class SupernetSearch:
         network_rng, drop_path_rng, method_rng, self.data_rng = (
             torch.Generator().manual_seed(int(seed)) for seed in seeds.generate_state(4, np.uint64) >> np.uint64(1)
         )
-        self.config, self.device = config, torch.device(device)
+        self.space, self.config, self.device = space, config, torch.device(device)
         self._identity = {
+            "space": space,
             "method": method.__name__,
             "config": asdict(config),
             "scale": asdict(scale),
@@ -91,25 +96,24 @@ class SupernetSearch:
             "seeds": (seeds.entropy, tuple(seeds.spawn_key)),
         }
         self.images = SearchImages(task.to(device), config.batch_size, config.evaluation_batch_size)
-        norm = Norm(config.affine, config.track_running_stats)
-        network = supernet_config(method.space_name, scale, task, norm).build(network_rng).to(device)
+        network = _supernet(space, config, task, scale, network_rng).to(device)
         network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in PyTorch's stubs
         self.weights = SharedWeights(network, self.images, config, drop_path_rng)
         self.method = method(self.weights, method_rng)
         self.records: list[EpochRecord] = []
 
-    def epochs(self, progress: Progress | None = None) -> Iterator[EpochRecord]:
-        """The epochs that are left, each of them added to `records`.
+    def epochs(self, on_step: OnStep | None = None) -> Iterator[EpochRecord]:
+        """The remaining epochs, each of which is added to `records`.
 
         Raises:
-            DivergedError: an epoch's loss or distribution is not finite. The state is then of no use; the one before
-                is.
+            DivergedError: a loss, a weight or the distribution is not finite. The search cannot continue then; the
+                state saved after the epoch before it is good.
         """
         while len(self.records) < self.config.epochs:
-            self.records.append(self._epoch(len(self.records), progress))
+            self.records.append(self._epoch(len(self.records), on_step))
             yield self.records[-1]
 
-    def _epoch(self, epoch: int, progress: Progress | None) -> EpochRecord:
+    def _epoch(self, epoch: int, on_step: OnStep | None) -> EpochRecord:
         watch, method, steps = _Stopwatch(self.device), self.method, self.images.steps
         self.weights.network.train()
         self.weights.begin_epoch(epoch)
@@ -121,26 +125,17 @@ class SupernetSearch:
             with watch("weights"):
                 batches = next(images)
             seen.append(self._step(*batches, architecture_losses, watch))
-            if progress:
-                progress(epoch * steps + step, self.config.epochs * steps)
+            if on_step:
+                on_step(epoch * steps + step, self.config.epochs * steps)
         loss, accuracy = _averages(seen)
         architecture_loss = float(torch.stack(architecture_losses).mean()) if architecture_losses else 0.0
-        for what, value, rates in (
-            ("training loss of the shared weights", loss, "--learning-rate, or --clip 5"),
-            ("architecture loss", architecture_loss, "--learning-rate or --arch-learning-rate"),
-        ):
-            if not np.isfinite(value):
-                raise DivergedError(f"the {what} became {value} in epoch {epoch + 1}: give a smaller {rates}")
-        if not self.weights.finite():  # the last step's loss is told before it changes the weights
-            raise DivergedError(
-                f"shared weights became infinite in epoch {epoch + 1}: give a smaller --learning-rate, or --clip 5"
-            )
+        self._check_finite(epoch, loss, architecture_loss)
         with watch("controller"):
             method.end_epoch(self.images.validation_batches(self.data_rng))
         probabilities = method.probabilities()
         if not probabilities.isfinite().all():
             raise DivergedError(
-                f"the distribution over architectures is no number after epoch {epoch + 1}: give a smaller "
+                f"the distribution over architectures is not finite after epoch {epoch + 1}: give a smaller "
                 "--arch-learning-rate, or for enas --controller-learning-rate"
             )
         with watch("derivation"):
@@ -152,14 +147,33 @@ class SupernetSearch:
             architecture_loss=architecture_loss if architecture_losses else float("nan"),
             arch=arch,
             validation=self.one_shot([arch])[0],
-            probabilities=tuple(tuple(row) for row in probabilities.tolist()),
+            probabilities=tuple(
+                tuple(row[:options]) for row, options in zip(probabilities.tolist(), method.space.options, strict=True)
+            ),
             seconds=watch.seconds(),
         )
+
+    def _check_finite(self, epoch: int, loss: float, architecture_loss: float) -> None:
+        """Raise a DivergedError that says which option to change."""
+        for what, value, options in (
+            ("training loss of the shared weights", loss, "--learning-rate, or --clip 5"),
+            ("architecture loss", architecture_loss, "--learning-rate or --arch-learning-rate"),
+        ):
+            if not np.isfinite(value):
+                raise DivergedError(f"the {what} became {value} in epoch {epoch + 1}: give a smaller {options}")
+        if not self.weights.finite():  # the last step's loss was taken before it changed the weights
+            raise DivergedError(
+                f"shared weights became infinite in epoch {epoch + 1}: give a smaller --learning-rate, or --clip 5"
+            )
 
     def _step(
         self, base: Batch, held_out: Batch, architecture_losses: list[Tensor], watch: _Stopwatch
     ) -> tuple[Tensor, Tensor, int]:
-        """(loss, images classified right, images) of the weights step."""
+        """One step of the weights and one of the architecture, in the order of the config.
+
+        Returns:
+            (loss, images classified right, images) of the weight step.
+        """
 
         def architecture() -> None:
             with watch("architecture"):
@@ -176,9 +190,9 @@ class SupernetSearch:
         return loss, right, len(base.labels)
 
     def state_dict(self) -> dict[str, Any]:
-        """Everything that the epochs to come depend on, and the records of those that are done.
+        """Everything that the remaining epochs depend on, and the records of the finished ones.
 
-        The tensors are those of the search, not copies: save them before it goes on.
+        The tensors are those of the search, not copies: save them before the next epoch.
         """
         return {
             "of": self._identity,
@@ -189,10 +203,12 @@ class SupernetSearch:
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go on from a `state_dict` of a search with the same arguments; InputError if of another one."""
-        of = state.get("of") if isinstance(state, dict) else type(state)
-        if of != self._identity:
-            raise InputError(f"expected a state of {self._identity}, got one of {of}")
+        """Resume from the `state_dict` of a search with the same arguments; InputError if it is of another one."""
+        identity = state.get("of") if isinstance(state, dict) else type(state)
+        if isinstance(identity, dict):
+            identity = {"space": self.space} | identity  # version 0.1.0 did not save it
+        if identity != self._identity:
+            raise InputError(f"expected a state of {self._identity}, got one of {identity}")
         self.records = [EpochRecord(**record) for record in state["records"]]
         self.weights.load_state_dict(state["weights"])
         self.method.load_state_dict(state["method"])
@@ -205,22 +221,38 @@ class SupernetSearch:
         return sha256(stream.getvalue()).digest() + stream.getvalue()
 
     def resume(self, content: bytes) -> None:
-        """Go on from `to_bytes`, of which nothing is executed; InputError if it is damaged or of another search."""
+        """Resume from the result of `to_bytes`; nothing in it is executed.
+
+        Raises:
+            InputError: it is damaged, or of another search.
+        """
         checksum, state = content[:CHECKSUM], content[CHECKSUM:]
         if sha256(state).digest() != checksum:
-            raise InputError("the checkpoint cannot be gone on from: delete it (its checksum is wrong)")
+            raise InputError("cannot resume from this checkpoint: delete it (its checksum is wrong)")
         try:
             self.load_state_dict(torch.load(BytesIO(state), map_location="cpu", weights_only=True))
         except (InputError, KeyError, TypeError, UnpicklingError) as error:
-            raise InputError(f"the checkpoint cannot be gone on from: delete it ({error})") from error
+            raise InputError(f"cannot resume from this checkpoint: delete it ({error})") from error
 
     def one_shot(self, archs: Iterable[Arch]) -> list[float]:
-        """Percent validation accuracy of each architecture with the shared weights as they are."""
+        """The validation accuracy in percent of each architecture with the present shared weights."""
         return [self.weights.accuracy(self.images.validation(), self.method.path(arch)) for arch in archs]
 
 
+def check_supernet(
+    method: type[Method], space: str, config: MethodConfig, task: ImageTask, scale: NetworkScale
+) -> None:
+    """Raise the InputError of a search whose method does not fit the supernet, or whose supernet is impossible."""
+    method.check_kind(_supernet(space, config, task, scale, torch.Generator()))
+
+
+def _supernet(space: str, config: MethodConfig, task: ImageTask, scale: NetworkScale, rng: torch.Generator) -> Supernet:
+    norm = Norm(config.affine, config.track_running_stats)
+    return supernet_config(space, scale, task, norm).build(rng)
+
+
 def _averages(seen: Sequence[tuple[Tensor, Tensor, int]]) -> tuple[float, float]:
-    """(loss, percent) over all images of an epoch; here the host waits for the device."""
+    """(loss, percent) over all images of an epoch; the host waits for the device."""
     losses, right, counts = zip(*seen, strict=True)
     sizes = torch.tensor(counts, dtype=torch.float64)
     loss = (torch.stack(losses).double().cpu() * sizes).sum() / sizes.sum()
@@ -228,7 +260,7 @@ def _averages(seen: Sequence[tuple[Tensor, Tensor, int]]) -> tuple[float, float]
 
 
 class _Stopwatch:
-    """Seconds spent in each phase; on a GPU those of its stream, without waiting for it in between."""
+    """Seconds spent in each phase; on a GPU, times of its stream, for which the host waits only at the end."""
 
     def __init__(self, device: torch.device) -> None:
         self._device, self._cuda = device, device.type == "cuda"

@@ -1,7 +1,13 @@
-"""SETN: uniformly sampled paths train the weights, the mixture learns which architectures to evaluate.
+"""SETN: uniformly sampled paths train the weights; learnt probabilities pick the candidates to evaluate.
 
 Dong, Yang: "One-shot neural architecture search via self-evaluated template network", ICCV 2019,
-https://arxiv.org/abs/1910.05733, as run on NAS-Bench-201's space (`search-cell.py` of AutoDL-Projects, setn).
+https://arxiv.org/abs/1910.05733, section 3, as run on NAS-Bench-201's space (`search-cell.py` of AutoDL-Projects,
+setn). With the logits `alpha` of each edge's operations k, numbered here:
+
+    w <- w - eta grad_w L_train(w, a),  a ~ uniform            the template network: no preference          (1)
+    m = sum_k softmax(alpha)_k operation_k                     the mixture of all operations on an edge     (2)
+    alpha <- Adam along grad_alpha L_val(w, m)                 the evaluator                                (3)
+    log p(a) = sum over edges e of log softmax(alpha_e)[a_e]   ranks the candidates                         (4)
 """
 
 from __future__ import annotations
@@ -10,15 +16,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-import numpy as np
-import torch
+from torch import Tensor
 
 from benchmarks.spaces import Arch
 from nas_algos.config import knob
-from nas_algos.weight_sharing.method import SCORING_HELP, GradientConfig, best_of
-from nas_algos.weight_sharing.shared_weights import Choice
-from nas_algos.weight_sharing.topology import TopologyGradientMethod
-from supernets.images.search_batches import Batch
+from nas_algos.weight_sharing.configs import SCORING_HELP, GradientConfig
+from nas_algos.weight_sharing.draws import uniform_arch
+from nas_algos.weight_sharing.method import GradientMethod, best_of
+from supernets.images.labelled import Batch
+from supernets.supernet import Choice, OperationSupernet
 
 
 @dataclass(frozen=True)
@@ -29,27 +35,23 @@ class SETNConfig(GradientConfig):
     scoring: Literal["same_batch", "successive_batches", "validation_set"] = knob("same_batch", SCORING_HELP)
 
 
-class SETN(TopologyGradientMethod):
-    """The template network's weights know no preference; alpha, learnt on the mixture, picks what is scored."""
+class SETN(GradientMethod):
+    """A template network that is trained without preference, and an evaluator that says what to score on it."""
 
     Config = SETNConfig
+    kind = OperationSupernet
 
     def weight_choice(self) -> Choice:
-        decisions, options = len(self.space.options), max(self.space.options)
-        return self.path(tuple(torch.randint(options, (decisions,), generator=self.rng).tolist()))
+        return self.path(uniform_arch(self.space, self.rng))  # (1)
 
-    def architecture_choice(self) -> Choice:
-        return self.mixture()
+    def architecture_step(self, base: Batch, held_out: Batch) -> Tensor | None:
+        _ = base
+        return self.descend(self.weights.loss(held_out, self.mixture()))  # (3)
+
+    def mixture(self) -> Choice:
+        """All operations of each edge (2)."""
+        return self.logits.softmax(dim=1), self.exists
 
     def derive(self, batches: Iterator[Batch]) -> Arch:
-        """The best of the architectures with the highest log-probability."""
+        """The candidate with the best accuracy on the shared weights, among the most likely ones (4)."""
         return best_of(self.likeliest(self.config.candidates), self, batches, self.config.scoring)
-
-    def likeliest(self, count: int) -> list[Arch]:
-        """Sorted by log-probability, descending; equal ones in the order of the space."""
-        log_p = self.alpha.detach().log_softmax(dim=1).double().cpu().numpy()
-        total = log_p[0]
-        for row in log_p[1:]:
-            total = np.add.outer(total, row)  # (options, ..., options)
-        order = np.argsort(-total.ravel(), kind="stable")[:count]
-        return [self.space.at_position(int(position)) for position in order]

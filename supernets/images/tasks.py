@@ -1,25 +1,23 @@
-"""The image data sets that networks are trained on, split, and the batches of their training images."""
+"""The image data sets that networks are trained on, and their splits."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Self
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from benchmarks.errors import InputError, unknown_name
 from benchmarks.nats_layout import SET_NAMES
-from supernets.images.augmentation import Augmentation, Normalisation, Variations, draw_variations, pad, vary
-from supernets.images.files import CIFAR10, CIFAR100, IMAGENET16_120, ImageArrays, read_batches, read_fashion_mnist
+from supernets.images.augmentation import Augmentation, Normalisation
+from supernets.images.files import CIFAR10, CIFAR100, IMAGENET16_120, read_batches, read_fashion_mnist
+from supernets.images.labelled import LabelledImages
 from supernets.images.splits import (
     CIFAR100_SPLIT,
     IMAGENET16_120_SPLIT,
-    Indices,
     SplitFile,
     cifar10_halves,
     random_split,
@@ -27,46 +25,8 @@ from supernets.images.splits import (
 
 
 @dataclass(frozen=True, eq=False)
-class LabelledImages:
-    """The images of one split."""
-
-    images: Tensor  # (N, channels, height, width): uint8 in 0..255, or float32
-    labels: Tensor  # (N,), int64
-
-    def __post_init__(self) -> None:
-        if self.images.ndim != 4 or self.labels.shape != self.images.shape[:1] or self.labels.dtype != torch.int64:
-            raise InputError(
-                "labelled images are images of shape (N, channels, height, width) and labels of shape (N,) and type "
-                f"int64, got {tuple(self.images.shape)} and {tuple(self.labels.shape)} of {self.labels.dtype}"
-            )
-
-    @classmethod
-    def from_arrays(cls, arrays: ImageArrays) -> Self:
-        return cls(torch.from_numpy(arrays.images), torch.from_numpy(arrays.labels))
-
-    def __len__(self) -> int:
-        return len(self.labels)
-
-    def batches(self, size: int) -> Iterator[tuple[Tensor, Tensor]]:
-        """Images and labels in order; the last batch may be short."""
-        for start in range(0, len(self), size):
-            yield self.images[start : start + size], self.labels[start : start + size]
-
-    def head(self, count: int) -> LabelledImages:
-        """The first `count`, or all if there are fewer."""
-        return LabelledImages(self.images[:count], self.labels[:count])
-
-    def select(self, indices: Indices) -> LabelledImages:
-        chosen = torch.from_numpy(indices).to(self.labels.device)
-        return LabelledImages(self.images[chosen], self.labels[chosen])
-
-    def to(self, device: torch.device | str) -> LabelledImages:
-        return LabelledImages(self.images.to(device), self.labels.to(device))
-
-
-@dataclass(frozen=True, eq=False)
 class ImageTask:
-    """A data set, split. `evaluation` has those of 'valid' and 'test' that exist, as the benchmark tables name them."""
+    """A data set and its splits. The keys of `evaluation` are 'valid' and 'test', or one of them, as in the tables."""
 
     name: str  # as in records: 'cifar10-valid' trains on half of CIFAR-10, 'cifar10' on all of it
     split: str  # 'official', or 'own-seed-S' where it was drawn from the seed S
@@ -75,11 +35,11 @@ class ImageTask:
     evaluation: Mapping[str, LabelledImages]
     normalisation: Normalisation
     augmentation: Augmentation
-    varied: bool = False  # the evaluation images have been varied like training images, once for all
+    varied: bool = False  # whether the evaluation images were already varied like training images, once for all
 
     @property
     def official_names(self) -> Mapping[str, str]:
-        """Our split -> the evaluation set's name in official records; 'valtest' is 'valid' and 'test' together."""
+        """Split -> name of the evaluation set in official records; 'valtest' is 'valid' and 'test' together."""
         return SET_NAMES.get(self.name, {})
 
     @property
@@ -89,13 +49,13 @@ class ImageTask:
         return channels, height, width
 
     def to(self, device: torch.device | str) -> ImageTask:
-        """The task on `device`; what lies there already is shared."""
+        """The task on `device`; tensors that are there already are not copied."""
         evaluation = {split: images.to(device) for split, images in self.evaluation.items()}
         normalisation = self.normalisation.to(device)
         return replace(self, train=self.train.to(device), evaluation=evaluation, normalisation=normalisation)
 
     def fingerprint(self) -> str:
-        """SHA-256 of all images and labels in order: equal tasks are trained on equal data."""
+        """SHA-256 of all images and labels in order, equal for tasks with equal data."""
         digest = hashlib.sha256()
         for split, part in (("train", self.train), *self.evaluation.items()):
             digest.update(f"{split} {tuple(part.images.shape)} {part.images.dtype}".encode())
@@ -216,7 +176,7 @@ def _halved(
 
 
 SPLIT_FILES = {"cifar100": CIFAR100_SPLIT, "ImageNet16-120": IMAGENET16_120_SPLIT}
-"""Name -> the published halves of its published test images, where a file tells them."""
+"""Name -> the file of the published halves of its test images."""
 FILE_TASKS: dict[str, Callable[[Path, int], ImageTask]] = {
     "fashion-mnist": _fashion_mnist,
     "cifar10-valid": _cifar10_valid,
@@ -242,53 +202,3 @@ def image_task(name: str, data_dir: Path | None = None, seed: int = 0) -> ImageT
     if data_dir is None:
         raise InputError(f"the data set {name} is read from files: give the directory that holds them")
     return FILE_TASKS[name](data_dir, seed)
-
-
-class TrainingBatches:
-    """Shuffled, varied and normalised batches of a task's training images; the last of an epoch may be short.
-
-    Everything random in an epoch is drawn on the CPU before its first batch: an epoch is the same on every device, and
-    the host never waits for the device between batches.
-    """
-
-    def __init__(self, task: ImageTask, batch_size: int) -> None:
-        self.task, self.batch_size = task, batch_size
-        self._padded = pad(task.train.images, task.augmentation.padding)
-
-    def epoch(self, rng: torch.Generator) -> Iterator[tuple[Tensor, Tensor]]:
-        """Every image once: (B, channels, height, width) float32 and (B,) labels, on the task's device."""
-        for images, labels in self.epochs([rng]):
-            yield images, labels.squeeze(1)
-
-    def epochs(self, rngs: Sequence[torch.Generator]) -> Iterator[tuple[Tensor, Tensor]]:
-        """An epoch for each of K networks side by side: (B, K channels, height, width) and (B, K) labels.
-
-        Network k sees in its part of the channels what `epoch(rngs[k])` gives.
-        """
-        train, augmentation = self.task.train, self.task.augmentation
-        draws = []
-        for rng in rngs:
-            order = torch.randperm(len(train), generator=rng)
-            draws.append((order, *draw_variations(augmentation, train.images.shape, rng)))
-        yield from self._drawn(draws)
-
-    def with_replacement(self, count: int, rng: torch.Generator) -> Iterator[tuple[Tensor, Tensor]]:
-        """`count` images, each drawn from all, in batches like those of `epoch`."""
-        train, augmentation = self.task.train, self.task.augmentation
-        order = torch.randint(len(train), (count,), generator=rng)
-        variations = draw_variations(augmentation, (count, *train.images.shape[1:]), rng)
-        for images, labels in self._drawn([(order, *variations)]):
-            yield images, labels.squeeze(1)
-
-    def _drawn(self, draws: Sequence[tuple[Tensor, ...]]) -> Iterator[tuple[Tensor, Tensor]]:
-        """The batches of (order, variations) drawn for each network, all of the same number of images."""
-        train, augmentation = self.task.train, self.task.augmentation
-        order, *varied = (torch.stack(parts, dim=1).to(train.labels.device) for parts in zip(*draws, strict=True))
-        for start in range(0, len(order), self.batch_size):
-            batch = slice(start, start + self.batch_size)
-            chosen = order[batch]  # (B, K)
-            variations = Variations(*(drawn[batch].flatten(0, 1) for drawn in varied))
-            images = self.task.normalisation(
-                vary(self._padded[chosen.flatten()], augmentation.padding, variations)
-            )  # (B K, channels, height, width)
-            yield images.view(len(chosen), -1, *images.shape[2:]), train.labels[chosen]

@@ -1,4 +1,4 @@
-"""One epoch of training, one pass of evaluation, and what they measure."""
+"""An epoch of training, a pass of evaluation, and their measurements."""
 
 from __future__ import annotations
 
@@ -11,12 +11,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from supernets.images.augmentation import Normalisation
-from supernets.images.tasks import LabelledImages
+from supernets.images.labelled import Batch, LabelledImages
 from supernets.settings import TrainConfig
 from supernets.training.devices import wait_for
-
-Batch = tuple[Tensor, Tensor]
-"""Images and labels."""
 
 
 class Measurement(NamedTuple):
@@ -24,15 +21,16 @@ class Measurement(NamedTuple):
 
     loss: float  # cross entropy in nats, mean over images
     accuracy: float  # percent
-    seconds: float  # of host time for the pass; of a pass of networks side by side, an equal part
+    seconds: float  # host time of the pass, divided by the number of networks that were side by side
 
 
 def train_epoch(
-    network: nn.Module, optimizer: torch.optim.Optimizer, batches: Iterable[tuple[Tensor, Tensor]], config: TrainConfig
+    network: nn.Module, optimizer: torch.optim.Optimizer, batches: Iterable[Batch], config: TrainConfig
 ) -> list[Measurement]:
-    """One step per batch of normalised images and labels, as `TrainingBatches.epochs` gives them for K networks.
+    """One step per batch of normalised images, as `TrainingBatches.epochs` yields them for K networks.
 
-    Averages, for each network, what each step saw before it changed the network.
+    Returns:
+        For each network, the averages over all images; a step measures the network before it changes it.
     """
     network.train()
     meter = _Meter()
@@ -49,7 +47,7 @@ def train_epoch(
 def evaluate(
     network: nn.Module, split: LabelledImages, normalisation: Normalisation, config: TrainConfig, networks: int = 1
 ) -> list[Measurement]:
-    """`networks` networks side by side as they are, in evaluation mode, on a split on their device."""
+    """Evaluate `networks` networks side by side on a split on their device; a measurement of each."""
     network.eval()
     meter = _Meter()
     for images, labels in split.batches(config.evaluation_batch_size):
@@ -60,7 +58,7 @@ def evaluate(
 
 
 def _forward(network: nn.Module, images: Tensor, labels: Tensor, config: TrainConfig) -> tuple[Tensor, Tensor]:
-    """The batch's mean cross entropies (K,) and the logits (B, num_classes, K), from (B, K) labels."""
+    """The mean cross entropies of a batch (K,) and the logits (B, num_classes, K), for labels (B, K)."""
     if config.channels_last:
         images = images.contiguous(memory_format=torch.channels_last)
     with torch.autocast(images.device.type, torch.bfloat16, enabled=config.mixed_precision):
@@ -70,7 +68,7 @@ def _forward(network: nn.Module, images: Tensor, labels: Tensor, config: TrainCo
 
 
 class _Meter:
-    """Collects the batches of a pass on their device; the host waits for the device only at the end."""
+    """Collects the results of a pass on their device, for which the host waits only at the end."""
 
     def __init__(self) -> None:
         self._losses: list[Tensor] = []  # (K,) each
@@ -84,7 +82,7 @@ class _Meter:
         self._sizes.append(len(labels))
 
     def measurements(self) -> list[Measurement]:
-        """Of each of the K networks."""
+        """One per network."""
         sizes = torch.tensor(self._sizes, dtype=torch.float64)
         losses = sizes @ torch.stack(self._losses).cpu().double() / sizes.sum()
         correct = torch.stack(self._correct).sum(dim=0).tolist()

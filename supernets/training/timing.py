@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from supernets.candidate_network import CandidateConfig
+from supernets.images.labelled import Batch
 from supernets.images.tasks import ImageTask
 from supernets.settings import TrainConfig
 from supernets.training.devices import wait_for
@@ -26,17 +27,18 @@ class ImageSeconds(NamedTuple):
 def time_per_image(
     network: CandidateConfig, task: ImageTask, config: TrainConfig, device: torch.device | str = "cpu", repeats: int = 5
 ) -> ImageSeconds:
-    """The medians of `repeats` whole batches of training and of evaluation, after one of each that is not counted.
+    """The medians over `repeats` full batches of training and of evaluation, after one of each that is not counted.
 
-    As `train_candidates` would train the network.
+    The network is trained as `train_candidates` would train it.
     """
     rng = torch.Generator().manual_seed(0)
     (trainee,) = _trainees([network.build(rng)], task, config, device)
-    images, labels = (part[: config.batch_size] for part in next(trainee.batches.epochs([rng])))
+    first = next(trainee.batches.epochs([rng]))
+    batch = Batch(first.images[: config.batch_size], first.labels[: config.batch_size])
     split = next(iter(trainee.task.evaluation.values())).head(trainee.typical_batch)
-    train = [trainee.train_epoch([(images, labels)], config.learning_rate)[0].seconds for _ in range(repeats + 1)]
+    train = [trainee.train_epoch([batch], config.learning_rate)[0].seconds for _ in range(repeats + 1)]
     evaluation = [trainee.evaluate(split)[0].seconds for _ in range(repeats + 1)]
-    return ImageSeconds(median(train[1:]) / len(labels), median(evaluation[1:]) / len(split))
+    return ImageSeconds(median(train[1:]) / len(batch.labels), median(evaluation[1:]) / len(split))
 
 
 def latency(network: nn.Module, images: Tensor, repeats: int = 10) -> float:

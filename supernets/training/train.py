@@ -20,9 +20,10 @@ from torch import nn
 
 from benchmarks.errors import InputError
 from supernets.candidate_network import CandidateConfig
+from supernets.images.labelled import Batch
 from supernets.images.tasks import ImageTask
 from supernets.settings import TrainConfig, learning_rate
-from supernets.training.epochs import Batch, Measurement
+from supernets.training.epochs import Measurement
 from supernets.training.trainees import _InPyTorch, _Trainee, _trainees
 
 Beat = Callable[[float], None]

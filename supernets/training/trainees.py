@@ -10,9 +10,11 @@ import torch
 from torch import Tensor, nn
 
 from supernets.candidate_network import CandidateNetwork
-from supernets.images.tasks import ImageTask, LabelledImages, TrainingBatches
+from supernets.images.labelled import Batch, LabelledImages
+from supernets.images.tasks import ImageTask
+from supernets.images.training_batches import TrainingBatches
 from supernets.settings import TrainConfig
-from supernets.training.epochs import Batch, Measurement, evaluate, train_epoch
+from supernets.training.epochs import Measurement, evaluate, train_epoch
 from supernets.training.native.network import NativeNetwork, Sgd, serves
 from supernets.training.replicas import check_alike, side_by_side
 
@@ -88,7 +90,7 @@ class _Compiled:
     @staticmethod
     def _measured(batches: Iterable[Batch], work: Callable[[Tensor, Tensor], tuple[float, int]]) -> list[Measurement]:
         start = time.perf_counter()
-        losses, rights, sizes = zip(*((*work(*batch), len(batch[1])) for batch in batches), strict=True)
+        losses, rights, sizes = zip(*((*work(*batch), len(batch.labels)) for batch in batches), strict=True)
         images = sum(sizes)
         return [Measurement(sum(losses) / images, 100 * sum(rights) / images, time.perf_counter() - start)]
 

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from benchmarks.errors import InputError
 from benchmarks.spaces.tss import OPERATIONS
-from supernets.cell import Cell
+from supernets.candidate_network import Cell
 from supernets.ops import (
     OPERATION_MODULES,
     ChannelProjection,

@@ -18,8 +18,7 @@ from benchmarks.errors import InputError
 from benchmarks.spaces import SizeSpace
 from benchmarks.spaces.sss import CHANNELS
 from nas_algos.weight_sharing import method_named
-from nas_algos.weight_sharing.shared_weights import SharedWeights
-from nas_algos.weight_sharing.size import SizeMethod
+from nas_algos.weight_sharing.method import SharedWeights, WidthMethod
 from supernets.ops import Norm
 from supernets.size_supernet import SizeSupernet, SizeSupernetConfig, interpolation, masks
 
@@ -75,14 +74,14 @@ class ThreeWidths(SizeSpace):
     options = ("2", "4", "6")
 
 
-def golden_method(name: str, monkeypatch: pytest.MonkeyPatch, **options: Any) -> SizeMethod:
+def golden_method(name: str, monkeypatch: pytest.MonkeyPatch, **options: Any) -> WidthMethod:
     """The method in float64 on three widths, alpha 0.3 sin(1), 0.3 sin(2), ..., its generator at seed 0."""
     method_class = method_named(name)
-    monkeypatch.setattr(method_class, "space", ThreeWidths())
+    monkeypatch.setattr(SizeSupernet, "space", ThreeWidths())
     weights = SharedWeights(supernet_of_waves(), None, method_class.Config(**options), torch.Generator())  # type: ignore[arg-type]
     rng = torch.Generator()
     method = method_class(weights, rng)
-    assert isinstance(method, SizeMethod)
+    assert isinstance(method, WidthMethod)
     with torch.no_grad():
         method.alpha.copy_(wave((5, 3)))
     rng.manual_seed(0)

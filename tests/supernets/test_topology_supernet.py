@@ -14,8 +14,9 @@ from torch.nn import functional
 
 from benchmarks.errors import InputError
 from benchmarks.spaces import Arch, TopologySpace
-from benchmarks.spaces.tss import EDGES, OPERATIONS
+from benchmarks.spaces.tss import OPERATIONS
 from supernets.candidate_network import CandidateNetwork, NetworkConfig
+from supernets.fused_search_cell import FusedSearchCell
 from supernets.ops import Norm
 from supernets.search_cell import SearchCell
 from supernets.topology_supernet import TopologySupernet, TopologySupernetConfig, one_hot
@@ -82,26 +83,6 @@ def numbers(*values: float) -> Tensor:
     return torch.tensor(values, dtype=torch.float64)
 
 
-class PlainCell(nn.Module):
-    """One module per edge and operation, as the definition of a cell reads."""
-
-    def __init__(self, cell: SearchCell) -> None:
-        super().__init__()
-        self.layers = cell.layers
-
-    def forward(self, x: Tensor, weights: Tensor, computed: Sequence[Sequence[bool]]) -> Tensor:
-        nodes = [x]
-        for target in range(1, 4):
-            total = torch.zeros_like(x)
-            for edge, (node, source) in enumerate(EDGES):
-                if node == target:
-                    for k, weight in enumerate(weights[edge]):
-                        operation = self.layers[edge][k]  # type: ignore[index]
-                        total = total + (operation(nodes[source]) * weight if computed[edge][k] else weight)
-            nodes.append(total)
-        return nodes[-1]
-
-
 def plain_forward(
     network: TopologySupernet, by_cell: Sequence[Tensor], scale: Tensor | None = None, only_used: bool = False
 ) -> Tensor:
@@ -116,7 +97,7 @@ def plain_forward(
     for i, layer in enumerate(network.cells):
         if isinstance(layer, SearchCell):
             weights = next(of_cell)
-            x = PlainCell(layer)(x, weights, ((weights != 0) | (not only_used)).tolist())
+            x = SearchCell.forward(layer, x, weights, ((weights != 0) | (not only_used)).tolist())
         else:
             x = layer(x)
         if scale is not None:
@@ -181,9 +162,9 @@ def test_the_published_supernet_has_the_official_number_of_weights(affine: bool,
 @pytest.mark.parametrize("norm", [Norm(False, False), Norm(True, True), Norm(True, False), Norm(False, True)])
 @pytest.mark.parametrize("kind", ["soft", "straight-through", "path"])
 @pytest.mark.parametrize("training", [True, False])
-def test_a_cell_is_its_definition_in_values_and_gradients(norm: Norm, kind: str, training: bool) -> None:
+def test_the_fused_cell_is_the_plain_one_in_values_and_gradients(norm: Norm, kind: str, training: bool) -> None:
     torch.manual_seed(len(kind))
-    cell = SearchCell(6, norm).double().train(training)
+    cell = FusedSearchCell(6, norm).double().train(training)
     for parameter in cell.parameters():
         nn.init.normal_(parameter)
     p = torch.randn(6, 5, dtype=torch.float64).softmax(dim=1).requires_grad_()
@@ -194,7 +175,7 @@ def test_a_cell_is_its_definition_in_values_and_gradients(norm: Norm, kind: str,
         "path": functional.one_hot(chosen, 5).double(),
     }[kind]
     computed = (weights != 0).tolist()
-    plain = PlainCell(SearchCell(6, norm).double().train(training))
+    plain = SearchCell(6, norm).double().train(training)
     plain.load_state_dict(cell.state_dict())
     x = torch.randn(3, 6, 5, 5, dtype=torch.float64, requires_grad=True)
     expected, got = plain(x, weights, computed), cell(x, weights, computed)
@@ -212,6 +193,23 @@ def test_a_cell_is_its_definition_in_values_and_gradients(norm: Norm, kind: str,
             trained += parameter.grad is not None and bool(parameter.grad.abs().max() > 0)
     assert trained >= (12 if kind == "soft" else 4)
     torch.testing.assert_close(cell.state_dict(), plain.state_dict())  # running statistics, too
+
+
+@pytest.mark.parametrize("kind", ["soft", "straight-through", "path"])
+def test_a_supernet_of_plain_cells_has_the_same_weights_logits_and_gradients(kind: str) -> None:
+    fused, plain = (
+        TopologySupernet(DEEP, torch.Generator().manual_seed(0), cell).double()
+        for cell in (FusedSearchCell, SearchCell)
+    )
+    torch.testing.assert_close(fused.state_dict(), plain.state_dict(), rtol=0, atol=0)
+    p, chosen = soft_weights(1).requires_grad_(), torch.tensor([2, 4, 3, 1, 2, 3])
+    hard = functional.one_hot(chosen, 5).double()
+    weights = {"soft": p, "straight-through": hard - p.detach() + p, "path": hard + 0 * p}[kind]
+    computed = torch.ones(6, 5, dtype=torch.bool) if kind == "soft" else hard.bool()
+    logits = [network(images(), weights, computed)[1] for network in (fused, plain)]
+    torch.testing.assert_close(*logits)
+    losses = [functional.cross_entropy(y, TARGETS) for y in logits]
+    torch.testing.assert_close(*(torch.autograd.grad(loss, p, retain_graph=True)[0] for loss in losses))
 
 
 def test_weights_of_each_cell_are_taken_in_order() -> None:

@@ -24,8 +24,7 @@ from torch import Tensor, nn
 
 from benchmarks.errors import InputError
 from benchmarks.spaces.tss import EDGES
-from supernets.candidate_network import CandidateConfig, CandidateNetwork, NetworkConfig
-from supernets.cell import Cell
+from supernets.candidate_network import CandidateConfig, CandidateNetwork, Cell, NetworkConfig
 from supernets.images.tasks import ImageTask
 from supernets.ops import ChannelProjection, Pooling, ReLUConvBN, ResNetBasicblock, Zero
 from supernets.training.native.compilation import library

@@ -112,7 +112,7 @@ def test_a_run_that_diverges_leaves_the_others_alone(workers: int, tmp_path: Pat
     from nas_algos.weight_sharing.gdas import GDASConfig
     from nas_algos.weight_sharing.random_nas import RandomNASConfig
     from nas_algos.weight_sharing.search import DivergedError
-    from supernets import NetworkScale
+    from supernets.settings import NetworkScale
 
     study = WeightSharingStudy(
         space="tss",
@@ -176,8 +176,8 @@ def test_a_table_of_other_images_or_networks_is_refused(
     from experiments.factory.images import Images
     from experiments.studies.weight_sharing_study import WeightSharingStudy
     from nas_algos.weight_sharing import method_named
-    from supernets import NetworkScale
     from supernets.images.tasks import digits_task
+    from supernets.settings import NetworkScale
 
     oracle = SimpleNamespace(table=SimpleNamespace(info=SimpleNamespace(provenance=provenance)))
     monkeypatch.setattr("experiments.studies.weight_sharing_study._oracle", lambda *_: oracle)
@@ -265,7 +265,7 @@ def test_checkpoints_of_another_search_are_refused(
     argv = ["--space", "tss", *TINY, "--algo", "gdas", "--tau-max", "5", "--out", str(tmp_path / "s")]
     assert main(argv) == 2
     error = capsys.readouterr().err
-    assert "gdas-digits-0000000-0000000.pt: the checkpoint cannot be gone on from" in error
+    assert "gdas-digits-0000000-0000000.pt: cannot resume from this checkpoint" in error
     assert "'tau_max': 10.0" in error
 
 
@@ -280,7 +280,7 @@ def test_a_damaged_checkpoint_is_named_and_not_executed(
         torch.save({"of": Harmful(tmp_path / "harm")}, content)
         file.write_bytes(sha256(content.getvalue()).digest() + content.getvalue())
     assert main(["--space", "tss", *TINY, "--algo", "gdas", "--out", str(tmp_path / "s")]) == 2
-    assert "cannot be gone on from" in capsys.readouterr().err
+    assert "cannot resume from this checkpoint" in capsys.readouterr().err
     assert not (tmp_path / "harm").exists()
 
 
@@ -367,7 +367,7 @@ def test_what_diverges_later_can_go_on_from_the_last_good_epoch(
 ) -> None:
     """Three steps make an epoch; after the last of them, no loss tells what became of the weights."""
     from experiments.cli.run import main
-    from nas_algos.weight_sharing.shared_weights import SharedWeights
+    from nas_algos.weight_sharing.method import SharedWeights
 
     argv = ["--space", "tss", *TINY, "--algo", "random_nas", "--candidates", "2"]
     assert main([*argv, "--out", str(tmp_path / "straight")]) == 0
@@ -403,7 +403,7 @@ def test_the_size_space_is_searched_alike(method: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--algo", "gdas", "--space", "sss"], "gdas searches the space tss, not sss"),
+        (["--algo", "gdas", "--space", "sss"], "GDAS searches operations; the supernet of sss is searched for widths"),
         (["--algo", "gdas", "bohb", "--space", "tss"], "give both directories to nas-report"),
         (["--algo", "gdas", "gdas", "--space", "tss"], "the algorithm gdas is given twice"),
         (["--algo", "gdass", "--space", "tss"], "did you mean 'gdas'"),
@@ -459,7 +459,7 @@ def test_what_one_shot_leaves_is_of_each_run_and_architecture(
     from experiments.studies.weight_sharing_study import resume_from
     from nas_algos.weight_sharing import method_named
     from nas_algos.weight_sharing.search import SupernetSearch
-    from supernets import NetworkScale
+    from supernets.settings import NetworkScale
 
     shutil.copytree(gdas.path, tmp_path / "s")
     records, images = StudyRecords(tmp_path / "s"), Images("digits", None, 0)
@@ -473,7 +473,7 @@ def test_what_one_shot_leaves_is_of_each_run_and_architecture(
     for run in (0, 1):
         config = method.Config(**records.header().settings.algorithms["gdas"])
         seeds = seeds_of(records.header().settings.seed, "gdas", "digits", run)
-        search = SupernetSearch(method, config, images.task(), NetworkScale(width=2, depth=1), seeds)
+        search = SupernetSearch(method, "tss", config, images.task(), NetworkScale(width=2, depth=1), seeds)
         resume_from(next(records.checkpoints_path.glob(f"*{run}.pt")), search)
         for row in rows[5 * run : 5 * run + 5][::-1]:
             arch = oracle.space.arch(row["architecture"])

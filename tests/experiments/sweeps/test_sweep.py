@@ -446,7 +446,7 @@ def gdas_study() -> Any:
     from experiments.factory.images import Images
     from experiments.studies.weight_sharing_study import WeightSharingStudy
     from nas_algos.weight_sharing import method_named
-    from nas_algos.weight_sharing.method import MethodConfig
+    from nas_algos.weight_sharing.configs import MethodConfig
     from supernets.settings import NetworkScale
 
     config = method_named("gdas").Config(epochs=3, batch_size=200)

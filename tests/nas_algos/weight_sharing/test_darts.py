@@ -12,12 +12,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from benchmarks.spaces import Arch, TopologySpace
 from nas_algos.weight_sharing import method_named
 from nas_algos.weight_sharing.darts import DartsConfig, DartsV1, DartsV2
-from nas_algos.weight_sharing.method import Method
-from nas_algos.weight_sharing.shared_weights import SharedWeights
-from supernets.images.search_batches import Batch
-from supernets.topology_supernet import TopologySupernet, TopologySupernetConfig
+from nas_algos.weight_sharing.method import Method, SharedWeights
+from supernets.images.labelled import Batch
+from supernets.supernet import Choice, OperationSupernet
+from supernets.topology_supernet import TopologySupernet, TopologySupernetConfig, one_hot
 
 
 def wave(shape: Sequence[int]) -> Tensor:
@@ -96,8 +97,11 @@ def test_the_second_order_tends_to_the_first_as_the_learning_rate_falls() -> Non
 RATE, MOMENTUM, DECAY = 1.0, 0.5, 0.01
 
 
-class SmoothNetwork(nn.Module):
+class SmoothNetwork(OperationSupernet):
     """logits = V sum_ek w(e, k) tanh(x W_ek): where nothing has a kink, a difference quotient is a derivative."""
+
+    space = TopologySpace()
+    search_cells = 1
 
     def __init__(self) -> None:
         super().__init__()
@@ -110,6 +114,9 @@ class SmoothNetwork(nn.Module):
         maps = torch.stack([torch.tanh(cell(x.flatten(1))) for cell in self.cells])
         features = torch.einsum("k,kbf->bf", edge_weights.flatten(), maps)
         return features, self.classifier(features)
+
+    def path(self, arch: Arch) -> Choice:
+        return (one_hot(arch),)
 
 
 def unrolled_loss(method: Any, alpha: Tensor, base: Batch, held_out: Batch) -> float:

@@ -22,7 +22,7 @@ Build = Callable[..., Method]
 
 def controller(scale: float = 1.0) -> Controller:
     """With weights `scale` times as large as at first: preferences grow with them."""
-    network = Controller(6, 5, torch.Generator().manual_seed(0))
+    network = Controller((5,) * 6, torch.Generator().manual_seed(0))
     with torch.no_grad():
         for parameter in network.parameters():
             parameter.mul_(scale)
@@ -99,7 +99,7 @@ def test_decisions_depend_on_earlier_ones_alone() -> None:
 
 
 def test_first_decisions_have_the_frequencies_of_their_distribution() -> None:
-    network, generator = Controller(1, 5, rng()), rng(1)
+    network, generator = Controller((5,), rng()), rng(1)
     with torch.no_grad():
         network.w_pred.bias.copy_(torch.tensor([2.0, 0.0, -2.0, 1.0, 4.0]))
         counts = Counter(network(generator)[0].arch[0] for _ in range(600))
@@ -198,7 +198,7 @@ def test_probabilities_are_means_over_what_is_sampled(build: Build) -> None:
     p = method.probabilities(100)
     counts = torch.zeros(6, 5)
     for _ in range(100):
-        counts[torch.arange(6), torch.tensor(method.sample())] += 1
+        counts[torch.arange(6), torch.tensor(method.draw().arch)] += 1
     assert (counts / 100 - p).abs().max() < 4 * 0.5 / math.sqrt(100)
 
 

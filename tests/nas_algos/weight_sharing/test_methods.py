@@ -16,15 +16,15 @@ from torch.nn import functional
 from benchmarks.spaces import Arch
 from nas_algos.weight_sharing import METHODS, method_named
 from nas_algos.weight_sharing.method import Method, best_of
-from nas_algos.weight_sharing.shared_weights import Choice
 from supernets.candidate_network import CandidateNetwork, NetworkConfig
-from supernets.images.search_batches import Batch
+from supernets.images.labelled import Batch
+from supernets.supernet import Choice, OperationSupernet, WidthSupernet
 from supernets.topology_supernet import TopologySupernet, one_hot
 
 Build = Callable[..., Method]
 GRADIENT_METHODS = ("darts_v1", "darts_v2", "gdas", "setn", "tas", "mask_gumbel", "mask_rl")
-TOPOLOGY_METHODS = tuple(name for name in METHODS if method_named(name).space_name == "tss")
-SIZE_METHODS = tuple(name for name in METHODS if method_named(name).space_name == "sss")
+TOPOLOGY_METHODS = tuple(name for name in METHODS if method_named(name).kind is OperationSupernet)
+SIZE_METHODS = tuple(name for name in METHODS if method_named(name).kind is WidthSupernet)
 every_method = pytest.mark.parametrize("name", METHODS)
 
 
@@ -72,7 +72,7 @@ def draws(method: Method, count: int = 5) -> Tensor:
 # Names.
 
 
-def test_there_are_nine_methods_on_two_spaces() -> None:
+def test_there_are_nine_methods_on_two_kinds_of_supernet() -> None:
     assert TOPOLOGY_METHODS == ("darts_v1", "darts_v2", "gdas", "setn", "enas", "random_nas")
     assert SIZE_METHODS == ("tas", "mask_gumbel", "mask_rl")
 

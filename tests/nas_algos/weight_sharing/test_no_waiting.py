@@ -9,12 +9,13 @@ import pytest
 import torch
 
 from nas_algos.weight_sharing import METHODS, method_named
-from nas_algos.weight_sharing.shared_weights import SharedWeights
-from supernets import NetworkScale
-from supernets.images.search_batches import Batch
+from nas_algos.weight_sharing.method import SharedWeights
+from supernets.images.labelled import Batch
 from supernets.images.tasks import digits_task
 from supernets.networks import supernet_config
 from supernets.ops import Norm
+from supernets.settings import NetworkScale
+from supernets.supernet import WidthSupernet
 
 SCALE = NetworkScale(width=2, depth=1, channels=tuple(range(1, 9)))
 WAITS = {"gdas"}
@@ -28,8 +29,9 @@ def test_a_step_reads_nothing_back_from_the_device(name: str, monkeypatch: pytes
     options: dict[str, Any] = {"clip": 5.0, "drop_path": 0.2, "mixed_precision": False}
     config = method.Config(**options)
     monkeypatch.setattr(torch, "autocast", lambda *_, **__: nullcontext())  # knows no device 'meta'
+    space = "sss" if issubclass(method.kind, WidthSupernet) else "tss"
     norm = Norm(config.affine, config.track_running_stats)
-    network = supernet_config(method.space_name, SCALE, digits_task(), norm).build(torch.Generator())
+    network = supernet_config(space, SCALE, digits_task(), norm).build(torch.Generator())
     weights = SharedWeights(network.to("meta"), None, config, torch.Generator())  # type: ignore[arg-type]
     searcher = method(weights, torch.Generator())
     weights.network.train()

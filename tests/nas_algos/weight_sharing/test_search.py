@@ -17,11 +17,13 @@ from torch import Tensor
 
 from benchmarks.errors import InputError
 from nas_algos.weight_sharing import METHODS, PHASES, method_named
-from nas_algos.weight_sharing.method import MethodConfig
+from nas_algos.weight_sharing.configs import MethodConfig
 from nas_algos.weight_sharing.search import DivergedError, EpochRecord, SupernetSearch
 from supernets.images.augmentation import Augmentation, Normalisation
-from supernets.images.tasks import ImageTask, LabelledImages
+from supernets.images.labelled import LabelledImages
+from supernets.images.tasks import ImageTask
 from supernets.settings import NetworkScale
+from supernets.supernet import WidthSupernet
 
 NewSearch = Callable[..., SupernetSearch]
 WITH_ARCHITECTURE_STEPS = {"darts_v1", "darts_v2", "gdas", "setn", "tas", "mask_gumbel", "mask_rl"}
@@ -34,7 +36,9 @@ def new_search(task: ImageTask, scale: NetworkScale, quick_config: Callable[...,
 
     def search(name: str, seed: int = 0, other_task: ImageTask | None = None, **options: Any) -> SupernetSearch:
         config = quick_config(name, **options)
-        return SupernetSearch(method_named(name), config, other_task or task, scale, np.random.SeedSequence(seed))
+        space = "sss" if issubclass(method_named(name).kind, WidthSupernet) else "tss"
+        seeds = np.random.SeedSequence(seed)
+        return SupernetSearch(method_named(name), space, config, other_task or task, scale, seeds)
 
     return search
 
@@ -199,7 +203,7 @@ def saved(content: Any) -> bytes:
 def test_a_damaged_checkpoint_is_refused(
     damage: Callable[[bytes], bytes], new_search: NewSearch, finished: Callable[[str], SupernetSearch]
 ) -> None:
-    with pytest.raises(InputError, match="the checkpoint cannot be gone on from: delete it"):
+    with pytest.raises(InputError, match="cannot resume from this checkpoint: delete it"):
         new_search("tas", **STATEFUL).resume(damage(finished("tas").to_bytes()))
 
 
@@ -322,13 +326,13 @@ def test_a_loss_that_is_no_number_stops_the_search(name: str, new_search: NewSea
     assert issubclass(DivergedError, InputError)
 
 
-def test_a_distribution_that_is_no_number_stops_the_search(
+def test_a_distribution_that_is_not_finite_stops_the_search(
     new_search: NewSearch, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Losses need not show it: an operation that is nothing costs nothing, whatever its weight."""
     search = new_search("gdas")
     monkeypatch.setattr(search.method, "probabilities", lambda: torch.full((6, 5), math.nan))
-    with pytest.raises(DivergedError, match="the distribution over architectures is no number after epoch 1: give a "):
+    with pytest.raises(DivergedError, match="the distribution over architectures is not finite after epoch 1: give a "):
         run(search)
 
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from nas_algos.weight_sharing.method import Method
-from supernets.images.search_batches import Batch
+from supernets.images.labelled import Batch
 from supernets.size_supernet import interpolation
 
 Build = Callable[..., Method]

@@ -13,8 +13,10 @@ from torch import Tensor
 
 from benchmarks.errors import InputError
 from supernets.images.augmentation import Augmentation, Normalisation
-from supernets.images.search_batches import Batch, SearchImages
-from supernets.images.tasks import DigitsConfig, ImageTask, LabelledImages, TrainingBatches, digits_task
+from supernets.images.labelled import Batch, LabelledImages
+from supernets.images.search_batches import SearchImages
+from supernets.images.tasks import DigitsConfig, ImageTask, digits_task
+from supernets.images.training_batches import TrainingBatches
 
 TRAIN, VALID, TEST = range(1, 24), range(101, 110), range(201, 207)
 SIDE = 5

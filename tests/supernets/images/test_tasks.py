@@ -15,7 +15,9 @@ from torch import Tensor
 
 from benchmarks.errors import InputError
 from supernets.images.augmentation import Augmentation, Normalisation, draw_variations, pad, vary
-from supernets.images.tasks import DigitsConfig, ImageTask, LabelledImages, TrainingBatches, digits_task, image_task
+from supernets.images.labelled import LabelledImages
+from supernets.images.tasks import DigitsConfig, ImageTask, digits_task, image_task
+from supernets.images.training_batches import TrainingBatches
 
 SIZES = {"train_images": 1000, "valid_images": 397, "test_images": 400}  # every digit that there is
 

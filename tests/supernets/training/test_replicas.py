@@ -13,7 +13,9 @@ from benchmarks.errors import InputError
 from benchmarks.spaces.sss import SIZE_CELL
 from supernets.candidate_network import CandidateNetwork, NetworkConfig
 from supernets.images.augmentation import Augmentation, Normalisation
-from supernets.images.tasks import DigitsConfig, ImageTask, LabelledImages, TrainingBatches, digits_task
+from supernets.images.labelled import LabelledImages
+from supernets.images.tasks import DigitsConfig, ImageTask, digits_task
+from supernets.images.training_batches import TrainingBatches
 from supernets.settings import TrainConfig
 from supernets.training.epochs import evaluate, train_epoch
 from supernets.training.replicas import side_by_side, structure

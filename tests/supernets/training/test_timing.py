@@ -17,7 +17,8 @@ from benchmarks.errors import InputError
 from benchmarks.spaces.sss import SIZE_CELL
 from supernets.candidate_network import CandidateNetwork, NetworkConfig
 from supernets.images.augmentation import Augmentation
-from supernets.images.tasks import DigitsConfig, TrainingBatches, digits_task
+from supernets.images.tasks import DigitsConfig, digits_task
+from supernets.images.training_batches import TrainingBatches
 from supernets.settings import TrainConfig
 from supernets.training.devices import gpu_name, single_threaded, usable_device
 from supernets.training.epochs import Measurement, evaluate, train_epoch

@@ -15,7 +15,9 @@ from benchmarks.errors import InputError
 from benchmarks.spaces.sss import SIZE_CELL
 from supernets.candidate_network import CandidateNetwork, NetworkConfig
 from supernets.images.augmentation import Augmentation, Normalisation
-from supernets.images.tasks import DigitsConfig, ImageTask, LabelledImages, TrainingBatches, digits_task
+from supernets.images.labelled import LabelledImages
+from supernets.images.tasks import DigitsConfig, ImageTask, digits_task
+from supernets.images.training_batches import TrainingBatches
 from supernets.settings import SPACE_SETTINGS, TrainConfig, learning_rate
 from supernets.training.epochs import Measurement, evaluate
 from supernets.training.timing import latency

@@ -16,7 +16,8 @@ from torch.nn import functional
 from benchmarks.errors import InputError
 from benchmarks.spaces.sss import SIZE_CELL
 from supernets.candidate_network import CandidateNetwork, NetworkConfig
-from supernets.images.tasks import DigitsConfig, LabelledImages, digits_task
+from supernets.images.labelled import LabelledImages
+from supernets.images.tasks import DigitsConfig, digits_task
 from supernets.settings import TrainConfig
 from supernets.training.native import compilation
 from supernets.training.native.network import NativeNetwork, Sgd, serves

@@ -45,7 +45,7 @@ class MaskRL(WidthMethod):
 
     @torch.no_grad()
     def weight_choice(self) -> Choice:
-        return self.warm_up_choice() if self.warming_up else self.masked(self.draw())
+        return self.warm_up_choice() if self.warming_up else self.sample()
 
     def architecture_step(self, base: Batch, held_out: Batch) -> Tensor | None:
         _ = base
@@ -58,6 +58,10 @@ class MaskRL(WidthMethod):
         self.baseline = mu * self.baseline + (1 - mu) * torch.stack([reward, torch.ones_like(reward)])  # (3)
         log_p = self.module_logits.log_softmax(dim=1).gather(1, drawn[:, None]).sum()
         return self.descend(-(reward - self.baseline[0] / self.baseline[1]) * log_p)  # (4)
+
+    def sample(self) -> Choice:
+        """The masks of widths drawn from p."""
+        return self.masked(self.draw())
 
     def draw(self) -> Tensor:
         """(modules,) options."""

@@ -71,7 +71,7 @@ def double_precision() -> Iterator[None]:
 class ThreeWidths(SizeSpace):
     """Each layer has 2, 4 or 6 channels."""
 
-    options = ("2", "4", "6")
+    choices = (("2", "4", "6"),) * 5
 
 
 def golden_method(name: str, monkeypatch: pytest.MonkeyPatch, **options: Any) -> WidthMethod:
@@ -105,7 +105,7 @@ def test_a_sample_computes_what_the_official_code_computes(
     assert logits.sum().item() == pytest.approx(total, abs=6e-9)
     if absolute is not None:
         assert logits.abs().sum().item() == pytest.approx(absolute, abs=6e-9)
-    assert method.space.to_string(method.most_likely()) == "4:6:4:6:4"
+    assert method.space.to_string(method.derive(iter(()))) == "4:6:4:6:4"
 
 
 @pytest.mark.usefixtures("double_precision")

@@ -19,4 +19,4 @@ def rng() -> torch.Generator:
 @pytest.fixture
 def in_pytorch(monkeypatch: pytest.MonkeyPatch) -> None:
     """Small networks, too, are trained by PyTorch."""
-    monkeypatch.setattr("supernets.training.train.serves", lambda *_where: False)
+    monkeypatch.setattr("supernets.training.trainees.serves", lambda *_where: False)

@@ -17,6 +17,7 @@ import pytest
 from benchmarks import SPACES
 from experiments.cli import bench, report, run, sweep
 from experiments.records.study import StudyRecords
+from experiments.reports import figures
 from nas_algos import ALGORITHMS, METHODS
 
 ROOT = Path(__file__).parents[1]
@@ -30,7 +31,7 @@ PYTHON = {page: re.findall(r"```python\n(.*?)```", text, re.DOTALL) for page, te
 (LOOP,), (SEARCHER,), (SPACE,) = (PYTHON[page] for page in ("README.md", "nas_algos/README.md", "benchmarks/README.md"))
 STUDY, TUNE = PYTHON["experiments/README.md"]
 MAINS = {"nas-run": run.main, "nas-bench": bench.main, "nas-report": report.main, "nas-sweep": sweep.main}
-MEASUREMENTS = "nasbench201_accuracies.csv"
+MEASUREMENTS = ("nasbench201_accuracies.csv", "nats_sss_valid90.csv")
 OTHER_OPTIONS = {"--nodes", "--head", "--address", "--durations", "--no-deps", "--help"}
 """Options on the pages that belong to commands of others: sbatch, ray, pytest, pip; --help belongs to all."""
 
@@ -47,7 +48,8 @@ COMMANDS = {page: list(shell_commands(page)) for page in PAGES}
 
 @pytest.fixture
 def fresh_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """An empty working directory; no table is installed but those of the package."""
+    """An empty working directory; no table is installed but those of the package; figures as SVG only, to save time."""
+    monkeypatch.setattr(figures, "FORMATS", {"svg": figures.FORMATS["svg"]})
     for variable in ("NAS_BENCH_HOME", "TORCH_HOME"):
         monkeypatch.setenv(variable, str(tmp_path / variable))
     monkeypatch.chdir(tmp_path)
@@ -55,8 +57,9 @@ def fresh_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def measurements(fresh_home: None, shared_data: Path) -> None:
-    """The CSV of NAS-Bench-201 in the working directory."""
-    Path(MEASUREMENTS).symlink_to(shared_data / MEASUREMENTS)
+    """The CSVs of published measurements in the working directory."""
+    for name in MEASUREMENTS:
+        Path(name).symlink_to(shared_data / name)
 
 
 def run_command(command: str) -> None:
@@ -131,9 +134,14 @@ def test_the_first_commands_run_with_nothing_but_the_package(capsys: pytest.Capt
 
 @pytest.mark.usefixtures("measurements")
 def test_the_commands_on_published_measurements_run() -> None:
-    commands = COMMANDS["experiments/README.md"]
-    comparison, study = [command for command in commands if MEASUREMENTS in command and command.startswith("nas-run")]
+    comparison, by_evaluations, study = [
+        command
+        for command in COMMANDS["experiments/README.md"]
+        if command.startswith("nas-run") and any(name in command for name in MEASUREMENTS)
+    ]
     run_command(comparison)
+    run_command(by_evaluations)
+    assert len(StudyRecords(Path("runs/sss-valid")).trials()) == 300
     run_command(f"{study} --runs 3")
     assert Path("runs/nats-paper-tss/report/report.html").exists()
 

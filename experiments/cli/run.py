@@ -200,12 +200,13 @@ def _search(given: argparse.Namespace, algorithms: dict[str, Config], preset: Pr
 def _search_table(given: argparse.Namespace, algorithms: dict[str, Config], preset: Preset) -> Path:
     """Run a study on a table; returns its directory."""
     from experiments.cli.console import progress_bar
+    from experiments.execution.resources import Resources
     from experiments.studies.runner import default_directory, run_study
 
     study = study_on_table(given, algorithms, preset)
     directory: Path = given.out or default_directory(study)
     with progress_bar() as progress:
-        run_study(study, directory, given.workers, given.ray_address, progress)
+        run_study(study, directory, Resources(given.workers, address=given.ray_address), progress)
     return directory
 
 

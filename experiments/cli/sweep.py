@@ -24,18 +24,18 @@ from experiments.cli.option_groups import (
 )
 from experiments.cli.table_request import ORDINARY, study_on_table
 from experiments.cli.weight_sharing_request import weight_sharing_study
+from experiments.execution.resources import Resources
 from experiments.studies.presets import preset_named
 from experiments.sweeps.knobs import tuned_knobs
 from nas_algos.multi_trial import ALGORITHMS
 from nas_algos.weight_sharing import METHODS
 
 if TYPE_CHECKING:
-    from experiments.execution.resources import Resources
     from experiments.records.study import StudyRecords
     from experiments.records.sweep import SweepRecords
     from experiments.studies.table_study import TableStudy
     from experiments.studies.weight_sharing_study import WeightSharingStudy
-    from experiments.sweeps.tune import Place, Scheduler, Sweep
+    from experiments.sweeps.tune import Scheduler, Sweep
     from nas_algos.config import Config
 
     RunStudy = Callable[[Any, Path], StudyRecords]
@@ -121,21 +121,21 @@ def _sweep(given: argparse.Namespace) -> int:
     sweep, resources = _described(given)
     from experiments.cli.console import progress_bar  # slow to import, and --help does not need it
     from experiments.storage.directories import exclusive_lock
-    from experiments.sweeps.tune import Place, default_directory, run_sweep
+    from experiments.studies.table_study import TableStudy
+    from experiments.sweeps.tune import default_directory, run_sweep
 
-    workers = resources.workers if resources else given.workers or os.cpu_count() or 1
-    place = Place(workers, given.ray_address, resources.gpus if resources else 0.0)
     directory = given.out or default_directory(sweep)
     with progress_bar() as progress:
-        records = run_sweep(sweep, directory, place, progress)
+        records = run_sweep(sweep, directory, resources, progress)
     with exclusive_lock(directory):
-        run = partial(_run_study, resources, place)
-        _show(given, sweep, records, run)
+        if isinstance(sweep.evaluator.study, TableStudy) and not resources.address:
+            resources = replace(resources, workers=0)  # most are done before a Ray has started
+        _show(given, sweep, records, partial(_run_study, resources))
     return 0
 
 
-def _described(given: argparse.Namespace) -> tuple[Sweep, Resources | None]:
-    """The sweep that is asked for; and of weight sharing what it runs on."""
+def _described(given: argparse.Namespace) -> tuple[Sweep, Resources]:
+    """The sweep that is asked for, and what it runs on."""
     preset = preset_named(given.preset) if given.preset else ORDINARY
     given.dataset = [given.dataset] if given.dataset else None
     key = key_of(given.algo)
@@ -162,7 +162,9 @@ def _described(given: argparse.Namespace) -> tuple[Sweep, Resources | None]:
         raise InputError("a sweep looks evaluations up in a table: leave --evaluate train out")
     for add_options in (add_network_options, add_weight_sharing_options):
         refuse(given, add_options, "is of weight-sharing methods")
-    return _of(given, tuned, study_on_table(given, {key: base}, preset), given.runs), None
+    return _of(given, tuned, study_on_table(given, {key: base}, preset), given.runs), Resources(
+        given.workers or os.cpu_count() or 1, address=given.ray_address
+    )
 
 
 def _of(given: argparse.Namespace, tuned: Any, study: TableStudy | WeightSharingStudy, last: int) -> Sweep:
@@ -175,7 +177,7 @@ def _of(given: argparse.Namespace, tuned: Any, study: TableStudy | WeightSharing
     if scheduler == "none" and given.first_rung is not None:
         raise InputError("--scheduler none compares configurations at the end only: leave --first-rung out")
     return Sweep(
-        batches=evaluator_for(study, next(iter(study.algorithms)), given.objective),
+        evaluator=evaluator_for(study, next(iter(study.algorithms)), given.objective),
         tuned=tuned,
         rungs=(last,) if scheduler == "none" else rungs_to(last, given.first_rung),
         search=given.search,
@@ -196,14 +198,14 @@ def _show(given: argparse.Namespace, sweep: Sweep, records: SweepRecords, run: R
     ranking, failed = ranked(rows), sum(row.status == "failed" for row in rows)
     if not ranking:
         raise InputError(f"no configuration could be evaluated: see error.txt under {records.path / 'ray'}")
-    show_ranking(ranking, sweep.rungs, sweep.batches.unit)
+    show_ranking(ranking, sweep.rungs, sweep.evaluator.unit)
     if failed:
         print(f"{failed} of {len(rows)} configurations failed: see error.txt under {records.path / 'ray'}")
-    best = replace(sweep.batches.base, **ranking[0].options)
+    best = replace(sweep.evaluator.base, **ranking[0].options)
     comment = f"best of {different(rows)} configurations of nas-sweep: {records.path}"
-    ConfigFile(sweep.batches.algorithm, asdict(best)).write(records.best_path, comment)
+    ConfigFile(sweep.evaluator.algorithm, asdict(best)).write(records.best_path, comment)
     with report_style():
-        files = save(sensitivity(ranking, sweep.tuned, sweep.rungs, sweep.batches.unit), records.path / "sensitivity")
+        files = save(sensitivity(ranking, sweep.tuned, sweep.rungs, sweep.evaluator.unit), records.path / "sensitivity")
     _confirm(given, sweep, records, best, run)
     print(f"how each knob matters: {files[0]}; logs: tensorboard --logdir {records.path / 'ray'}")
     print(f"use the best with: nas-run --config {records.best_path} ...")
@@ -214,31 +216,25 @@ def _confirm(given: argparse.Namespace, sweep: Sweep, records: SweepRecords, bes
     from experiments.statistics.inference import ALPHA
     from experiments.sweeps.confirmation import confirm, p_values
 
-    study = sweep.batches.study
+    study = sweep.evaluator.study
     runs = study.runs if given.confirm_runs is None else given.confirm_runs
     if runs == 0:
         return
     confirmed = confirm(study, best, runs, records.path / "confirmation", run)
-    p = p_values(confirmed, sweep.batches.objective)
+    p = p_values(confirmed, sweep.evaluator.objective)
     show_confirmation(confirmed, p)
     print("the objective of the best of many is too high on average: judge it by these runs alone")
     if not next(iter(p.values())) < ALPHA:  # NaN of too few runs
         print("by them it is not certain that the best differs from the default at all")
 
 
-def _run_study(resources: Resources | None, place: Place, study: Any, directory: Path) -> StudyRecords:
-    """Execute what a confirming study's directory lacks."""
+def _run_study(resources: Resources, study: Any, directory: Path) -> StudyRecords:
+    """Execute whatever the directory of a confirming study lacks."""
     from experiments.cli.console import progress_bar
+    from experiments.studies.runner import run_study
 
     with progress_bar() as progress:
-        if resources:
-            from experiments.studies.weight_sharing_study import run_weight_sharing_study
-
-            return run_weight_sharing_study(study, directory, resources, progress)
-        from experiments.studies.runner import run_study
-
-        workers = place.workers if place.address else 0  # here most are done before a Ray has started
-        return run_study(study, directory, workers, place.address, progress)
+        return run_study(study, directory, resources, progress)
 
 
 if __name__ == "__main__":

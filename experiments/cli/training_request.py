@@ -28,8 +28,8 @@ def search_by_training(given: argparse.Namespace, algorithms: Mapping[str, Confi
     from experiments.cli.console import progress_bar
     from experiments.cli.network_request import images_of, recipe_of, resources_of, scale_of
     from experiments.factory.factory import build_header
-    from experiments.studies.runner import default_directory
-    from experiments.studies.training_study import TrainingStudy, run_training_study
+    from experiments.studies.runner import default_directory, run_study
+    from experiments.studies.training_study import TrainingStudy
 
     dataset = given.dataset[0] if given.dataset else "digits"
     images, resources = images_of(dataset, given), resources_of(given)
@@ -37,6 +37,7 @@ def search_by_training(given: argparse.Namespace, algorithms: Mapping[str, Confi
     benchmark = build_header(given.space, images, scale, recipe, canonical=False, device=resources.device)
     study = TrainingStudy(
         benchmark,
+        images,
         algorithms=algorithms,
         budgets={benchmark.dataset: budget},
         runs=given.runs,
@@ -52,7 +53,7 @@ def search_by_training(given: argparse.Namespace, algorithms: Mapping[str, Confi
     )
     directory = given.out or default_directory(study)
     with progress_bar() as progress:
-        records = run_training_study(study, directory, images, resources, progress)
+        records = run_study(study, directory, resources, progress)
     build = records.evaluations_path
     print(f"trainings: {build}; make a table of them with: nas-bench calibrate {build} && nas-bench merge {build}")
     return directory

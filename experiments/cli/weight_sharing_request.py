@@ -22,15 +22,14 @@ def search_by_weight_sharing(given: argparse.Namespace, algorithms: Mapping[str,
     """Run the study; returns its directory."""
     from experiments.cli.console import progress_bar
     from experiments.cli.network_request import resources_of
-    from experiments.studies.runner import default_directory
-    from experiments.studies.weight_sharing_study import run_weight_sharing_study
+    from experiments.studies.runner import default_directory, run_study
 
     resources = resources_of(given)
     study = weight_sharing_study(given, algorithms, resources.device)
     study.check()
     directory: Path = given.out or default_directory(study)
     with progress_bar() as progress:
-        run_weight_sharing_study(study, directory, resources, progress)
+        run_study(study, directory, resources, progress)
     return directory
 
 

@@ -3,7 +3,7 @@
 A study is a directory:
 
     study.json                 what was run: StudyHeader
-    trials/*.parquet           one row per trial (TRIALS_SCHEMA), one file per batch of runs: one Parquet dataset
+    trials/*.parquet           one row per trial (TRIALS_SCHEMA), one file per job of whole runs: one Parquet dataset
     overhead/*.parquet         host seconds that the search itself took (OVERHEAD_SCHEMA), one row per run
     epochs/*.parquet           only of weight-sharing searches: one row per epoch (EPOCHS_SCHEMA), one file per run
     checkpoints/*.pt           only of weight-sharing searches: the state after the last epoch of each run
@@ -21,6 +21,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import pyarrow as pa
 
@@ -91,6 +92,19 @@ ONE_SHOT_SCHEMA = pa.schema(
 )
 
 
+class JobFiles(NamedTuple):
+    """The records of one job as Parquet files."""
+
+    trials: pa.Buffer
+    overhead: pa.Buffer
+    epochs: pa.Buffer | None = None
+    """Of weight-sharing searches only."""
+
+    @classmethod
+    def of(cls, trials: pa.Table, overhead: pa.Table, epochs: pa.Table | None = None) -> JobFiles:
+        return cls(parquet(trials), parquet(overhead), None if epochs is None else parquet(epochs))
+
+
 @dataclass(frozen=True)
 class StudyRecords(RecordedDirectory[StudyHeader]):
     """A study's directory."""
@@ -121,35 +135,35 @@ class StudyRecords(RecordedDirectory[StudyHeader]):
             raise RecordError(f"{self.path} holds no study.json: {advice}") from None
 
     def finished(self) -> set[str]:
-        """Names of the batches that are complete."""
+        """Names of the jobs whose records are complete."""
         return {file.stem for file in (self.path / "trials").glob("*.parquet")}
 
-    def write_batch(self, name: str, trials: pa.Table, overhead: pa.Table, epochs: pa.Table | None = None) -> None:
-        """Add a batch of whole runs."""
-        self.write_files(name, parquet(trials), parquet(overhead), None if epochs is None else parquet(epochs))
+    def write_job(self, name: str, trials: pa.Table, overhead: pa.Table, epochs: pa.Table | None = None) -> None:
+        """Add the records of a job, which is one or more whole runs."""
+        self.write_job_files(name, JobFiles.of(trials, overhead, epochs))
 
-    def write_files(self, name: str, trials: pa.Buffer, overhead: pa.Buffer, epochs: pa.Buffer | None = None) -> None:
-        """The same, as Parquet files; that of `trials`, written last, marks the batch as complete."""
-        if epochs is not None:
+    def write_job_files(self, name: str, files: JobFiles) -> None:
+        """Add the records of a job; the file of its trials, written last, marks it as finished."""
+        if files.epochs is not None:
             (self.path / "epochs").mkdir(exist_ok=True)
-            write_atomically(self.path / "epochs" / f"{name}.parquet", epochs)
-        for folder, file in (("overhead", overhead), ("trials", trials)):
+            write_atomically(self.path / "epochs" / f"{name}.parquet", files.epochs)
+        for folder, file in (("overhead", files.overhead), ("trials", files.trials)):
             write_atomically(self.path / folder / f"{name}.parquet", file)
 
     def trials(self, runs: int | None = None) -> pa.Table:
-        """Every trial, ordered by algorithm, data set and run as the batches are named, runs in order of telling.
+        """Every trial, in the order of the names of the jobs; the trials of a run in order of telling.
 
         Args:
             runs: only those of the first so many runs of each algorithm on each data set.
         """
-        return _joined(self.batches(runs), TRIALS_SCHEMA)
+        return _joined(self.trials_by_job(runs), TRIALS_SCHEMA)
 
-    def batches(self, runs: int | None = None) -> Iterator[pa.Table]:
-        """The same, batch by batch."""
+    def trials_by_job(self, runs: int | None = None) -> Iterator[pa.Table]:
+        """The trials of one job after another; `runs` as in `trials`."""
         return self._read("trials", TRIALS_SCHEMA, runs)
 
     def overhead(self, runs: int | None = None) -> pa.Table:
-        """Host seconds of every run of a complete batch; `runs` as in `trials`."""
+        """Host seconds of every run of a finished job; `runs` as in `trials`."""
         finished = self.finished()
         found = self._read("overhead", OVERHEAD_SCHEMA, runs, lambda file: file.stem in finished)
         return _joined(found, OVERHEAD_SCHEMA)
@@ -190,9 +204,9 @@ class StudyRecords(RecordedDirectory[StudyHeader]):
             yield table if runs is None else table.filter(pa.array(table["run"].to_numpy() < runs))
 
 
-def _first_run(batch: Path) -> int:
-    """Of a batch called NAME-FIRST-LAST; 0 if that is not its name."""
-    first = batch.stem.split("-")[-2:][0]
+def _first_run(file: Path) -> int:
+    """First run of a job called NAME-FIRST-LAST; 0 if that is not its name."""
+    first = file.stem.split("-")[-2:][0]
     return int(first) if first.isdecimal() else 0
 
 

@@ -204,7 +204,7 @@ def _read(path: Path, name: str, runs: int | None, every_trial: bool) -> Recorde
     records = StudyRecords(path)
     header, overhead = records.header(), records.overhead(runs)
     shared, planned = is_weight_sharing(header), header.settings.runs
-    recorded = RecordedTrials.of(records.batches(runs), every_trial or shared)
+    recorded = RecordedTrials.of(records.trials_by_job(runs), every_trial or shared)
     groups = recorded.groups
     if runs is not None:
         header = replace(header, settings=structs.replace(header.settings, runs=min(runs, planned)))

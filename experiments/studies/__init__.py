@@ -9,11 +9,10 @@ _MODULES = {
     "Clock": "search_loop",
     "RunResult": "search_loop",
     "search": "search_loop",
+    "Study": "study",
     "TableStudy": "table_study",
     "TrainingStudy": "training_study",
-    "run_training_study": "training_study",
     "WeightSharingStudy": "weight_sharing_study",
-    "run_weight_sharing_study": "weight_sharing_study",
 }
 __all__ = list(_MODULES)
 __getattr__ = lazy_names(__name__, _MODULES)

@@ -31,6 +31,10 @@ class Job:
         return self.name
 
     @property
+    def runs(self) -> int:
+        return self.stop - self.first
+
+    @property
     def name(self) -> str:
         algorithm = self.algorithm.replace(":", ".")  # which a file name may not hold everywhere
         return f"{algorithm}-{self.dataset}-{self.first:07d}-{self.stop - 1:07d}"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, TypeVar
@@ -14,9 +13,10 @@ from benchmarks.errors import InputError
 from benchmarks.outcomes import Fidelity
 from benchmarks.spaces import Space
 from experiments.records.budgets import Budget
-from experiments.records.headers import MultiTrialSettings, StudyHeader
+from experiments.records.headers import MultiTrialSettings
 from experiments.studies.jobs import JOBS, MOST_RUNS_PER_JOB, RUNS_PER_JOB, Job, seeds_of, split_into_jobs
 from experiments.studies.search_loop import Clock, Crossing, IncumbentRule
+from experiments.studies.study import Study
 from nas_algos.config import Config
 from nas_algos.multi_trial import algorithm_named, code_of
 from nas_algos.searcher import Searcher
@@ -25,7 +25,7 @@ S = TypeVar("S", bound=MultiTrialSettings)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Plan(ABC):
+class Plan(Study):
     """What to run, whatever evaluates. Every field decides numbers."""
 
     algorithms: Mapping[str, Config]
@@ -71,14 +71,6 @@ class Plan(ABC):
     def searcher_at(self, algorithm: str, space: Space, fidelity: Fidelity, rng: np.random.Generator) -> Searcher:
         """A searcher whose highest fidelity is `fidelity`."""
         return algorithm_named(algorithm)(space, self.algorithms[algorithm], fidelity, rng)
-
-    @abstractmethod
-    def check(self) -> None:
-        """Raise now what a run would raise later."""
-
-    @abstractmethod
-    def header(self) -> StudyHeader:
-        """What the records must say about themselves."""
 
     def settings(self, kind: type[S], **facts: Any) -> S:
         """The settings of the header.

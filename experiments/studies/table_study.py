@@ -6,23 +6,28 @@ runs.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from functools import lru_cache
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 
-from benchmarks.costs import CostModel
-from benchmarks.oracle import Oracle, SeedPolicy
+from benchmarks.oracle import Oracle
 from benchmarks.outcomes import Fidelity
 from benchmarks.table import BenchmarkTable, TableError
+from experiments.execution.calls import Calls
+from experiments.execution.progress import Progress
+from experiments.execution.resources import Resources
+from experiments.execution.tasks import run_tasks
 from experiments.records.headers import Optimum, StudyHeader, TableIdentity, TableSettings, reporting_facts
+from experiments.records.study import JobFiles, StudyRecords
 from experiments.storage.provenance import git_commit, versions
 from experiments.studies.jobs import Job
 from experiments.studies.plan import Plan
 from experiments.studies.rows import overhead_table, trials_table
 from experiments.studies.search_loop import run
+from experiments.tables.oracles import oracle_of
 from nas_algos.searcher import Searcher
 
 
@@ -33,7 +38,7 @@ class TableStudy(Plan):
     table: Path
 
     def oracle(self, dataset: str) -> Oracle:
-        return _oracle(self.table, dataset, self.cost_model, self.seed_policy)
+        return oracle_of(self.table, dataset, self.cost_model, self.seed_policy)
 
     def fidelity(self, oracle: Oracle) -> Fidelity:
         """The highest fidelity of the search: the last validated epoch of its schedule."""
@@ -70,6 +75,12 @@ class TableStudy(Plan):
             settings, {name: Optimum.of(oracle) for name, oracle in oracles.items()}, versions(), git_commit()
         )
 
+    def execute(
+        self, jobs: Sequence[Job], records: StudyRecords, resources: Resources, progress: Progress
+    ) -> Iterator[tuple[Job, JobFiles]]:
+        _ = records, progress  # a job leaves nothing behind before it is finished
+        return run_tasks(Calls(function=_job_files, shared=(self,), files=(self.table,)), jobs, resources)
+
 
 def _check_fidelities(algorithm: str, fidelities: tuple[Fidelity, ...], oracle: Oracle, charged: bool) -> None:
     """TableError unless the table has every score, and every cost above 0 if searches are `charged` seconds."""
@@ -98,14 +109,7 @@ def _check_fidelities(algorithm: str, fidelities: tuple[Fidelity, ...], oracle: 
             )
 
 
-@lru_cache(maxsize=8)
-def _oracle(table: Path, dataset: str, cost_model: CostModel, seed_policy: str) -> Oracle:
-    """One oracle per process and data set: it maps the table once, and what it has read serves all jobs."""
-    policy = SeedPolicy.parse(seed_policy)
-    return Oracle(BenchmarkTable.open(table), dataset, cost_model=cost_model, seed_policy=policy)
-
-
-def execute(study: TableStudy, job: Job) -> tuple[pa.Table, pa.Table]:
+def run_job(study: TableStudy, job: Job) -> tuple[pa.Table, pa.Table]:
     """Run a job; return its (trials, overhead) tables."""
     oracle = study.oracle(job.dataset)
     results = []
@@ -115,3 +119,8 @@ def execute(study: TableStudy, job: Job) -> tuple[pa.Table, pa.Table]:
         results.append(run(searcher, oracle, study.clock(job.dataset), oracle_rng, study.incumbent))
     trials = trials_table(job, oracle.space, results, oracle.final_validation, oracle.final_test)
     return trials, overhead_table(job, results)
+
+
+def _job_files(study: TableStudy, table: Path, job: Job) -> JobFiles:
+    """Run a job on a node that has the table at another path; files leave the writer little to do."""
+    return JobFiles.of(*run_job(replace(study, table=table), job))

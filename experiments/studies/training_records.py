@@ -1,13 +1,15 @@
-"""What the real trainings of a study gave, kept as each one finishes, for whoever asks for the same one again.
+"""Results of a study's trainings, kept as each training finishes and used again by every search that needs it.
 
-    DIR/build.json, DIR/trainings/   a BuildDirectory of the trainings that ran their whole schedule, as others of
-                                     nas-bench build: calibrated and merged, they are a benchmark table
+    DIR/build.json, DIR/trainings/   a BuildDirectory of the trainings that ran their whole schedule, like those of
+                                     nas-bench build: calibrated and merged, they become a benchmark table
     DIR/curves/                      a ShardedLog of CURVES, one row per training, whole or stopped early
-    DIR/relied/                      a ShardedLog of RELIED, what was known of a training before it finished
+    DIR/relied/                      a ShardedLog of LOWER_BOUNDS on the seconds of trainings that were unfinished when
+                                     a search proceeded
 
-A training is named by architecture, schedule, epochs trained and seed. One of more epochs of the same schedule answers
-for fewer, too, and is then charged its own seconds up to there. Of several, the shortest answers: it was there before
-the question, since the longer ones would have been no reason to make it. So an answer never changes.
+A training is identified by architecture, schedule, number of epochs and seed. A training of more epochs of the same
+schedule also answers for fewer epochs, charged the seconds of those epochs. If several trainings can answer, the
+shortest one does: it was begun before the question was asked, since no training is begun where a longer one can answer.
+So an answer never changes.
 """
 
 from __future__ import annotations
@@ -25,8 +27,8 @@ from experiments.storage.sharded_log import Row, ShardedLog
 
 TRAINING_COLUMNS = [
     ("architecture", pa.int32()),  # official index
-    ("schedule", pa.string()),  # its number of epochs, for which the learning rates are
-    ("epochs", pa.int32()),  # how many of them were trained
+    ("schedule", pa.string()),  # its number of epochs, which determines the learning rates
+    ("epochs", pa.int32()),  # number of epochs trained
     ("seed", pa.int64()),
 ]
 CURVES = pa.schema(
@@ -34,20 +36,20 @@ CURVES = pa.schema(
         *TRAINING_COLUMNS,
         ("train_seconds", pa.list_(pa.float64())),  # host seconds of the steps of each epoch
         ("valid_seconds", pa.list_(pa.float64())),  # of the validation pass after each epoch
-        ("valid_accuracy", pa.list_(pa.float64())),  # percent; NaN where the loss was no number: the training failed
+        ("valid_accuracy", pa.list_(pa.float64())),  # percent; NaN where the loss is NaN: the training failed
         ("test_accuracy", pa.float64()),  # percent, after the last epoch trained; NaN as above
     ]
 )
-RELIED = pa.schema(
+LOWER_BOUNDS = pa.schema(
     [
         *TRAINING_COLUMNS,
-        ("seconds", pa.float64()),  # of steps that it had taken when a search went on without waiting for its end
+        ("seconds", pa.float64()),  # its steps had taken at least so long when a search proceeded without its result
     ]
 )
 
 
 class Training(NamedTuple):
-    """The name of a training: the first `epochs` epochs of a schedule."""
+    """Identity of a training: the first `epochs` epochs of a schedule."""
 
     architecture: int
     schedule: str
@@ -56,7 +58,7 @@ class Training(NamedTuple):
 
 
 class Curves(NamedTuple):
-    """What a training gave: the columns of CURVES that follow its name."""
+    """Result of a training: the columns of CURVES after its identity."""
 
     train_seconds: Sequence[float]
     valid_seconds: Sequence[float]
@@ -64,7 +66,7 @@ class Curves(NamedTuple):
     test_accuracy: float
 
     def outcome(self, epoch: int, cost_model: CostModel) -> Outcome:
-        """The validation accuracy after `epoch` epochs, and what it is charged under the cost model."""
+        """Validation accuracy after `epoch` epochs, and the seconds charged for it under a cost model."""
         seconds = sum(self.train_seconds[:epoch])
         if cost_model != "train_only":
             first_pass = epoch - 1 if cost_model == "nats" else 0
@@ -73,28 +75,28 @@ class Curves(NamedTuple):
 
 
 class Trained(NamedTuple):
-    """What a training leaves behind."""
+    """Everything that is kept of a training."""
 
     curves: Curves
     whole: Row | None
-    """The columns of TRAININGS that follow its key, if it ran its whole schedule."""
+    """Columns of TRAININGS after the key, if the training ran its whole schedule."""
 
 
 class TrainingRecords:
-    """The trainings of a directory, as `evaluations` opens it."""
+    """The trainings of a directory, opened by `training_records`."""
 
     def __init__(
         self,
         curves: dict[Training, Curves],
-        relied: dict[Training, float],
+        lower_bounds: dict[Training, float],
         append: Mapping[str, Callable[[Sequence[Row]], None]],
         whole: set[tuple[Any, ...]],
     ) -> None:
-        self.curves, self.relied = curves, relied
+        self.curves, self.lower_bounds = curves, lower_bounds
         self._append, self._whole = append, whole
 
     def add(self, training: Training, trained: Trained) -> None:
-        """Keep what a training gave; it survives this process from now on."""
+        """Keep the result of a training on disk."""
         key = (training.architecture, training.schedule, training.seed)
         if trained.whole is not None and key not in self._whole:
             self._append["trainings"]([(*key, *trained.whole)])
@@ -102,36 +104,37 @@ class TrainingRecords:
         self._append["curves"]([(*training, *trained.curves)])
         self.curves[training] = trained.curves
 
-    def rely(self, training: Training, seconds: float) -> None:
-        """Keep that an unfinished training takes at least `seconds`, since a search has acted upon it."""
-        if seconds > self.relied.get(training, 0.0):
-            self._append["relied"]([(*training, seconds)])
-            self.relied[training] = seconds
+    def add_lower_bound(self, training: Training, seconds: float) -> None:
+        """Keep that an unfinished training takes at least `seconds`, since a search has relied on it."""
+        if seconds > self.lower_bounds.get(training, 0.0):
+            self._append["lower_bounds"]([(*training, seconds)])
+            self.lower_bounds[training] = seconds
 
     def outcome(self, training: Training, source: Training, cost_model: CostModel) -> Outcome:
-        """The score and charge of `training`, for which the finished training `source` answers.
+        """Score and charge of `training`, for which the finished training `source` answers.
 
-        It is never charged less than a search has relied upon, even if that attempt died and another one was faster.
+        The charge is never below the lower bound on which a search has relied, even if that attempt was lost and the
+        next one was faster.
         """
         outcome = self.curves[source].outcome(training.epochs, cost_model)
-        return outcome._replace(seconds=max(outcome.seconds, self.relied.get(training, 0.0)))
+        return outcome._replace(seconds=max(outcome.seconds, self.lower_bounds.get(training, 0.0)))
 
 
 @contextmanager
-def evaluations(directory: BuildDirectory) -> Iterator[TrainingRecords]:
-    """The trainings that a directory holds, and more to come.
+def training_records(directory: BuildDirectory) -> Iterator[TrainingRecords]:
+    """Open a directory of trainings to read and extend it.
 
     Raises:
         InputError: another process is writing there.
     """
     curves = ShardedLog(directory.path / "curves", CURVES, key_columns=4)
-    relied = ShardedLog(directory.path / "relied", RELIED, key_columns=5)
-    with directory.trainings.writer() as whole, curves.writer() as add, relied.writer() as rely:
+    lower_bounds = ShardedLog(directory.path / "relied", LOWER_BOUNDS, key_columns=5)
+    with directory.trainings.writer() as whole, curves.writer() as add, lower_bounds.writer() as bound:
         held = {Training(*row[:4]): Curves(*row[4:]) for row in _rows(curves)}
         known: dict[Training, float] = {}
-        for *training, seconds in _rows(relied):  # ascending in seconds
+        for *training, seconds in _rows(lower_bounds):  # ascending in seconds
             known[Training(*training)] = seconds
-        append = {"trainings": whole.append, "curves": add.append, "relied": rely.append}
+        append = {"trainings": whole.append, "curves": add.append, "lower_bounds": bound.append}
         yield TrainingRecords(held, known, append, directory.trainings.keys())
 
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -20,15 +20,14 @@ from experiments.factory.directory import BuildDirectory, BuildHeader
 from experiments.factory.images import Images
 from experiments.records.budgets import Budget
 from experiments.records.headers import ImageFacts, StudyHeader, TrainingSettings
-from experiments.records.study import StudyRecords
+from experiments.records.study import JobFiles, StudyRecords
 from experiments.studies.jobs import Job
 from experiments.studies.plan import Plan
 from experiments.studies.rows import overhead_table, trials_table
-from experiments.studies.runner import open_study
 from experiments.studies.search_loop import RunResult, search
 from experiments.studies.trainer import trainer
 from experiments.studies.training_oracle import TrainingEvents, TrainingOracle, epochs_of, training_seed
-from experiments.studies.training_records import evaluations
+from experiments.studies.training_records import training_records
 
 
 @dataclass(frozen=True)
@@ -36,7 +35,9 @@ class TrainingStudy(Plan):
     """A plan whose oracle trains. Two equal studies with equal trainings give equal records."""
 
     benchmark: BuildHeader
-    """What is trained; its `made_with` last is this machine."""
+    """What is trained; its last maker is this machine."""
+    images: Images
+    """Where workers find the images."""
 
     @property
     def runs_per_job(self) -> int:
@@ -90,36 +91,29 @@ class TrainingStudy(Plan):
         versions = {**maker.versions, "hardware": maker.hardware}
         return StudyHeader(settings, {}, versions, maker.git_commit)
 
+    def check_directory(self, records: StudyRecords) -> None:
+        """RecordError if the directory holds trainings of other networks or images."""
+        BuildDirectory(records.evaluations_path).check(self.benchmark)
 
-def run_training_study(
-    study: TrainingStudy, directory: Path, images: Images, resources: Resources, progress: Progress
-) -> StudyRecords:
-    """Execute what the study's directory does not hold yet, run after run.
+    def execute(
+        self, jobs: Sequence[Job], records: StudyRecords, resources: Resources, progress: Progress
+    ) -> Iterator[tuple[Job, JobFiles]]:
+        """Execute run after run; only trainings that were under way at an interruption are repeated.
 
-    Whatever kills this, the same call goes on; only the trainings that were under way are done again.
-
-    Args:
-        resources: 0 workers train in this process; otherwise on Ray. They decide how fast this is, and no record.
-
-    Raises:
-        RecordError: the directory holds something else.
-        InputError: it has trainings of another benchmark, or another process is writing there.
-    """
-    study.check()
-    build = BuildDirectory(StudyRecords(directory).evaluations_path)
-    build.check(study.benchmark)
-    with open_study(study, directory) as (records, left):
-        if not left:
-            return records
-        build.begin(study.benchmark)
-        with evaluations(build) as kept, trainer(study.benchmark, images, resources) as trains:
-            oracle = TrainingOracle(study.space, study.training_seed, study.cost_model, kept, trains)
-            for job in left:
-                records.write_batch(job.name, *_execute(study, job, oracle, progress))
-    return records
+        Args:
+            resources: workers that train.
+        """
+        if not jobs:
+            return
+        build = BuildDirectory(records.evaluations_path)
+        build.begin(self.benchmark)
+        with training_records(build) as kept, trainer(self.benchmark, self.images, resources) as trains:
+            oracle = TrainingOracle(self.space, self.training_seed, self.cost_model, kept, trains)
+            for job in jobs:
+                yield job, JobFiles.of(*run_job(self, job, oracle, progress))
 
 
-def _execute(study: TrainingStudy, job: Job, oracle: TrainingOracle, progress: Progress) -> tuple[pa.Table, pa.Table]:
+def run_job(study: TrainingStudy, job: Job, oracle: TrainingOracle, progress: Progress) -> tuple[pa.Table, pa.Table]:
     """The (trials, overhead) of one run."""
     clock = study.clock(job.dataset)
     tick = partial(_tick, progress, f"{job.algorithm}, run {job.first + 1} of {study.runs}", clock.budget)

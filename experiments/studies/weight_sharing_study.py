@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,7 @@ import pyarrow as pa
 from benchmarks.errors import InputError
 from benchmarks.oracle import Oracle
 from benchmarks.spaces import Arch, space_named
-from benchmarks.table import BenchmarkTable, TableError
+from benchmarks.table import TableError
 from experiments.execution.calls import TORCH, Calls
 from experiments.execution.progress import Progress
 from experiments.execution.resources import Resources
@@ -28,11 +27,12 @@ from experiments.records.headers import (
     WeightSharingSettings,
     reporting_facts,
 )
-from experiments.records.study import EPOCHS_SCHEMA, OVERHEAD_SCHEMA, TRIALS_SCHEMA, StudyRecords
+from experiments.records.study import EPOCHS_SCHEMA, OVERHEAD_SCHEMA, TRIALS_SCHEMA, JobFiles, StudyRecords
 from experiments.storage.atomic import write_atomically
 from experiments.storage.provenance import git_commit, processor, versions
 from experiments.studies.jobs import Job, seeds_of, split_into_jobs
-from experiments.studies.runner import open_study
+from experiments.studies.study import Study
+from experiments.tables.oracles import oracle_of
 from nas_algos.weight_sharing import PHASES, method_named
 from nas_algos.weight_sharing.configs import MethodConfig
 from nas_algos.weight_sharing.search import DivergedError, EpochRecord, SupernetSearch, check_supernet
@@ -53,7 +53,7 @@ class OtherTableError(InputError):
 
 
 @dataclass(frozen=True, kw_only=True)
-class WeightSharingStudy:
+class WeightSharingStudy(Study):
     """What to search. Two equal studies give equal records on CPUs of one kind, times aside."""
 
     space: str
@@ -108,7 +108,7 @@ class WeightSharingStudy:
 
     @property
     def oracle(self) -> Oracle | None:
-        return _oracle(self.table, self.dataset) if self.table else None
+        return oracle_of(self.table, self.dataset) if self.table else None
 
     def jobs(self) -> list[Job]:
         """Run by run rather than method by method, so that all methods have results early."""
@@ -134,6 +134,39 @@ class WeightSharingStudy:
         hardware = gpu_name(self.device) or processor()
         return StudyHeader(settings, optima, {**versions("torch"), "hardware": hardware}, git_commit())
 
+    def execute(
+        self, jobs: Sequence[Job], records: StudyRecords, resources: Resources, progress: Progress
+    ) -> Iterator[tuple[Job, JobFiles]]:
+        """Execute runs, each from the last epoch that it has finished; a run that diverges concerns no other.
+
+        Raises:
+            DivergedError: after all jobs, if the loss of some runs is not a number.
+        """
+
+        def report(job: Job, share: float) -> None:
+            epochs = self.algorithms[job.algorithm].epochs
+            done = int(share * epochs + 1e-6)  # shares are rounded
+            progress(f"{job.algorithm}, run {job.first + 1} of {self.runs}", done, epochs)
+
+        records.checkpoints_path.mkdir(exist_ok=True)
+        calls: Calls[Job, JobFiles | DivergedError] = Calls(
+            function=run_job,
+            shared=(self, records.checkpoints_path.absolute()),
+            beats=True,
+            cpus=self.threads,
+            libraries=TORCH,
+        )
+        diverged: list[DivergedError] = []
+        for job, result in run_tasks(calls, jobs, resources, report):
+            if isinstance(result, DivergedError):
+                diverged.append(result)
+            else:
+                report(job, 1.0)
+                yield job, result
+        if diverged:
+            others = f" ({len(diverged)} of the {len(jobs)} runs; the others are recorded)" if len(jobs) > 1 else ""
+            raise DivergedError(f"{diverged[0]}{others}") from diverged[0]
+
 
 def image_facts(images: Images) -> ImageFacts:
     """What a study's header says of its images; errors as `Images.task`."""
@@ -148,62 +181,15 @@ def image_facts(images: Images) -> ImageFacts:
     )
 
 
-def run_weight_sharing_study(
-    study: WeightSharingStudy, directory: Path, resources: Resources, progress: Progress
-) -> StudyRecords:
-    """Execute what the study's directory does not hold yet.
-
-    Whatever kills this, the same call goes on after the last epoch that each run has finished.
-
-    Args:
-        resources: 0 workers search in this process; otherwise on Ray, where every node sees `directory` under its path.
-
-    Raises:
-        RecordError: the directory holds something else.
-        DivergedError: a loss of some runs is no number any more; the others are finished first.
-    """
-    study.check()
-    diverged: list[DivergedError] = []
-    with open_study(study, directory) as (records, left):
-        records.checkpoints_path.mkdir(exist_ok=True)
-        for job, result in _executed(study, left, records.checkpoints_path.absolute(), resources, progress):
-            if isinstance(result, DivergedError):
-                diverged.append(result)
-            else:
-                records.write_batch(job.name, *result)
-    if diverged:
-        others = f" ({len(diverged)} of the {len(left)} runs; the others are recorded)" if len(left) > 1 else ""
-        raise DivergedError(f"{diverged[0]}{others}") from diverged[0]
-    return records
-
-
-def _executed(
-    study: WeightSharingStudy, jobs: Sequence[Job], checkpoints: Path, resources: Resources, progress: Progress
-) -> Iterator[tuple[Job, Tables | DivergedError]]:
-    def report(job: Job, share: float) -> None:
-        epochs = study.algorithms[job.algorithm].epochs
-        done = int(share * epochs + 1e-6)  # shares are rounded
-        progress(f"{job.algorithm}, run {job.first + 1} of {study.runs}", done, epochs)
-
-    calls: Calls[Job, Tables | DivergedError] = Calls(
-        function=execute, shared=(study, checkpoints), beats=True, cpus=study.threads, libraries=TORCH
-    )
-    for job, result in run_tasks(calls, jobs, resources, report):
-        if not isinstance(result, DivergedError):
-            report(job, 1.0)
-        yield job, result
-
-
-def execute(
+def run_job(
     study: WeightSharingStudy, checkpoints: Path, job: Job, beat: Callable[[float], None]
-) -> Tables | DivergedError:
-    """One run, from its checkpoint if there is one, which is renewed after every epoch.
+) -> JobFiles | DivergedError:
+    """Execute one run from its checkpoint, if there is one, and renew the checkpoint after every epoch.
 
     Args:
-        beat: told the share of the run's steps that are done.
+        beat: called with the share of the run's steps that are done.
 
-    Returns:
-        What is recorded of it; or how it diverged, which concerns no other run.
+    Returns: its records, or how it diverged.
     """
     search = SupernetSearch(
         method_named(job.algorithm),
@@ -227,7 +213,7 @@ def execute(
             f"{job.algorithm}, run {job.first + 1} of {study.runs}: {error}, and another --out, since other options "
             f"make another study.{kept}"
         )
-    return tables_of(study, job, search.records)
+    return JobFiles.of(*tables_of(study, job, search.records))
 
 
 def resume_from(checkpoint: Path, search: SupernetSearch) -> None:
@@ -236,12 +222,6 @@ def resume_from(checkpoint: Path, search: SupernetSearch) -> None:
         search.resume(checkpoint.read_bytes())
     except InputError as error:
         raise InputError(f"{checkpoint}: {error}") from error
-
-
-@lru_cache(maxsize=2)
-def _oracle(table: Path, dataset: str) -> Oracle:
-    """One per process, never sent to another."""
-    return Oracle(BenchmarkTable.open(table), dataset)
 
 
 def tables_of(study: WeightSharingStudy, job: Job, records: Sequence[EpochRecord]) -> Tables:

@@ -5,7 +5,6 @@ from benchmarks.lazy_names import lazy_names
 _MODULES = {
     "rungs_to": "evaluator",
     "tuned_knobs": "knobs",
-    "Place": "tune",
     "Sweep": "tune",
     "evaluator_for": "tune",
     "run_sweep": "tune",

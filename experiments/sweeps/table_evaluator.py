@@ -20,7 +20,7 @@ from experiments.records.runs import Floats, runs_by_group
 from experiments.statistics.objectives import run_values
 from experiments.storage.atomic import write_atomically
 from experiments.studies.jobs import Job
-from experiments.studies.table_study import TableStudy, execute
+from experiments.studies.table_study import TableStudy, run_job
 from experiments.sweeps.evaluator import Evaluator
 from nas_algos.config import Config
 
@@ -53,7 +53,7 @@ class TableEvaluator(Evaluator):
         """The objective of each run, shape (stop - first,); the worst score for one without an answer."""
         ((dataset, budget),) = self.study.budgets.items()
         study = replace(self.study, algorithms={self.algorithm: config})
-        trials, _ = execute(study, Job(self.algorithm, dataset, first, stop))
+        trials, _ = run_job(study, Job(self.algorithm, dataset, first, stop))
         metric = study.oracle(dataset).metric
         values = np.full(stop - first, metric.worst_score)
         for runs in runs_by_group(trials).values():

@@ -8,7 +8,7 @@ way to go on after a kill (`Tuner.restore`) is not used: every evaluation is kep
 were tried are tried again in the same order, and what is in the store is reported at once.
 
 What is repeatable: an evaluation, always; and which configurations random search suggests. How far each gets under ASHA
-depends on the order in which batches end, hence with several workers on the machine; so does what the others suggest,
+depends on the order in which evaluator end, hence with several workers on the machine; so does what the others suggest,
 and hpbandster draws from NumPy's global random state.
 
 In your own Tune script:
@@ -42,6 +42,7 @@ from benchmarks.errors import InputError
 from experiments.execution.calls import TORCH
 from experiments.execution.progress import Progress
 from experiments.execution.ray_tasks import RETRIES, check_versions, connected
+from experiments.execution.resources import Resources
 from experiments.records.domains import Choice, Domain, Tuned
 from experiments.records.headers import Objective, SweepHeader, SweepSettings
 from experiments.records.sweep import COLUMNS, TRIALS, Configuration, SweepRecords, folder_of
@@ -73,7 +74,7 @@ ENVIRONMENT = {
 class Sweep:
     """What to tune, and how. `trials` may grow later; everything else decides numbers."""
 
-    batches: Evaluator
+    evaluator: Evaluator
     tuned: Tuned
     rungs: tuple[int, ...]
     """The last is what the best configuration is chosen at; all others are for dropping bad ones early."""
@@ -89,38 +90,26 @@ class Sweep:
         if (self.search == "bohb") != (self.scheduler == "hyperband"):
             raise InputError(f"bohb and hyperband go together, got {self.search} with {self.scheduler}")
         if self.search == "bohb" and len(self.rungs) < 2:
-            raise InputError(f"bohb needs two rungs to compare at, got only {self.rungs[0]} {self.batches.unit}")
+            raise InputError(f"bohb needs two rungs to compare at, got only {self.rungs[0]} {self.evaluator.unit}")
 
     @property
     def seed(self) -> int:
-        return self.batches.study.seed
+        return self.evaluator.study.seed
 
     def header(self) -> SweepHeader:
-        study = self.batches.study.header()
+        study = self.evaluator.study.header()
         settings = SweepSettings(
-            algorithm=self.batches.algorithm,
+            algorithm=self.evaluator.algorithm,
             tuned=self.tuned,
-            unit=self.batches.unit,
+            unit=self.evaluator.unit,
             rungs=self.rungs,
-            objective=self.batches.objective,
+            objective=self.evaluator.objective,
             search=self.search,
             scheduler=self.scheduler,
             study=study.settings,
         )
         more = {"random": (), "bohb": ("hpbandster", "ConfigSpace"), "optuna": ("optuna",)}[self.search]
         return SweepHeader(settings, {**study.versions, **versions("ray", *more)}, git_commit())
-
-
-@dataclass(frozen=True)
-class Place:
-    """Where Tune runs."""
-
-    workers: int
-    """Batches at a time."""
-    address: str | None = None
-    """Of a running cluster, all nodes of which see the table and the sweep's directory under their paths."""
-    gpus: float = 0.0
-    """Of each batch."""
 
 
 def search_space(config: type[Config], tuned: Iterable[str]) -> dict[str, Any]:
@@ -154,13 +143,13 @@ def tune_searcher(
         study: of `algorithm` alone on one data set. Options that are not tuned are its.
         store: keeps everything that is evaluated; what it holds is reported at once. All nodes see it under its path.
     """
-    batches = evaluator_for(study, algorithm, objective)
+    evaluator = evaluator_for(study, algorithm, objective)
     libraries = () if isinstance(study, TableStudy) else TORCH
     expected = versions(*libraries)
 
     def trainable(suggested: dict[str, Any]) -> None:
         check_versions(expected, libraries)
-        options = plain(type(batches.base), suggested)
+        options = plain(type(evaluator.base), suggested)
         with TemporaryDirectory() as temporary:
             state, checkpoint = Path(temporary), tune.get_checkpoint()
             if checkpoint:
@@ -169,9 +158,9 @@ def tune_searcher(
             folder, done = folder_of(store, options) if store else state, state / "reported"
             reported = int(done.read_text()) if done.exists() else 0
             for level, rung in list(enumerate(rungs))[reported:]:
-                known = batches.evaluate(options, rung, folder)
+                known = evaluator.evaluate(options, rung, folder)
                 done.write_text(str(level + 1))
-                metrics = {"objective": known.objectives[rung], batches.unit: rung, RESOURCE: FACTOR**level}
+                metrics = {"objective": known.objectives[rung], evaluator.unit: rung, RESOURCE: FACTOR**level}
                 tune.report({**metrics, "seconds": known.seconds}, checkpoint=tune.Checkpoint.from_directory(state))
 
     trainable.__name__ = algorithm
@@ -187,7 +176,7 @@ def default_directory(sweep: Sweep) -> Path:
     ).replace(":", ".")
 
 
-def run_sweep(sweep: Sweep, directory: Path, place: Place, progress: Progress) -> SweepRecords:
+def run_sweep(sweep: Sweep, directory: Path, resources: Resources, progress: Progress) -> SweepRecords:
     """Evaluate what the sweep's directory does not hold yet.
 
     Raises:
@@ -195,32 +184,32 @@ def run_sweep(sweep: Sweep, directory: Path, place: Place, progress: Progress) -
         InputError: another process is writing there, no cluster answers, or the study cannot be run.
     """
     records, header = SweepRecords(directory), sweep.header()
-    sweep.batches.study.check()
+    sweep.evaluator.study.check()
     with records.writing(header):
         tried = records.rows()
         if len(tried) < sweep.trials or any(row.status in ("running", "failed") for row in tried):
-            _tune(sweep, records, tried, place, progress)
+            _tune(sweep, records, tried, resources, progress)
     return records
 
 
 def _tune(
-    sweep: Sweep, records: SweepRecords, tried: Sequence[Configuration], place: Place, progress: Progress
+    sweep: Sweep, records: SweepRecords, tried: Sequence[Configuration], resources: Resources, progress: Progress
 ) -> None:
-    batches, watch = sweep.batches, _Watch(sweep, records, tried, progress)
+    evaluator, watch = sweep.evaluator, _Watch(sweep, records, tried, progress)
     store = records.store
-    trainable: Any = tune_searcher(batches.study, batches.algorithm, sweep.rungs, batches.objective, store)
+    trainable: Any = tune_searcher(evaluator.study, evaluator.algorithm, sweep.rungs, evaluator.objective, store)
     logs = records.path.absolute() / "ray"
-    cpus = batches.cpus * place.workers
+    cpus = evaluator.cpus * resources.workers
     session = f"{len(list(logs.glob('[0-9]*'))):03d}"
-    with _quiet_tune(), connected(cpus, place.address, place.gpus * place.workers):
+    with _quiet_tune(), connected(cpus, resources.address, resources.gpus * resources.workers):
         tuner = tune.Tuner(
-            tune.with_resources(trainable, {"cpu": batches.cpus, "gpu": place.gpus}),
+            tune.with_resources(trainable, {"cpu": evaluator.cpus, "gpu": resources.gpus}),
             param_space=_space(sweep),
             tune_config=tune.TuneConfig(
                 metric="objective",
                 mode="max",
                 num_samples=sweep.trials,
-                max_concurrent_trials=place.workers,
+                max_concurrent_trials=resources.workers,
                 reuse_actors=True,
                 search_alg=_search_algorithm(sweep, [dict(row.options) for row in tried]),
                 scheduler=_scheduler(sweep),
@@ -264,7 +253,7 @@ class _Watch(tune.Callback):
         self._note(info["trial"], "failed")
 
     def _note(self, trial: TuneTrial, status: str) -> None:
-        options = plain(type(self._sweep.batches.base), trial.config)
+        options = plain(type(self._sweep.evaluator.base), trial.config)
         self._rows[trial.trial_id] = self._records.row(options, status)
         rows = list(self._rows.values())  # in the order in which they began
         again = [row.options for row in rows]
@@ -272,7 +261,7 @@ class _Watch(tune.Callback):
         self._records.write(rows)
         for rung in self._sweep.rungs:
             done = sum(row.evaluation is not None and rung in row.evaluation.objectives for row in rows)
-            self._progress(f"{rung} {self._sweep.batches.unit}", done, self._sweep.trials)
+            self._progress(f"{rung} {self._sweep.evaluator.unit}", done, self._sweep.trials)
 
 
 @contextmanager

@@ -13,6 +13,7 @@ from ray.cluster_utils import Cluster
 from benchmarks.table import BenchmarkTable
 from experiments.execution.ray_tasks import Shipped
 from experiments.records.budgets import Budget
+from experiments.execution.resources import Resources
 from experiments.studies.jobs import RUNS_PER_JOB
 from experiments.studies.runner import run_study
 from experiments.studies.table_study import TableStudy
@@ -56,9 +57,9 @@ def test_a_lost_node_loses_no_run(study: TableStudy, cluster: Cluster, tmp_path:
         if 0 < done < total and len(left) == 2:
             cluster.remove_node(left.pop(), allow_graceful=False)
 
-    run_study(study, tmp_path / "cluster", 3, cluster.address, lose_a_node)
+    run_study(study, tmp_path / "cluster", Resources(3, address=cluster.address), lose_a_node)
     assert len(left) == 1, "one was lost in the middle"
-    run_study(study, tmp_path / "here", 0, None, lambda *_: None)
+    run_study(study, tmp_path / "here", Resources(0), lambda *_: None)
     assert content(tmp_path / "cluster") == content(tmp_path / "here")
     assert len(content(tmp_path / "here")) == 12
 

@@ -92,7 +92,7 @@ def a_study(path: Path, header: StudyHeader | None = None, runs: int = 3, epochs
                 )  # fmt: skip
             overhead.append({"algorithm": algorithm, "dataset": dataset, "run": run, "search_seconds": 0.25})
         tables = (pa.Table.from_pylist(trials, TRIALS_SCHEMA), pa.Table.from_pylist(overhead, OVERHEAD_SCHEMA))
-        records.write_batch(f"{algorithm}-{dataset}", *tables)
+        records.write_job(f"{algorithm}-{dataset}", *tables)
     return path
 
 
@@ -295,7 +295,7 @@ class TestPage:
         for file in path.glob("*/*.parquet"):
             file.unlink()
         trials = [row for row in trials if (row["algorithm"], row["dataset"], row["run"]) != ("bohb", "blind", 0)]
-        records.write_batch("all", pa.Table.from_pylist(trials, TRIALS_SCHEMA), overhead)
+        records.write_job("all", pa.Table.from_pylist(trials, TRIALS_SCHEMA), overhead)
         text = page_of(path)
         assert "**random_search on blind is unfinished: 2 of 3 runs are recorded.**" in text
         assert "**1 of 2 runs of bohb on blind ended without any evaluation within the budget**" in text

@@ -120,7 +120,7 @@ def weight_sharing_study(path: Path, header: StudyHeader | None = None, runs: in
                 }
             )  # fmt: skip
         overhead = [{**key, "search_seconds": 16.0 * (1 + run) * epochs}]
-        records.write_batch(
+        records.write_job(
             f"{method}-{run}",
             pa.Table.from_pylist(trials, TRIALS_SCHEMA),
             pa.Table.from_pylist(overhead, OVERHEAD_SCHEMA),
@@ -153,7 +153,7 @@ def multi_trial_study(path: Path, budget: float = 100.0, **settings: Any) -> Pat
     ]  # fmt: skip
     overhead = [{**key, "run": run, "search_seconds": 0.25} for run in range(2)]
     tables = pa.Table.from_pylist(trials, TRIALS_SCHEMA), pa.Table.from_pylist(overhead, OVERHEAD_SCHEMA)
-    records.write_batch("random_search", *tables)
+    records.write_job("random_search", *tables)
     return path
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from experiments.records.budgets import Budget
+from experiments.execution.resources import Resources
 from experiments.records.runs import runs_by_group
 from experiments.statistics.aggregates import final
 from experiments.studies.runner import run_study
@@ -35,7 +36,7 @@ def test_500_runs_of_each_reach_the_reference(budget: int, shared_data: Path, tm
         cost_model="train_only",
         seed_policy="mean",
     )
-    groups = runs_by_group(run_study(study, tmp_path / "study", 0, None, lambda *_: None).trials())
+    groups = runs_by_group(run_study(study, tmp_path / "study", Resources(0), lambda *_: None).trials())
     for name, (mean, std) in REFERENCE[budget].items():
         found = final(groups[name, "cifar10"])
         assert found.runs == 500

@@ -26,7 +26,7 @@ from experiments.records.study import StudyRecords
 from experiments.storage.directories import RecordError
 from experiments.studies.jobs import RUNS_PER_JOB, Job
 from experiments.studies.runner import default_directory, run_study
-from experiments.studies.table_study import TableStudy, execute
+from experiments.studies.table_study import TableStudy, run_job
 from nas_algos.multi_trial import ALGORITHMS, BOHB, RandomSearch, RegularizedEA
 
 
@@ -84,14 +84,14 @@ def study_order(algorithm: str, dataset: str, run: int) -> int:
 
 
 def test_an_added_algorithm_changes_no_other_record(tss_table: BenchmarkTable, tmp_path: Path) -> None:
-    run_study(study_on(tss_table, "regularized_ea"), tmp_path / "one", 0, None, quiet)
-    run_study(study_on(tss_table, "random_search", "regularized_ea"), tmp_path / "two", 0, None, quiet)
+    run_study(study_on(tss_table, "regularized_ea"), tmp_path / "one", Resources(0), quiet)
+    run_study(study_on(tss_table, "random_search", "regularized_ea"), tmp_path / "two", Resources(0), quiet)
     one, two = files(tmp_path / "one"), files(tmp_path / "two")
     assert one.items() < two.items()
 
 
 def test_runs_differ_from_each_other(tss_table: BenchmarkTable, tmp_path: Path) -> None:
-    trials = run_study(study_on(tss_table, runs=4), tmp_path / "s", 0, None, quiet).trials()
+    trials = run_study(study_on(tss_table, runs=4), tmp_path / "s", Resources(0), quiet).trials()
     runs = trials["run"].to_numpy()
     sequences = {tuple(trials["architecture"].to_numpy()[runs == number].tolist()) for number in range(4)}
     assert len(sequences) == 4
@@ -99,7 +99,7 @@ def test_runs_differ_from_each_other(tss_table: BenchmarkTable, tmp_path: Path) 
 
 def test_records_tell_the_whole_run(tss_table: BenchmarkTable, tmp_path: Path) -> None:
     study = study_on(tss_table, "bohb", runs=2)
-    records = run_study(study, tmp_path / "s", 0, None, quiet)
+    records = run_study(study, tmp_path / "s", Resources(0), quiet)
     trials, oracle = records.trials(), study.oracle("made-up")
     assert set(trials["epoch"].to_pylist()) == {1, 4, 12}
     np.testing.assert_array_equal(
@@ -119,13 +119,14 @@ def test_records_tell_the_whole_run(tss_table: BenchmarkTable, tmp_path: Path) -
     assert header.settings.report_fidelity["made-up"] == Fidelity("200", 200)
     assert header.optima["made-up"].test == np.max(oracle.final_test)
     assert header.versions["numpy"] == np.__version__
-    assert StudyHeader.from_json(header.to_json()) == header
+    (tmp_path / "copy.json").write_text(header.to_json())
+    assert StudyHeader.read(tmp_path / "copy.json") == header
 
 
 def test_ray_gives_the_same_records_as_one_process(tss_table: BenchmarkTable, tmp_path: Path) -> None:
     study = study_on(tss_table, "random_search", "bohb", runs=RUNS_PER_JOB + 2)
-    run_study(study, tmp_path / "here", 0, None, quiet)
-    run_study(study, tmp_path / "ray", 2, None, quiet)
+    run_study(study, tmp_path / "here", Resources(0), quiet)
+    run_study(study, tmp_path / "ray", Resources(2), quiet)
     assert files(tmp_path / "here") == files(tmp_path / "ray")
     assert len(files(tmp_path / "ray")) == 4
 
@@ -159,8 +160,8 @@ def test_a_killed_study_goes_on_to_the_same_records(workers: int, tss_table: Ben
     before = files(out)
     assert 0 < len(before) < 8, "killed in the middle"
     told: list[int] = []
-    run_study(study, out, 0, None, lambda what, done, total: told.append(done))
-    run_study(study, tmp_path / "undisturbed", 0, None, quiet)
+    run_study(study, out, Resources(0), lambda what, done, total: told.append(done))
+    run_study(study, tmp_path / "undisturbed", Resources(0), quiet)
     after = files(out)
     assert told[0] >= RUNS_PER_JOB, "finished batches are not run again"
     assert {name: content for name, content in after.items() if not name.startswith(".")} == files(
@@ -170,9 +171,9 @@ def test_a_killed_study_goes_on_to_the_same_records(workers: int, tss_table: Ben
 
 def test_a_finished_study_is_not_run_again(tss_table: BenchmarkTable, tmp_path: Path) -> None:
     study = study_on(tss_table)
-    run_study(study, tmp_path / "s", 0, None, quiet)
+    run_study(study, tmp_path / "s", Resources(0), quiet)
     stamps = {path: path.stat().st_mtime_ns for path in (tmp_path / "s").rglob("*.parquet")}
-    run_study(study, tmp_path / "s", 0, None, quiet)
+    run_study(study, tmp_path / "s", Resources(0), quiet)
     assert stamps == {path: path.stat().st_mtime_ns for path in (tmp_path / "s").rglob("*.parquet")}
 
 
@@ -181,10 +182,10 @@ def test_two_commands_do_not_write_to_one_study(tss_table: BenchmarkTable, tmp_p
 
     def another(what: str, done: int, total: int) -> None:
         with pytest.raises(InputError, match=r"another process is writing to .*s: wait for it, or stop it"):
-            run_study(study, tmp_path / "s", 0, None, quiet)
+            run_study(study, tmp_path / "s", Resources(0), quiet)
 
-    run_study(study, tmp_path / "s", 0, None, another)
-    assert run_study(study, tmp_path / "s", 0, None, quiet).trials().num_rows
+    run_study(study, tmp_path / "s", Resources(0), another)
+    assert run_study(study, tmp_path / "s", Resources(0), quiet).trials().num_rows
 
 
 def test_of_two_studies_that_begin_at_once_one_has_the_directory(
@@ -196,11 +197,11 @@ def test_of_two_studies_that_begin_at_once_one_has_the_directory(
     def check(records: StudyRecords, header: StudyHeader) -> None:
         checked(records, header)
         monkeypatch.setattr(StudyRecords, "check", checked)
-        run_study(other, tmp_path / "s", 0, None, quiet)
+        run_study(other, tmp_path / "s", Resources(0), quiet)
 
     monkeypatch.setattr(StudyRecords, "check", check)
     with pytest.raises(RecordError, match="holds another study: seed is 2, but 1 was requested"):
-        run_study(one, tmp_path / "s", 0, None, quiet)
+        run_study(one, tmp_path / "s", Resources(0), quiet)
     assert StudyRecords(tmp_path / "s").header().settings.seed == 2
 
 
@@ -211,32 +212,32 @@ def test_a_file_system_without_locks_does_for_one_command(
         raise OSError(errno.ENOSYS, "Function not implemented")
 
     monkeypatch.setattr("experiments.storage.directories.fcntl.flock", flock)
-    assert run_study(study_on(tss_table), tmp_path / "s", 0, None, quiet).trials().num_rows
+    assert run_study(study_on(tss_table), tmp_path / "s", Resources(0), quiet).trials().num_rows
 
 
 def test_a_directory_of_another_study_is_refused(tss_table: BenchmarkTable, tmp_path: Path) -> None:
-    run_study(study_on(tss_table), tmp_path / "s", 0, None, quiet)
+    run_study(study_on(tss_table), tmp_path / "s", Resources(0), quiet)
     with pytest.raises(RecordError, match="another study: runs is 3, but 5 was requested"):
-        run_study(study_on(tss_table, runs=5), tmp_path / "s", 0, None, quiet)
+        run_study(study_on(tss_table, runs=5), tmp_path / "s", Resources(0), quiet)
 
 
 def test_a_directory_with_other_files_is_refused_and_untouched(tss_table: BenchmarkTable, tmp_path: Path) -> None:
     (tmp_path / "thesis.tex").write_text("keep")
     with pytest.raises(RecordError, match="not empty"):
-        run_study(study_on(tss_table), tmp_path, 0, None, quiet)
+        run_study(study_on(tss_table), tmp_path, Resources(0), quiet)
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
 
 
 @pytest.mark.parametrize("text", ["", "{", '{"settings": {}}', "[]"])
 def test_a_damaged_header_is_named(text: str, tss_table: BenchmarkTable, tmp_path: Path) -> None:
-    run_study(study_on(tss_table), tmp_path / "s", 0, None, quiet)
+    run_study(study_on(tss_table), tmp_path / "s", Resources(0), quiet)
     (tmp_path / "s" / "study.json").write_text(text)
     with pytest.raises(RecordError, match=r"study\.json is damaged"):
         StudyRecords(tmp_path / "s").header()
 
 
 def test_a_damaged_batch_is_named(tss_table: BenchmarkTable, tmp_path: Path) -> None:
-    records = run_study(study_on(tss_table), tmp_path / "s", 0, None, quiet)
+    records = run_study(study_on(tss_table), tmp_path / "s", Resources(0), quiet)
     batch = next((tmp_path / "s" / "trials").iterdir())
     batch.write_bytes(batch.read_bytes()[:100])
     with pytest.raises(RecordError, match="damaged"):
@@ -264,7 +265,7 @@ def test_what_a_run_would_lack_is_said_before_it_starts(tss_table: BenchmarkTabl
 def test_a_job_is_a_pure_function(tss_table: BenchmarkTable) -> None:
     study = study_on(tss_table, "regularized_ea")
     job = Job("regularized_ea", "made-up", 5, 7)
-    assert execute(study, job)[0].equals(execute(study, job)[0])
+    assert run_job(study, job)[0].equals(run_job(study, job)[0])
 
 
 def test_config_reaches_the_searcher(tss_table: BenchmarkTable) -> None:
@@ -278,21 +279,22 @@ def test_a_running_cluster_gives_the_same_records(tss_table: BenchmarkTable, tmp
     from ray.cluster_utils import Cluster
 
     study = study_on(tss_table, "regularized_ea")
-    run_study(study, tmp_path / "here", 0, None, quiet)
+    run_study(study, tmp_path / "here", Resources(0), quiet)
     cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1})
     try:
-        run_study(study, tmp_path / "cluster", 1, cluster.address, quiet)
+        run_study(study, tmp_path / "cluster", Resources(1, address=cluster.address), quiet)
     finally:
         cluster.shutdown()
     assert files(tmp_path / "cluster") == files(tmp_path / "here")
 
 
-def test_an_optimum_without_validation_is_written_as_json_null(tss_table: BenchmarkTable) -> None:
+def test_an_optimum_without_validation_is_written_as_json_null(tss_table: BenchmarkTable, tmp_path: Path) -> None:
     header = study_on(tss_table).header()
     unknown = replace(header, optima={"made-up": replace(header.optima["made-up"], validation=float("nan"))})
     text = unknown.to_json()
     assert '"validation": null' in text
-    assert np.isnan(StudyHeader.from_json(text).optima["made-up"].validation)
+    (tmp_path / "study.json").write_text(text)
+    assert np.isnan(StudyHeader.read(tmp_path / "study.json").optima["made-up"].validation)
 
 
 def test_a_cluster_that_does_not_answer_is_named(tss_table: BenchmarkTable, tmp_path: Path) -> None:
@@ -302,13 +304,13 @@ def test_a_cluster_that_does_not_answer_is_named(tss_table: BenchmarkTable, tmp_
 
 def test_other_code_that_completes_a_study_is_named(tss_table: BenchmarkTable, tmp_path: Path) -> None:
     study = study_on(tss_table, "random_search", "regularized_ea")
-    records = run_study(study, tmp_path / "s", 0, None, quiet)
+    records = run_study(study, tmp_path / "s", Resources(0), quiet)
     text = records.header_path.read_text()
     records.header_path.write_text(text.replace(study.header().git_commit, "0ld"))
-    run_study(study, tmp_path / "s", 0, None, quiet)
+    run_study(study, tmp_path / "s", Resources(0), quiet)
     assert not records.header().resumed_with, "nothing was left to do"
     (tmp_path / "s" / "trials" / f"{study.jobs()[0].name}.parquet").unlink()
-    run_study(study, tmp_path / "s", 0, None, quiet)
+    run_study(study, tmp_path / "s", Resources(0), quiet)
     assert records.header().git_commit == "0ld"
     assert list(records.header().resumed_with) == [study.header().made_by]
 

@@ -25,7 +25,7 @@ from experiments.factory.directory import BuildDirectory
 from experiments.records.budgets import Budget
 from experiments.studies.search_loop import Clock, RunResult, run, search
 from experiments.studies.training_oracle import TrainingEvents, TrainingOracle
-from experiments.studies.training_records import Curves, Trained, Training, evaluations
+from experiments.studies.training_records import Curves, Trained, Training, training_records
 from nas_algos.multi_trial import ALGORITHMS
 from nas_algos.searcher import Searcher, Trial
 
@@ -115,7 +115,7 @@ def a_searcher(algorithm: str, seed: int) -> Searcher:
 
 @contextmanager
 def oracle_in(path: Path, trainer: MadeUpTrainer, seed: int = 0) -> Iterator[TrainingOracle]:
-    with evaluations(BuildDirectory(path)) as kept:
+    with training_records(BuildDirectory(path)) as kept:
         yield TrainingOracle(SPACE, seed, "nats", kept, trainer)
 
 
@@ -156,12 +156,12 @@ def test_charges_by_hand() -> None:
     assert [curves.outcome(epoch, "nats").score for epoch in (1, 2, 3)] == [50, 60, 70]
 
 
-def test_nothing_is_charged_less_than_was_relied_upon(tmp_path: Path) -> None:
+def test_nothing_is_charged_less_than_its_lower_bound(tmp_path: Path) -> None:
     training = Training(7, "9", 9, 0)
-    with evaluations(BuildDirectory(tmp_path)) as kept:
-        kept.rely(training, 1000.0)
-        kept.rely(training, 500.0)
-    with evaluations(BuildDirectory(tmp_path)) as kept:
+    with training_records(BuildDirectory(tmp_path)) as kept:
+        kept.add_lower_bound(training, 1000.0)
+        kept.add_lower_bound(training, 500.0)
+    with training_records(BuildDirectory(tmp_path)) as kept:
         kept.add(training, Trained(curves_of(training), None))
         assert kept.outcome(training, training, "nats").seconds == 1000
         shorter = training._replace(epochs=4)
@@ -191,8 +191,8 @@ def test_what_is_known_of_an_unfinished_training_is_never_too_much_and_never_for
     with oracle_in(tmp_path, trainer) as oracle:
         assert oracle.begin(nine) == oracle.begin(three) == nine
         while oracle.outcome(nine, nine) is None:
-            bounds.append(oracle.at_least(nine, nine))
-            assert oracle.at_least(three, nine) == 0, "its end may lie behind"
+            bounds.append(oracle.lower_bound(nine, nine))
+            assert oracle.lower_bound(three, nine) == 0, "its end may lie behind"
             if len(bounds) == 12:
                 trainer.running[nine] = (trainer.now, trainer.now + 5, curves_of(nine))  # it died and is begun again
             oracle.wait()

@@ -26,7 +26,7 @@ from experiments.records.study import StudyRecords
 from experiments.reports.entries import entries_of, read_studies
 from experiments.reports.section import SectionInput
 from experiments.reports.sections import notes
-from experiments.studies.training_records import Curves, Training, evaluations
+from experiments.studies.training_records import Curves, Training, training_records
 from experiments.studies.training_study import TrainingStudy
 from nas_algos.multi_trial import RandomSearch
 
@@ -42,7 +42,7 @@ def nas_run(out: Path, *more: str) -> StudyRecords:
 
 
 def kept_in(out: Path) -> dict[Training, Curves]:
-    with evaluations(BuildDirectory(out / "evaluations")) as kept:
+    with training_records(BuildDirectory(out / "evaluations")) as kept:
         return kept.curves
 
 

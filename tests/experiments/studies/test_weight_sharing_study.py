@@ -108,7 +108,8 @@ def test_the_header_says_what_was_searched_on_what(gdas: StudyRecords) -> None:
 def test_a_run_that_diverges_leaves_the_others_alone(workers: int, tmp_path: Path) -> None:
     from experiments.execution.resources import Resources
     from experiments.factory.images import Images
-    from experiments.studies.weight_sharing_study import WeightSharingStudy, run_weight_sharing_study
+    from experiments.studies.runner import run_study
+    from experiments.studies.weight_sharing_study import WeightSharingStudy
     from nas_algos.weight_sharing.gdas import GDASConfig
     from nas_algos.weight_sharing.random_nas import RandomNASConfig
     from nas_algos.weight_sharing.search import DivergedError
@@ -130,7 +131,7 @@ def test_a_run_that_diverges_leaves_the_others_alone(workers: int, tmp_path: Pat
         table=None,
     )
     with pytest.raises(DivergedError, match=r"gdas, run 1 of 1: .* \(1 of the 2 runs; the others are recorded\)"):
-        run_weight_sharing_study(study, tmp_path / "s", Resources(workers), lambda *_: None)
+        run_study(study, tmp_path / "s", Resources(workers), lambda *_: None)
     assert StudyRecords(tmp_path / "s").trials()["algorithm"].to_pylist() == ["random_nas"]
 
 

@@ -16,6 +16,7 @@ from benchmarks.errors import InputError
 from benchmarks.metrics import ACCURACY, METRICS
 from benchmarks.table import BenchmarkTable
 from experiments.records.budgets import Budget
+from experiments.execution.resources import Resources
 from experiments.records.domains import Choice, Domain, Range
 from experiments.records.headers import SweepHeader, SweepSettings, TableIdentity, TableSettings
 from experiments.records.runs import Runs, runs_by_group
@@ -36,12 +37,12 @@ from experiments.storage.directories import RecordError, exclusive_lock
 from experiments.studies.config_files import ConfigFile
 from experiments.studies.jobs import Job
 from experiments.studies.runner import run_study
-from experiments.studies.table_study import TableStudy, execute
+from experiments.studies.table_study import TableStudy, run_job
 from experiments.sweeps.confirmation import Confirmed, confirm, fresh_seeds, p_values
 from experiments.sweeps.evaluator import rungs_to
 from experiments.sweeps.knobs import plain, tuned_knobs
 from experiments.sweeps.table_evaluator import TableEvaluator
-from experiments.sweeps.tune import Place, Sweep, evaluator_for, run_sweep
+from experiments.sweeps.tune import Sweep, evaluator_for, run_sweep
 from nas_algos.config import Config
 from nas_algos.multi_trial import BOHB, Hyperband, RegularizedEA, Reinforce
 
@@ -62,7 +63,7 @@ def a_header(rungs: tuple[int, ...] = (10, 30), **tuned: Domain) -> SweepHeader:
 
 
 def run_here(study: TableStudy, directory: Path) -> StudyRecords:
-    return run_study(study, directory, 0, None, lambda *_: None)
+    return run_study(study, directory, Resources(0), lambda *_: None)
 
 
 def study_on(table: BenchmarkTable, runs: int = 9, algorithm: str = "regularized_ea") -> TableStudy:
@@ -198,27 +199,27 @@ def test_objectives_of_a_smaller_is_better_metric_begin_at_the_worst_value() -> 
 
 
 def test_a_rung_adds_runs_to_those_of_the_rung_before(tss_table: BenchmarkTable, tmp_path: Path) -> None:
-    batches = evaluator_for(study_on(tss_table), "regularized_ea")
+    evaluator = evaluator_for(study_on(tss_table), "regularized_ea")
     options = {"population_size": 5}
-    batches.evaluate(options, 3, tmp_path / "a")
+    evaluator.evaluate(options, 3, tmp_path / "a")
     first = json.loads((tmp_path / "a" / "values.json").read_text())
-    step_by_step = batches.evaluate(options, 9, tmp_path / "a")
+    step_by_step = evaluator.evaluate(options, 9, tmp_path / "a")
     values = json.loads((tmp_path / "a" / "values.json").read_text())
     assert (len(first), values[:3]) == (3, first)
     study = replace(study_on(tss_table), algorithms={"regularized_ea": EA(population_size=5)})
-    trials, _ = execute(study, Job("regularized_ea", "made-up", 0, 9))
+    trials, _ = run_job(study, Job("regularized_ea", "made-up", 0, 9))
     (runs,) = runs_by_group(trials).values()
     assert step_by_step.objectives == {3: np.mean(first), 9: pytest.approx(final(runs).score.mean, abs=1e-9)}
-    assert batches.evaluate(options, 9, tmp_path / "b").objectives[9] == step_by_step.objectives[9]
+    assert evaluator.evaluate(options, 9, tmp_path / "b").objectives[9] == step_by_step.objectives[9]
 
 
 def test_what_is_known_is_not_searched_again(
     tss_table: BenchmarkTable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    batches = evaluator_for(study_on(tss_table), "regularized_ea")
-    known = batches.evaluate({"sample_size": 4}, 3, tmp_path)
+    evaluator = evaluator_for(study_on(tss_table), "regularized_ea")
+    known = evaluator.evaluate({"sample_size": 4}, 3, tmp_path)
     monkeypatch.setattr(TableEvaluator, "score", None)
-    assert batches.evaluate({"sample_size": 4}, 3, tmp_path) == known == read_evaluation(tmp_path)
+    assert evaluator.evaluate({"sample_size": 4}, 3, tmp_path) == known == read_evaluation(tmp_path)
 
 
 def test_a_study_of_several_algorithms_cannot_be_tuned(tss_table: BenchmarkTable) -> None:
@@ -249,7 +250,7 @@ def test_confirmations_have_seeds_of_their_own(tss_table: BenchmarkTable, tmp_pa
     sizes = [headers[label]["settings"]["algorithms"]["regularized_ea"]["sample_size"] for label in ("best", "default")]
     assert sizes == [9, 3]
     (runs,) = runs_by_group(
-        execute(replace(study, seed=fresh_seeds(1)[1]), Job("regularized_ea", "made-up", 0, 4))[0]
+        run_job(replace(study, seed=fresh_seeds(1)[1]), Job("regularized_ea", "made-up", 0, 4))[0]
     ).values()
     assert confirmed["default"].test.mean() == pytest.approx(final(runs).test.mean)
     assert confirmed["default"].validation.mean() == pytest.approx(final(runs).score.mean)
@@ -329,8 +330,8 @@ def test_configurations_are_kept_in_the_order_in_which_they_began(tmp_path: Path
 
     records = SweepRecords(tmp_path / "s")
     records.begin(a_header((10,), sample_size=Range(2, 9, whole=True, log=False)))
-    batches = SimpleNamespace(base=EA(), unit="runs")
-    sweep: Any = SimpleNamespace(batches=batches, rungs=(10,), trials=3)
+    evaluator = SimpleNamespace(base=EA(), unit="runs")
+    sweep: Any = SimpleNamespace(evaluator=evaluator, rungs=(10,), trials=3)
     watch = _Watch(sweep, records, [], lambda what, done, total: None)
     trials: list[Any] = [
         SimpleNamespace(trial_id=name, config={"sample_size": size}) for name, size in (("c", 2), ("a", 3), ("b", 4))
@@ -345,7 +346,7 @@ def test_configurations_are_kept_in_the_order_in_which_they_began(tmp_path: Path
 
 def test_two_processes_do_not_write_to_one_sweep(tss_table: BenchmarkTable, tmp_path: Path) -> None:
     sweep = Sweep(
-        batches=evaluator_for(study_on(tss_table), "regularized_ea"),
+        evaluator=evaluator_for(study_on(tss_table), "regularized_ea"),
         tuned=tuned_knobs(EA, ["sample_size=2:5"]),
         rungs=(1,),
         search="random",
@@ -355,7 +356,7 @@ def test_two_processes_do_not_write_to_one_sweep(tss_table: BenchmarkTable, tmp_
     (tmp_path / "s").mkdir()
     SweepRecords(tmp_path / "s").begin(sweep.header())
     with exclusive_lock(tmp_path / "s"), pytest.raises(InputError, match="another process is writing to"):
-        run_sweep(sweep, tmp_path / "s", Place(1), lambda *_: None)
+        run_sweep(sweep, tmp_path / "s", Resources(1), lambda *_: None)
 
 
 def test_a_config_file_comes_back_as_it_was(tmp_path: Path) -> None:
@@ -421,7 +422,7 @@ def test_what_was_tried_is_suggested_again_first_and_then_something_else(
     from experiments.sweeps.tune import Sweep, _quiet_tune, _search_algorithm, _space
 
     sweep = Sweep(
-        batches=evaluator_for(study_on(tss_table), "regularized_ea"),
+        evaluator=evaluator_for(study_on(tss_table), "regularized_ea"),
         tuned=tuned_knobs(EA, ["population_size=2:1000", "mutation"]),
         rungs=(3, 9),
         search=search,
@@ -467,16 +468,12 @@ def gdas_study() -> Any:
 
 def test_a_rung_of_weight_sharing_is_the_beginning_of_a_whole_search(gdas_study: Any, tmp_path: Path) -> None:
     from experiments.execution.resources import Resources
-    from experiments.studies.weight_sharing_study import run_weight_sharing_study
+    from experiments.studies.runner import run_study
 
-    batches = evaluator_for(gdas_study, "gdas")
-    objectives = [batches.evaluate({"tau_max": 5.0}, epochs, tmp_path / "c").objectives[epochs] for epochs in (1, 3)]
+    evaluator = evaluator_for(gdas_study, "gdas")
+    objectives = [evaluator.evaluate({"tau_max": 5.0}, epochs, tmp_path / "c").objectives[epochs] for epochs in (1, 3)]
     study = replace(gdas_study, algorithms={"gdas": replace(gdas_study.algorithms["gdas"], tau_max=5.0)})
-    trials = (
-        run_weight_sharing_study(study, tmp_path / "s", Resources(0), lambda what, done, total: None)
-        .trials()
-        .to_pylist()
-    )
+    trials = run_study(study, tmp_path / "s", Resources(0), lambda what, done, total: None).trials().to_pylist()
     expected = [np.mean([trial["validation"] for trial in trials if trial["epoch"] == epoch]) for epoch in (1, 3)]
     assert objectives == pytest.approx(expected, abs=1e-12)
 

@@ -1,7 +1,7 @@
-"""Recorded trials as arrays, cut into runs.
+"""Recorded trials as arrays, split into runs.
 
-Runs differ in length, so the trials of many runs lie behind one another in flat arrays, and `first`, of shape
-(runs + 1,), cuts them: run r owns the positions first[r], ..., first[r + 1] - 1.
+Runs differ in length, so the trials of all runs are concatenated in flat arrays, and `first`, of shape (runs + 1,),
+holds the boundaries: run r owns the positions first[r], ..., first[r + 1] - 1.
 """
 
 from __future__ import annotations
@@ -24,22 +24,22 @@ Group = tuple[str, str]
 
 @dataclass(frozen=True)
 class Runs:
-    """The trials of one algorithm on one data set, run after run, each in the order of telling:
-    all, or only `incumbent_changes`.
+    """The trials of one algorithm on one data set, run after run, in the order in which the searcher was told: all of
+    them, or only `incumbent_changes`.
 
-    `number` and `first` have shapes (runs,) and (runs + 1,); the rest, columns of TRIALS_SCHEMA but for `told`, shape
-    (trials,).
+    `number` and `first` have shapes (runs,) and (runs + 1,); the other arrays have
+    shape (trials,) and, except `told`, are columns of TRIALS_SCHEMA.
     """
 
     number: NDArray[np.int32]
     first: NDArray[np.int64]
     told: NDArray[np.int32]
-    """How many trials of the run had been told by then, this one included."""
+    """Number of trials of the run up to this one, which is included."""
     elapsed: Floats
     incumbent: NDArray[np.bool_]
     architecture: NDArray[np.int32]
     score: Floats
-    """Percent validation accuracy that the searcher was told; NaN of a failed evaluation."""
+    """Percent validation accuracy that the searcher was told; NaN for a failed evaluation."""
     validation: Floats
     """Percent at the reporting fidelity; NaN where the benchmark has none."""
     test: Floats
@@ -65,9 +65,9 @@ _COLUMNS = {
 
 
 def runs_by_group(trials: pa.Table) -> dict[Group, Runs]:
-    """The trials (TRIALS_SCHEMA) of each algorithm on each data set that has any.
+    """Group trials (TRIALS_SCHEMA) by algorithm and data set; groups without trials are absent.
 
-    Runs may lie in any order and in pieces; the order of the trials within a run is kept.
+    Runs may come in any order and in pieces; the order of the trials within a run is kept.
 
     Raises:
         RecordError: a run's clock goes backwards, as when it is recorded twice.
@@ -105,9 +105,9 @@ def runs_by_group(trials: pa.Table) -> dict[Group, Runs]:
 
 
 def incumbent_changes(runs: Runs) -> Runs:
-    """Without the trials that neither change a run's answer nor end it.
+    """Drop the trials that neither change a run's answer nor end the run.
 
-    Whatever is made of runs stays the same, but for `incumbents_at_every_trial` and `weight_sharing_runs`.
+    All statistics stay the same, except `incumbents_at_every_trial` and `weight_sharing_runs`.
     """
     kept = runs.incumbent.copy()
     kept[runs.first[1:] - 1] = True
@@ -116,7 +116,7 @@ def incumbent_changes(runs: Runs) -> Runs:
 
 
 def concatenate_runs(parts: Sequence[Runs]) -> Runs:
-    """Runs of one algorithm on one data set that were read apart, in the order of their numbers.
+    """Concatenate runs of one algorithm on one data set in the order of their numbers.
 
     Raises:
         RecordError: two parts have runs of the same numbers.
@@ -136,25 +136,25 @@ def concatenate_runs(parts: Sequence[Runs]) -> Runs:
 
 @dataclass(frozen=True)
 class RecordedTrials:
-    """What the batches of a study hold."""
+    """The trials of a whole study."""
 
     groups: Mapping[Group, Runs]
-    """Only what has any trial."""
+    """Groups that have at least one trial."""
     fidelities: Mapping[Group, Counter[tuple[str, int]]]
-    """Trials at each (schedule, epoch)."""
+    """Number of trials at each (schedule, epoch)."""
     failed: int
-    """Trials whose score is NaN."""
+    """Number of trials whose score is NaN."""
 
     @property
     def trials(self) -> int:
         return sum(used.total() for used in self.fidelities.values())
 
     @classmethod
-    def of(cls, batches: Iterable[pa.Table], every_trial: bool) -> RecordedTrials:
-        """Read tables of trials (TRIALS_SCHEMA) of whole runs, one after the other.
+    def of(cls, tables: Iterable[pa.Table], every_trial: bool) -> RecordedTrials:
+        """Collect tables of trials (TRIALS_SCHEMA), each of which holds whole runs, one after the other.
 
         Args:
-            every_trial: whether all are kept; otherwise the runs are `incumbent_changes`, about 0.35 KB each.
+            every_trial: keep all trials; otherwise only `incumbent_changes`, about 0.35 KB per run.
 
         Raises:
             RecordError: a run is recorded twice, or its clock goes backwards.
@@ -162,7 +162,7 @@ class RecordedTrials:
         parts: dict[Group, list[Runs]] = {}
         used: dict[Group, Counter[tuple[str, int]]] = {}
         failed = 0
-        for trials in batches:
+        for trials in tables:
             for group, runs in runs_by_group(trials).items():
                 parts.setdefault(group, []).append(runs if every_trial else incumbent_changes(runs))
             for group, counts in fidelities(trials).items():
@@ -194,7 +194,7 @@ def finished_runs(overhead: pa.Table) -> dict[Group, int]:
 
 
 def mean_search_seconds(overhead: pa.Table) -> dict[Group, float]:
-    """Host seconds of the search per run, mean over the runs in an overhead table (OVERHEAD_SCHEMA)."""
+    """Mean host seconds of the search per run, by group, from an overhead table (OVERHEAD_SCHEMA)."""
     seconds = numbers(overhead["search_seconds"])
     return {group: float(seconds[rows].mean()) for group, rows in _rows_by_group(overhead).items()}
 

@@ -1,19 +1,19 @@
-"""The only writer and reader of results.
+"""The only writer and reader of the results of studies.
 
 A study is a directory:
 
     study.json                 what was run: StudyHeader
     trials/*.parquet           one row per trial (TRIALS_SCHEMA), one file per job of whole runs: one Parquet dataset
     overhead/*.parquet         host seconds that the search itself took (OVERHEAD_SCHEMA), one row per run
-    epochs/*.parquet           only of weight-sharing searches: one row per epoch (EPOCHS_SCHEMA), one file per run
-    checkpoints/*.pt           only of weight-sharing searches: the state after the last epoch of each run
-    one_shot.parquet           of nas-bench one-shot, if it was called: what the shared weights say of random
-                               architectures, beside a table (ONE_SHOT_SCHEMA)
-    evaluations/               only where architectures are really trained: the trainings (studies.training_records)
+    epochs/*.parquet           weight-sharing searches only: one row per epoch (EPOCHS_SCHEMA), one file per run
+    checkpoints/*.pt           weight-sharing searches only: the state of each run after its last epoch
+    one_shot.parquet           written by nas-bench one-shot: accuracies of random architectures with shared weights
+                               and in a table (ONE_SHOT_SCHEMA)
+    evaluations/               studies by training only: the trainings (studies.training_records)
 
-Everything in `trials` is determined by the `settings` in study.json, and by `evaluations` where it is there: two
-executions of one study agree in content. Host times are apart, since they never do, but for weight-sharing searches,
-whose `seconds` and `elapsed` are measured. Files appear whole or not at all.
+The `settings` in study.json, together with `evaluations` if there are any, determine everything in `trials`: two
+executions of one study agree in content. Host times never agree and are therefore kept apart, except for weight-sharing
+searches, whose `seconds` and `elapsed` are measured. Files appear whole or not at all.
 """
 
 from __future__ import annotations
@@ -31,24 +31,24 @@ from experiments.storage.directories import RecordedDirectory, RecordError
 from experiments.storage.parquet import read_parquet
 
 EVALUATIONS, CHECKPOINTS = "evaluations", "checkpoints"
-"""A study's folders of what is trained. They may be there before it, and what is in them is used again if it fits."""
+"""Folders of trainings and supernets. A study may begin in a directory that holds them, and uses them again."""
 
 TRIALS_SCHEMA = pa.schema(
     [
         ("algorithm", pa.dictionary(pa.int8(), pa.string())),
         ("dataset", pa.dictionary(pa.int8(), pa.string())),
         ("run", pa.int32()),  # 0, 1, ...
-        ("trial", pa.int32()),  # the searcher's trial id; rows of a run are in the order of telling
+        ("trial", pa.int32()),  # the searcher's trial id; rows of a run are in the order in which the searcher was told
         ("architecture", pa.int32()),  # official index in the space
         ("schedule", pa.dictionary(pa.int8(), pa.string())),
         ("epoch", pa.int32()),  # of that schedule
         ("validation", pa.float64()),  # the score told: percent validation accuracy; NaN for a failed evaluation
-        ("seconds", pa.float64()),  # charged for this trial: simulated, or measured where it was really trained
-        ("elapsed", pa.float64()),  # on the search's clock of such seconds when it was told
-        ("incumbent", pa.bool_()),  # from this trial on, its architecture is the run's answer
-        # The architecture's numbers at the reporting fidelity, mean over seeds. No searcher sees them.
+        ("seconds", pa.float64()),  # charged for this trial: simulated, or measured if it was trained
+        ("elapsed", pa.float64()),  # seconds on the search's clock when the searcher was told
+        ("incumbent", pa.bool_()),  # its architecture becomes the run's answer
+        # Of the architecture at the reporting fidelity, mean over seeds. No searcher sees them.
         ("report_validation", pa.float64()),  # percent; NaN where the benchmark has none
-        ("report_test", pa.float64()),  # percent; NaN of an architecture that the run did not train so far
+        ("report_test", pa.float64()),  # percent; NaN if the run did not train the architecture so far
     ]
 )
 OVERHEAD_SCHEMA = pa.schema(
@@ -56,7 +56,7 @@ OVERHEAD_SCHEMA = pa.schema(
         ("algorithm", pa.dictionary(pa.int8(), pa.string())),
         ("dataset", pa.dictionary(pa.int8(), pa.string())),
         ("run", pa.int32()),
-        ("search_seconds", pa.float64()),  # host seconds inside ask and tell; of weight sharing, of the whole search
+        ("search_seconds", pa.float64()),  # host seconds inside ask and tell; for weight sharing, of the whole search
     ]
 )
 EPOCHS_SCHEMA = pa.schema(
@@ -64,16 +64,16 @@ EPOCHS_SCHEMA = pa.schema(
         ("algorithm", pa.dictionary(pa.int8(), pa.string())),
         ("dataset", pa.dictionary(pa.int8(), pa.string())),
         ("run", pa.int32()),
-        ("epoch", pa.int32()),  # 1, 2, ... of the supernet
-        ("weight_loss", pa.float64()),  # cross entropy in nats, mean over training images as the steps saw them
-        ("weight_accuracy", pa.float64()),  # percent of them, on what each step trained: a path, or the mixture
-        ("architecture_loss", pa.float64()),  # of the architecture steps, mean; NaN where there were none
+        ("epoch", pa.int32()),  # of the supernet: 1, 2, ...
+        ("weight_loss", pa.float64()),  # cross entropy in nats, mean over the training images at their steps
+        ("weight_accuracy", pa.float64()),  # percent of these images, with the path or mixture that each step trained
+        ("architecture_loss", pa.float64()),  # mean over the architecture steps; NaN if there were none
         ("architecture", pa.int32()),  # derived at the end of the epoch: official index in the space
         ("rank", pa.int32()),  # of its test accuracy in the table, 1 is best; null without one
-        ("one_shot_validation", pa.float64()),  # percent: its validation accuracy with the shared weights
-        ("entropy", pa.float64()),  # of the distribution over options, in nats, mean over decisions
-        ("probabilities", pa.list_(pa.float64())),  # (decisions, options) row by row
-        ("weights_seconds", pa.float64()),  # of this epoch, measured, by phase
+        ("one_shot_validation", pa.float64()),  # percent validation accuracy with the shared weights
+        ("entropy", pa.float64()),  # of the distribution over options in nats, mean over decisions
+        ("probabilities", pa.list_(pa.float64())),  # shape (decisions, options), row by row
+        ("weights_seconds", pa.float64()),  # measured seconds of the phases of this epoch
         ("architecture_seconds", pa.float64()),
         ("controller_seconds", pa.float64()),
         ("derivation_seconds", pa.float64()),
@@ -85,9 +85,9 @@ ONE_SHOT_SCHEMA = pa.schema(
         ("algorithm", pa.string()),
         ("dataset", pa.string()),
         ("run", pa.int32()),
-        ("architecture", pa.int32()),  # drawn at random, the same for all runs: official index in the space
-        ("shared", pa.float64()),  # percent: its validation accuracy with the shared weights at the end of the run
-        ("trained", pa.float64()),  # percent: that at the table's reporting fidelity
+        ("architecture", pa.int32()),  # random, but the same for all runs: official index in the space
+        ("shared", pa.float64()),  # percent validation accuracy with the shared weights at the end of the run
+        ("trained", pa.float64()),  # percent validation accuracy at the reporting fidelity of the table
     ]
 )
 
@@ -117,7 +117,7 @@ class StudyRecords(RecordedDirectory[StudyHeader]):
         return self.path / EVALUATIONS
 
     def begin(self, header: StudyHeader) -> None:
-        """As of any recorded directory; what a killed process left half written is removed."""
+        """Begin or resume the study, and remove the incomplete files of a killed process."""
         super().begin(header)
         for folder in ("trials", "overhead"):
             (self.path / folder).mkdir(exist_ok=True)
@@ -154,7 +154,7 @@ class StudyRecords(RecordedDirectory[StudyHeader]):
         """Every trial, in the order of the names of the jobs; the trials of a run in order of telling.
 
         Args:
-            runs: only those of the first so many runs of each algorithm on each data set.
+            runs: read only the first `runs` runs of each algorithm on each data set.
         """
         return _joined(self.trials_by_job(runs), TRIALS_SCHEMA)
 
@@ -169,11 +169,11 @@ class StudyRecords(RecordedDirectory[StudyHeader]):
         return _joined(found, OVERHEAD_SCHEMA)
 
     def epochs(self, runs: int | None = None) -> pa.Table:
-        """Every epoch of weight-sharing searches, run after run, in order; empty for others; `runs` as in `trials`."""
+        """Every epoch of weight-sharing searches, run after run; empty for other studies; `runs` as in `trials`."""
         return _joined(self._read("epochs", EPOCHS_SCHEMA, runs), EPOCHS_SCHEMA)
 
     def write_one_shot(self, table: pa.Table) -> None:
-        """Keep a comparison (ONE_SHOT_SCHEMA) in place of an earlier one."""
+        """Replace the comparison of shared weights with a table (ONE_SHOT_SCHEMA)."""
         write_parquet(self.one_shot_path, table)
 
     def one_shot(self, runs: int | None = None) -> pa.Table:
@@ -191,7 +191,7 @@ class StudyRecords(RecordedDirectory[StudyHeader]):
     def _read(
         self, name: str, schema: pa.Schema, runs: int | None, wanted: Callable[[Path], bool] = lambda _: True
     ) -> Iterator[pa.Table]:
-        """A file, or all files in a folder that are `wanted`."""
+        """Read a file, or all `wanted` files of a folder."""
         place = self.path / name
         files = [place] if place.is_file() else filter(wanted, sorted(place.glob("*.parquet")))
         for file in files:

@@ -1,15 +1,15 @@
-"""What a sweep leaves behind, and goes on from.
+"""The records of a sweep, from which it is resumed.
 
 A sweep is a directory:
 
     sweep.json                 what is tuned, where and how: SweepHeader
-    trials.parquet             one row per configuration that was tried, in the order of suggestion
-    best.toml                  the best configuration: nas-run --config takes it
+    trials.parquet             one row per suggested configuration, in the order of suggestion
+    best.toml                  the best configuration, for nas-run --config
     sensitivity.png, ...       the objective over each knob
-    evaluations/*/             what was evaluated of each configuration: nothing in it is ever evaluated again
+    evaluations/*/             the evaluations of each configuration, which are never repeated
     confirmation/              studies of the best and the default configuration with other seeds (records.study)
-    earlier_confirmations/     those of what was the best before the sweep went on
-    ray/                       what Ray Tune writes: results and TensorBoard logs of each session
+    earlier_confirmations/     those of the best configurations before the sweep was resumed
+    ray/                       written by Ray Tune: results and TensorBoard logs of each session
 """
 
 from __future__ import annotations
@@ -30,15 +30,15 @@ from experiments.storage.directories import RecordedDirectory, RecordError
 
 TRIALS = "trials.parquet"
 COLUMNS = frozenset({"trial", "status", "seconds"})
-"""Of it, beside those of the knobs and objective_RUNG."""
+"""Columns of trials.parquet other than the knobs and `objective_<rung>`."""
 
 
 @dataclass(frozen=True)
 class Configuration:
-    """One configuration that was tried."""
+    """One suggested configuration."""
 
     options: Mapping[str, Any]
-    """The knobs that are tuned."""
+    """Values of the tuned knobs."""
     status: str
     """running, complete (at the last rung), stopped (at an earlier one) or failed (an error: see ray/)."""
     evaluation: Evaluation | None = None
@@ -70,7 +70,7 @@ class SweepRecords(RecordedDirectory[SweepHeader]):
             raise RecordError(f"{self.path} holds no sweep.json: give the --out directory of nas-sweep") from None
 
     def write(self, rows: Sequence[Configuration]) -> None:
-        """Replace the table of what was tried: trial, each knob, status, objective at each rung, seconds."""
+        """Replace trials.parquet: trial, each knob, status, objective at each rung, seconds."""
         rungs = self.header().settings.rungs
         objectives = [row.evaluation.objectives if row.evaluation else {} for row in rows]
         columns = {
@@ -85,7 +85,7 @@ class SweepRecords(RecordedDirectory[SweepHeader]):
         write_parquet(self.path / TRIALS, pa.table(columns))
 
     def rows(self) -> list[Configuration]:
-        """What was tried so far, in the order of suggestion, with all that is known of it."""
+        """All configurations suggested so far, in the order of suggestion, with their evaluations."""
         path, knobs = self.path / TRIALS, list(self.header().settings.tuned)
         if not path.exists():
             return []
@@ -104,23 +104,23 @@ EVALUATION = "evaluation.json"
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What is known of one configuration."""
+    """All evaluations of one configuration."""
 
     options: Mapping[str, Any]
     objectives: Mapping[int, float]
     """Rung -> percent, mean over runs."""
     seconds: float
-    """Host seconds that it took."""
+    """Host seconds of all its evaluations."""
 
 
 def folder_of(store: Path, options: Mapping[str, Any]) -> Path:
-    """Where a configuration is kept."""
+    """The folder of a configuration."""
     text = json.dumps(options, sort_keys=True)
     return store / hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def read_evaluation(folder: Path) -> Evaluation | None:
-    """What is known of the configuration that is kept there, if anything; RecordError if it cannot be read."""
+    """Read the evaluations in a folder; None if there are none; RecordError if they are damaged."""
     path = folder / EVALUATION
     try:
         facts = json.loads(path.read_text())
@@ -133,9 +133,9 @@ def read_evaluation(folder: Path) -> Evaluation | None:
 
 
 def ranked(rows: Sequence[Configuration]) -> list[Configuration]:
-    """The best first: configurations that were evaluated further before others, then by the objective there.
+    """Rank configurations by the highest rung at which they were evaluated, then by the objective there, best first.
 
-    Configurations that were suggested twice count once; of equal ones the first suggested is first.
+    Configurations that were suggested twice count once; among equal ones, the first suggested comes first.
     """
     known: dict[str, Configuration] = {}
     for row in rows:
@@ -145,7 +145,7 @@ def ranked(rows: Sequence[Configuration]) -> list[Configuration]:
 
 
 def different(rows: Sequence[Configuration]) -> int:
-    """Configurations, however often each was suggested."""
+    """Number of different configurations."""
     return len({repr(row.options) for row in rows})
 
 

@@ -1,4 +1,4 @@
-"""Files that name an algorithm and some of its options: nas-sweep writes them, nas-run --config takes them.
+"""Files that name an algorithm and some of its options: nas-sweep writes them, nas-run --config reads them.
 
 algorithm = "regularized_ea"
 
@@ -22,14 +22,14 @@ from nas_algos.config import Config
 
 @dataclass(frozen=True)
 class ConfigFile:
-    """An algorithm and those of its options that differ from its defaults, or are said to be what they are."""
+    """An algorithm and some of its options; the others have their defaults."""
 
     algorithm: str
     options: Mapping[str, Any]
 
     @classmethod
     def read(cls, path: Path) -> ConfigFile:
-        """InputError if the file is missing, or something else."""
+        """Read a file; InputError if it is missing or of another form."""
         shape = 'algorithm = "NAME" and a table [options] of the algorithm\'s options, as nas-sweep writes them'
         try:
             content = tomllib.loads(path.read_text())
@@ -44,7 +44,7 @@ class ConfigFile:
         return cls(algorithm.replace("-", "_"), options)
 
     def checked(self, path: Path, config: type[Config]) -> Mapping[str, Any]:
-        """The options; InputError if one is not of `config`, or of another type. `path` is where they come from."""
+        """The options; InputError naming `path` if `config` has no such option or its type is another."""
         kinds = get_type_hints(config)
         for name, value in self.options.items():
             if name not in kinds:

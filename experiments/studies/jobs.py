@@ -1,4 +1,4 @@
-"""Jobs: the whole runs into which a study is split."""
+"""Jobs: groups of whole runs into which a study is split."""
 
 from __future__ import annotations
 
@@ -10,12 +10,11 @@ from itertools import product
 import numpy as np
 
 RUNS_PER_JOB = 25
-
-
-JOBS = 1000  # of one algorithm on one data set, or so many more as keep them small enough for memory:
-
-
+"""Least number of runs of a job of a multi-trial study."""
+JOBS = 1000
+"""Number of jobs of one algorithm on one data set above which jobs get more runs."""
 MOST_RUNS_PER_JOB = 500
+"""Greatest number of runs of a job, whose trials are in memory together."""
 
 
 @dataclass(frozen=True)
@@ -36,12 +35,12 @@ class Job:
 
     @property
     def name(self) -> str:
-        algorithm = self.algorithm.replace(":", ".")  # which a file name may not hold everywhere
+        algorithm = self.algorithm.replace(":", ".")  # not allowed in file names on some systems
         return f"{algorithm}-{self.dataset}-{self.first:07d}-{self.stop - 1:07d}"
 
 
 def split_into_jobs(algorithms: Iterable[str], datasets: Iterable[str], runs: int, runs_per_job: int) -> list[Job]:
-    """All runs of all algorithms on all data sets."""
+    """Jobs of at most `runs_per_job` runs that cover all runs of all algorithms on all data sets."""
     return [
         Job(algorithm, dataset, first, min(first + runs_per_job, runs))
         for algorithm, dataset in product(algorithms, datasets)
@@ -50,6 +49,6 @@ def split_into_jobs(algorithms: Iterable[str], datasets: Iterable[str], runs: in
 
 
 def seeds_of(study_seed: int, algorithm: str, dataset: str, number: int) -> np.random.SeedSequence:
-    """What all random numbers of one run come from, apart from those of every other."""
+    """Source of all random numbers of one run, independent of those of all other runs."""
     key = (zlib.crc32(algorithm.encode()), zlib.crc32(dataset.encode()), number)
     return np.random.SeedSequence(study_seed, spawn_key=key)

@@ -1,4 +1,4 @@
-"""Whether shared weights rank architectures as training them does: the premise of one-shot search, measured."""
+"""Whether shared weights rank architectures as stand-alone training does, the premise of one-shot search."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from benchmarks.errors import InputError
-from benchmarks.oracle import Oracle
 from benchmarks.spaces import space_named
 from benchmarks.table import BenchmarkTable
 from experiments.execution.progress import Progress
@@ -21,6 +20,7 @@ from experiments.statistics.weight_sharing import OneShotRanking, one_shot_ranki
 from experiments.storage.directories import RecordError
 from experiments.studies.jobs import Job, seeds_of
 from experiments.studies.weight_sharing_study import image_facts, resume_from
+from experiments.tables.oracles import oracle_of
 from nas_algos.weight_sharing import method_named
 from nas_algos.weight_sharing.search import SupernetSearch
 from supernets.training.devices import threads
@@ -37,16 +37,16 @@ def one_shot(
 ) -> dict[Group, list[OneShotRanking]]:
     """Evaluate the same `count` random architectures with the shared weights of each finished run of a study.
 
-    The study's directory keeps the result, in place of an earlier one.
+    The result is kept in the study's directory and replaces an earlier one.
 
     Args:
-        table: of the study's data set; architectures are drawn among those that it has measured.
-        images: those of the study.
-        seed: of the draw.
+        table: a table of the study's data set; architectures are drawn from those that it has measured.
+        images: the images of the study.
+        seed: seed of the random architectures.
 
     Raises:
-        RecordError: the directory holds no study of weight-sharing methods, or none of its runs is finished.
-        InputError: the table has fewer architectures, or the images are others.
+        RecordError: the directory holds no study of weight-sharing methods, or no finished run.
+        InputError: the table has measured fewer architectures, or the images are not those of the study.
     """
     if count < 2 or seed < 0:
         raise InputError(
@@ -60,9 +60,9 @@ def one_shot(
         raise InputError(f"the images here are not those of {directory}: give its --data-dir and --split-seed")
     finished = sorted(records.finished())
     if not finished:
-        raise RecordError(f"{directory} holds no finished run yet: repeat its nas-run command to go on")
+        raise RecordError(f"{directory} holds no finished run yet: repeat its nas-run command to resume it")
     (dataset,) = settings.datasets
-    trained = Oracle(table, dataset).final_validation
+    trained = oracle_of(table.path, dataset).final_validation
     measured = np.flatnonzero(~np.isnan(trained))
     if len(measured) < count:
         raise InputError(f"{table.info.name} has measured {len(measured)} architectures, {count} were asked for")
@@ -95,7 +95,7 @@ def _accuracies(
     device: str,
     progress: Progress,
 ) -> NDArray[np.float64]:
-    """(architectures,) percent."""
+    """Percent validation accuracy with the shared weights of a run, shape (architectures,)."""
     method, space = method_named(job.algorithm), space_named(settings.space)
     search = SupernetSearch(
         method,

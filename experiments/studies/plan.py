@@ -26,7 +26,7 @@ S = TypeVar("S", bound=MultiTrialSettings)
 
 @dataclass(frozen=True, kw_only=True)
 class Plan(Study):
-    """What to run, whatever evaluates. Every field decides numbers."""
+    """A multi-trial study, on a table or by training. Every field decides numbers."""
 
     algorithms: Mapping[str, Config]
     budgets: Mapping[str, Budget]
@@ -36,7 +36,7 @@ class Plan(Study):
     cost_model: CostModel
     seed_policy: str
     schedule: str | None = None
-    """Search schedule; None for that of the table."""
+    """Search schedule; None for the one that the table names."""
     crossing: Crossing = "keep"
     cache: bool = False
     simulated_workers: int = 1
@@ -60,11 +60,11 @@ class Plan(Study):
 
     @property
     def runs_per_job(self) -> int:
-        """Depends on the study alone, and not on how many workers there are."""
+        """Runs of each job, a function of the study alone and not of the number of workers."""
         return max(RUNS_PER_JOB, min(MOST_RUNS_PER_JOB, -(-self.runs // JOBS)))
 
     def streams(self, algorithm: str, dataset: str, number: int) -> tuple[np.random.Generator, np.random.Generator]:
-        """(searcher's, oracle's) independent random streams of one run."""
+        """Independent random generators of one run: (of its searcher, of its oracle)."""
         searcher, oracle = seeds_of(self.seed, algorithm, dataset, number).spawn(2)
         return np.random.default_rng(searcher), np.random.default_rng(oracle)
 
@@ -76,7 +76,7 @@ class Plan(Study):
         """The settings of the header.
 
         Args:
-            facts: those that depend on what evaluates.
+            facts: settings that depend on how architectures are evaluated.
         """
         return kind(
             algorithms={name: asdict(config) for name, config in self.algorithms.items()},

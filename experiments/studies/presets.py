@@ -1,8 +1,9 @@
 """Named protocols of the papers' scripts, and whole studies.
 
-Not imitated, as faults or as what a table does not charge: run seeds drawn from the previous run's stream (both); of
-nb201-paper also host seconds added to simulated ones, REINFORCE's answer taken from an evaluation beyond the budget,
-and BOHB at 200 epochs only (give --schedule 200 --min-epochs 200).
+Departures from the scripts, where these are faulty or charge what a table does not know: run seeds are not drawn from
+the previous run's stream (both protocols); in nb201-paper, host seconds are not added to simulated ones, REINFORCE's
+answer is not taken from an evaluation beyond the budget, and BOHB is not restricted to 200 epochs (for that give
+--schedule 200 --min-epochs 200).
 """
 
 from __future__ import annotations
@@ -73,11 +74,11 @@ STUDIES: dict[str, dict[str, Sequence[str]]] = {
     "nats-paper-sss": _comparison("sss", "nats-paper"),
     "nb201-paper": _comparison("tss", "nb201-paper"),
 }
-"""The papers' comparisons of multi-trial algorithms: what nas-run is given for each, option -> values."""
+"""The papers' comparisons of multi-trial algorithms: name -> {option of nas-run: values}."""
 
 
 def preset_named(name: str) -> Preset:
-    """The preset called `name`; InputError lists the names there are."""
+    """The preset called `name`; InputError lists the known names."""
     if name not in PRESETS:
         raise InputError(unknown_name("preset", name, list(PRESETS)))
     return PRESETS[name]

@@ -1,4 +1,4 @@
-"""Finished runs as rows of the records."""
+"""Finished runs as tables of the records."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from experiments.studies.search_loop import RunResult
 def trials_table(
     job: Job, space: Space, results: list[RunResult], validation: NDArray[np.float64], test: NDArray[np.float64]
 ) -> pa.Table:
-    """TRIALS_SCHEMA.
+    """The trials of a job (TRIALS_SCHEMA).
 
     Args:
         validation, test: (architectures of the space,) percent at the reporting fidelity; NaN where unknown.
@@ -47,7 +47,7 @@ def trials_table(
 
 
 def overhead_table(job: Job, results: list[RunResult]) -> pa.Table:
-    """OVERHEAD_SCHEMA."""
+    """Host seconds of each run of a job (OVERHEAD_SCHEMA)."""
     only = np.zeros(len(results), np.int8)
     columns = {
         "algorithm": names_column(only, [job.algorithm]),

@@ -68,9 +68,9 @@ class RunResult:
     trials: list[Trial] = field(default_factory=list)
     outcomes: list[Outcome] = field(default_factory=list)
     elapsed: list[float] = field(default_factory=list)
-    """Simulated seconds on the clock at each telling."""
+    """Seconds on the search's clock when the searcher was told of each trial."""
     incumbent: list[bool] = field(default_factory=list)
-    """Whether the trial became the run's answer."""
+    """Whether each trial became the run's answer."""
     search_seconds: float = 0.0
 
 
@@ -86,7 +86,7 @@ class Incumbent:
         self._best: tuple[int, float] = (-1, -math.inf)
 
     def update(self, fidelity: Fidelity, outcome: Outcome) -> bool:
-        """Whether this outcome becomes the answer. A failed evaluation never does."""
+        """Take an outcome in; return whether it becomes the answer. A failed evaluation never does."""
         level = fidelity.epoch if self._rule == "highest_fidelity" else 0
         if outcome.failed or (level, outcome.score) <= self._best:
             return False
@@ -138,7 +138,7 @@ def run(
     rng: np.random.Generator,
     incumbent_rule: IncumbentRule = "highest_fidelity",
 ) -> RunResult:
-    """One whole search on a table.
+    """Run one whole search on a table.
 
     Args:
         rng: the oracle's own stream, which draws training seeds; the searcher has another.

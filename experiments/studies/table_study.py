@@ -1,7 +1,6 @@
-"""A study: algorithms x data sets x independent runs, cut into jobs of whole runs; and the one on a table.
+"""A study on a benchmark table: algorithms x data sets x independent runs, split into jobs of whole runs.
 
-On a table, a job is a pure function of the study and its own name: it gives the same records wherever and whenever it
-runs.
+A job is a pure function of the study and the job: it gives the same records wherever and whenever it runs.
 """
 
 from __future__ import annotations
@@ -33,7 +32,7 @@ from nas_algos.searcher import Searcher
 
 @dataclass(frozen=True)
 class TableStudy(Plan):
-    """A plan on a table. Two equal studies give equal records."""
+    """A study on a table. Equal studies give equal records."""
 
     table: Path
 
@@ -78,7 +77,7 @@ class TableStudy(Plan):
     def execute(
         self, jobs: Sequence[Job], records: StudyRecords, resources: Resources, progress: Progress
     ) -> Iterator[tuple[Job, JobFiles]]:
-        _ = records, progress  # a job leaves nothing behind before it is finished
+        _ = records, progress  # a job keeps nothing before it has finished
         return run_tasks(Calls(function=_job_files, shared=(self,), files=(self.table,)), jobs, resources)
 
 
@@ -110,7 +109,7 @@ def _check_fidelities(algorithm: str, fidelities: tuple[Fidelity, ...], oracle: 
 
 
 def run_job(study: TableStudy, job: Job) -> tuple[pa.Table, pa.Table]:
-    """Run a job; return its (trials, overhead) tables."""
+    """Execute a job; return its (trials, overhead) tables."""
     oracle = study.oracle(job.dataset)
     results = []
     for number in range(job.first, job.stop):

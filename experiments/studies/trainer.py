@@ -1,4 +1,4 @@
-"""Training one architecture for a search, and what does many such trainings: this process, or Ray."""
+"""Training architectures for a search, in this process or on Ray."""
 
 from __future__ import annotations
 
@@ -45,25 +45,25 @@ def train(header: BuildHeader, images: Images, device: str, training: Training, 
 
 
 def _accuracy(measured: Measurement) -> float:
-    """Percent; NaN for a network that computes no numbers any more, whose accuracy would be that of a constant."""
+    """Percent; NaN if the loss is not finite, since the accuracy would be that of a constant answer."""
     return measured.accuracy if math.isfinite(measured.loss) else math.nan
 
 
 class Trainer(Protocol):
-    """Does trainings, some at a time."""
+    """Runs trainings, one or several at a time."""
 
     def begin(self, training: Training) -> None:
-        """Take on a training."""
+        """Begin a training, now or when a worker is free."""
 
     def finished(self) -> list[tuple[Training, Trained]]:
-        """Those that have finished since the last call; waits for one, but no longer than a moment where it can."""
+        """Trainings that have finished since the last call; waits a moment for one, or until one ends here."""
 
     def beats(self) -> Mapping[Training, float]:
-        """Seconds that the steps of unfinished trainings have taken so far, where newly known."""
+        """Seconds that the steps of unfinished trainings have taken so far, where news has come."""
 
 
 class LocalTrainer:
-    """Trains in this process, one after the other, whenever a result is waited for."""
+    """Runs trainings in this process, one after the other, when a result is waited for."""
 
     def __init__(self, work: Callable[[Training], Trained]) -> None:
         self._work = work
@@ -84,7 +84,7 @@ class LocalTrainer:
 
 @contextmanager
 def trainer(header: BuildHeader, images: Images, resources: Resources) -> Iterator[Trainer]:
-    """Here without workers; on Ray otherwise."""
+    """A trainer in this process if there are no workers, otherwise on Ray."""
     if not resources.workers:
         yield LocalTrainer(partial(train, header, images, resources.device))
         return

@@ -1,4 +1,4 @@
-"""A study whose architectures are really trained, for want of a table: the budget is of real seconds."""
+"""A study whose architectures are trained instead of looked up in a table; its budget counts measured seconds."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from experiments.studies.training_records import training_records
 
 @dataclass(frozen=True)
 class TrainingStudy(Plan):
-    """A plan whose oracle trains. Two equal studies with equal trainings give equal records."""
+    """A study by training. Equal studies with equal trainings give equal records."""
 
     benchmark: BuildHeader
     """What is trained; its last maker is this machine."""
@@ -58,7 +58,7 @@ class TrainingStudy(Plan):
         return Fidelity(schedule, epochs_of(schedule)[-1])
 
     def check(self) -> None:
-        """InputError for a schedule, seed policy, budget or option that cannot be; or images that do not validate."""
+        """InputError for an invalid schedule, seed policy, budget or option, or images without a validation split."""
         if "valid" not in self.benchmark.images:
             raise InputError(
                 f"{self.benchmark.dataset} has no validation images to search with; take another data set, "
@@ -114,7 +114,7 @@ class TrainingStudy(Plan):
 
 
 def run_job(study: TrainingStudy, job: Job, oracle: TrainingOracle, progress: Progress) -> tuple[pa.Table, pa.Table]:
-    """The (trials, overhead) of one run."""
+    """Execute a job, which is one run; return its (trials, overhead) tables."""
     clock = study.clock(job.dataset)
     tick = partial(_tick, progress, f"{job.algorithm}, run {job.first + 1} of {study.runs}", clock.budget)
     rng, _ = study.streams(job.algorithm, job.dataset, job.first)
@@ -132,7 +132,7 @@ def _tick(progress: Progress, run: str, budget: Budget, clock: float, ended: int
 def _reported(
     study: TrainingStudy, result: RunResult, oracle: TrainingOracle
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """(validation, test) percent by official index of the architectures that this run trained to the end; else NaN."""
+    """(validation, test) percent by official index; NaN for architectures that this run did not train to the end."""
     validation, test = (np.full(len(study.space), np.nan) for _ in range(2))
     for trial in result.trials:
         if trial.fidelity == study.fidelity:

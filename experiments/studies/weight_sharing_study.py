@@ -1,4 +1,4 @@
-"""A study of weight-sharing methods: each run trains one supernet; a table, if there is one, knows what it found."""
+"""A study of weight-sharing methods: each run trains one supernet; derived architectures are looked up in a table."""
 
 from __future__ import annotations
 
@@ -42,36 +42,36 @@ from supernets.settings import PUBLISHED_SCALE, NetworkScale, settings_of
 from supernets.training.devices import gpu_name, threads
 
 SCHEDULE = "shared"
-"""In the records, of epochs that train shared weights."""
+"""Name of the schedule, in the records, of epochs that train shared weights."""
 
 Tables = tuple[pa.Table, pa.Table, pa.Table]
 """Trials, overhead and epochs of a run."""
 
 
 class OtherTableError(InputError):
-    """A table is of other images or networks than those that are searched."""
+    """A table was measured on other images or networks than those that are searched."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class WeightSharingStudy(Study):
-    """What to search. Two equal studies give equal records on CPUs of one kind, times aside."""
+    """A weight-sharing study. Equal studies give equal records on CPUs of one kind, except for measured seconds."""
 
     space: str
     algorithms: Mapping[str, MethodConfig]
     dataset: str
-    """As the table calls it; `images` may be called otherwise."""
+    """Name in the table; `images` may have another name."""
     images: Images
     scale: NetworkScale
     runs: int
     seed: int
     threads: int
-    """Of each run on a CPU. Sums are rounded otherwise on another number."""
+    """CPU threads of each run; sums are rounded differently with another number."""
     device: str
     table: Path | None
-    """Where the architectures found are looked up, if anywhere."""
+    """The table in which derived architectures are looked up, if any."""
 
     def check(self) -> None:
-        """Raise now what a run would raise later."""
+        """Raise now what a run would raise later; InputError or OtherTableError."""
         if self.runs < 1 or self.seed < 0 or self.threads < 1:
             raise InputError(
                 f"a study has at least 1 run and 1 thread per run, and its seed is not negative; got {self.runs}, "
@@ -83,7 +83,7 @@ class WeightSharingStudy(Study):
         self.check_table()
 
     def check_table(self) -> None:
-        """OtherTableError if what the table says of the architectures found is of other images or other networks."""
+        """OtherTableError if the table was measured on other images or networks."""
         if not self.oracle:
             return
         provenance = self.oracle.table.info.provenance
@@ -111,7 +111,7 @@ class WeightSharingStudy(Study):
         return oracle_of(self.table, self.dataset) if self.table else None
 
     def jobs(self) -> list[Job]:
-        """Run by run rather than method by method, so that all methods have results early."""
+        """Order jobs by run rather than by method, so that all methods have results early."""
         return sorted(split_into_jobs(self.algorithms, [self.dataset], self.runs, 1), key=lambda job: job.first)
 
     def header(self) -> StudyHeader:
@@ -137,10 +137,10 @@ class WeightSharingStudy(Study):
     def execute(
         self, jobs: Sequence[Job], records: StudyRecords, resources: Resources, progress: Progress
     ) -> Iterator[tuple[Job, JobFiles]]:
-        """Execute runs, each from the last epoch that it has finished; a run that diverges concerns no other.
+        """Execute runs, each from the last epoch that it has finished; a run that diverges does not stop the others.
 
         Raises:
-            DivergedError: after all jobs, if the loss of some runs is not a number.
+            DivergedError: the loss of some runs is not a number; raised after all other runs.
         """
 
         def report(job: Job, share: float) -> None:
@@ -169,7 +169,7 @@ class WeightSharingStudy(Study):
 
 
 def image_facts(images: Images) -> ImageFacts:
-    """What a study's header says of its images; errors as `Images.task`."""
+    """Facts about images for the header of a study; errors as `Images.task`."""
     task = images.task()
     return ImageFacts(
         dataset=task.name,

@@ -1,7 +1,7 @@
-"""What the best configuration of a sweep is worth: it and the default one, run with seeds that the sweep never used.
+"""Confirmation of a sweep: its best configuration and the default one, run with seeds that the sweep never used.
 
-The objective of the best of many configurations is too high on average, since it was chosen for it. Only here are test
-accuracies looked at, after everything is chosen.
+The objective of the best of many configurations is too high on average, since the configuration was chosen by it. Test
+accuracies are looked at here only, after everything has been chosen.
 """
 
 from __future__ import annotations
@@ -35,20 +35,20 @@ EARLIER = "earlier_confirmations"
 
 @dataclass(frozen=True)
 class Confirmed:
-    """How the runs of one configuration ended, shapes (runs,)."""
+    """Results of the runs of one configuration; arrays have shape (runs,)."""
 
     records: Path
     validation: Floats
-    """Percent, for which a run chose its answer."""
+    """Validation score for which each run chose its answer."""
     test: Floats
-    """Percent, of the answer; NaN where unknown."""
+    """Test score of each answer; NaN where unknown."""
     validation_area: Floats
     """Averaged over the budget of the run (`experiments.statistics.objectives`); NaN for weight sharing and for metrics
     without a worst value."""
 
 
 def fresh_seeds(seed: int) -> tuple[int, ...]:
-    """One for each of LABELS: of studies that have nothing in common with the one of `seed`, nor with each other."""
+    """A seed for each of LABELS, independent of each other and of the study with `seed`."""
     key = zlib.crc32(b"confirmation")
     return tuple(np.random.SeedSequence(seed, spawn_key=(key,)).generate_state(len(LABELS)).tolist())
 
@@ -60,13 +60,13 @@ def confirm(
     directory: Path,
     run: Callable[[Any, Path], StudyRecords],
 ) -> dict[str, Confirmed]:
-    """By label: the configuration `best` of the one algorithm of a study, and the one that the study has.
+    """Run the configuration `best` of a study's one algorithm and the configuration that the study has; by label.
 
-    Whatever kills this, the same call completes it. The directory then holds these two studies; those of other
-    configurations, from before a sweep went on, are moved to EARLIER beside it.
+    Resumable: call it again after an interruption. The directory then holds these two studies; those of other
+    configurations, from before a sweep was resumed, are moved to EARLIER beside it.
 
     Args:
-        run: executes what a study's directory lacks, as `run_study` does.
+        run: executes whatever a study's directory lacks, as `run_study` does.
     """
     ((algorithm, default),) = study.algorithms.items()
     paths = {
@@ -83,7 +83,7 @@ def confirm(
 
 
 def _set_apart(directory: Path, current: Set[str]) -> None:
-    """Exchange studies with EARLIER, so that the directory has none but `current` ones."""
+    """Exchange studies with EARLIER, so that the directory holds the `current` ones only."""
     earlier = directory.with_name(EARLIER)
     for folder in (directory, earlier):
         folder.mkdir(parents=True, exist_ok=True)
@@ -92,7 +92,7 @@ def _set_apart(directory: Path, current: Set[str]) -> None:
 
 
 def _digest(config: Config, runs: int) -> str:
-    """Of what may differ in another confirmation of the same sweep."""
+    """Digest of everything that may differ in another confirmation of the same sweep."""
     return hashlib.sha256(json.dumps([asdict(config), runs]).encode()).hexdigest()[:8]
 
 
@@ -115,9 +115,9 @@ def _confirmed(records: StudyRecords, study: TableStudy | WeightSharingStudy) ->
 
 
 def p_values(confirmed: Mapping[str, Confirmed], objective: Objective) -> dict[str, float]:
-    """Of a two-sided Mann-Whitney U test of best against default: on what was tuned for, on validation and on test.
+    """P values of two-sided Mann-Whitney U tests of best against default: objective, validation and test.
 
-    NaN where a number is missing or there are fewer than 2 runs.
+    A p value is NaN where a number is missing or there are fewer than 2 runs.
     """
     from experiments.statistics.inference import mann_whitney  # SciPy is slow to import
 

@@ -1,4 +1,9 @@
-"""Evaluators of configurations: rungs, and what is done at each."""
+"""Evaluators of configurations: whole searches with one configuration of an algorithm, more of them from rung to rung.
+
+A rung is a number of runs on a table, or a number of epochs of a weight-sharing method. The work of one rung counts at
+the next: the same runs with the same seeds are joined by others, or the same supernets are trained further. All
+configurations have the same run numbers and seeds (common random numbers) and are thus compared on equal terms.
+"""
 
 from __future__ import annotations
 
@@ -24,15 +29,15 @@ if TYPE_CHECKING:
 
 
 FACTOR = 3
-"""Between one rung and the next."""
+"""Ratio of consecutive rungs."""
 
 
 RUNGS = 3
-"""Unless the first is given."""
+"""Number of rungs if `first` is not given."""
 
 
 def rungs_to(last: int, first: int | None = None) -> tuple[int, ...]:
-    """`last`, a third of it, a ninth of it, ..., none below `first`; three of them unless `first` is given.
+    """Rungs `last`, a third of it, a ninth of it, ..., none below `first`; `RUNGS` of them if that is not given.
 
     Raises:
         InputError: `first` is not between 1 and `last`.
@@ -44,7 +49,7 @@ def rungs_to(last: int, first: int | None = None) -> tuple[int, ...]:
 
 
 class Evaluator(ABC):
-    """Searches of one algorithm, whose options `base` are replaced by those that are tuned."""
+    """Evaluates configurations of one algorithm: the options `base` with those that are tuned replaced."""
 
     unit: ClassVar[str]
     """What the rungs count."""
@@ -59,15 +64,15 @@ class Evaluator(ABC):
 
     @property
     def cpus(self) -> int:
-        """That a search keeps busy."""
+        """CPUs used by one search."""
         return 1
 
     @abstractmethod
     def score(self, config: Config, rung: int, folder: Path) -> float:
-        """The objective: percent, mean over runs. What is worth keeping for the next rung is kept in `folder`."""
+        """The objective in percent, mean over runs; whatever the next rung can use is kept in `folder`."""
 
     def evaluate(self, options: Mapping[str, Any], rung: int, folder: Path) -> Evaluation:
-        """What is known of the configuration at this rung, from `folder` if it is known already."""
+        """Evaluate a configuration at a rung, unless `folder` holds that evaluation already."""
         folder.mkdir(parents=True, exist_ok=True)
         with _locked(folder):
             known = read_evaluation(folder) or Evaluation(options, {}, 0.0)

@@ -1,4 +1,4 @@
-"""What a sweep may vary: the domains of an algorithm's knobs, read from NAME=LOW:HIGH, NAME=A,B,C or NAME alone."""
+"""Domains of the knobs that a sweep tunes, read from NAME=LOW:HIGH, NAME=A,B,C or NAME alone."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ SCALES = ("log", "linear")
 def tuned_knobs(
     config: type[Config], texts: Iterable[str], fixed: Mapping[str, str] | None = None
 ) -> dict[str, Domain]:
-    """The domains that `texts` such as 'population_size=10:100' describe.
+    """Read domains from `texts` such as 'population_size=10:100'.
 
     Args:
         fixed: knob -> why it cannot be tuned.
@@ -99,7 +99,7 @@ def _number(name: str, kind: Any, text: str) -> float:
 
 
 def plain(config: type[Config], suggested: Mapping[str, Any]) -> dict[str, Any]:
-    """A suggestion in the types of Python, whatever the search algorithm made it of; equal ones are equal then.
+    """Convert a suggestion of a search algorithm to the types of the knobs, so that equal ones compare equal.
 
     Raises:
         InputError: an unknown knob.

@@ -1,16 +1,11 @@
-"""What a sweep evaluates: whole searches with one configuration of an algorithm, more of them from rung to rung.
-
-A rung is a number of runs on a table, or a number of epochs of a weight-sharing method. What is done at one rung counts
-at the next: the same runs, with the same seeds, and others added; or the same networks, trained further. All
-configurations have the same run numbers and seeds (common random numbers), so that they are compared on equal terms.
-"""
+"""Evaluation of configurations by searches on a table."""
 
 from __future__ import annotations
 
 import json
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 import numpy as np
 
@@ -23,9 +18,6 @@ from experiments.studies.jobs import Job
 from experiments.studies.table_study import TableStudy, run_job
 from experiments.sweeps.evaluator import Evaluator
 from nas_algos.config import Config
-
-if TYPE_CHECKING:
-    pass  # imports PyTorch
 
 
 @dataclass(frozen=True)

@@ -1,15 +1,15 @@
-"""Ray Tune over the knobs of a search algorithm: one trial of Tune is a batch of whole searches with one configuration.
+"""Ray Tune over the knobs of a search algorithm: a trial of Tune evaluates one configuration by whole searches.
 
 ASHA: Li et al., "A System for Massively Parallel Hyperparameter Tuning", MLSys 2020, https://arxiv.org/abs/1810.05934.
 BOHB: Falkner, Klein, Hutter, ICML 2018, https://arxiv.org/abs/1807.01774, by hpbandster, under Hyperband's brackets.
 
-The number of runs is the fidelity (of weight sharing: epochs), raised rung by rung (`table_evaluator`). Ray's own
-way to go on after a kill (`Tuner.restore`) is not used: every evaluation is kept in a store, the configurations that
-were tried are tried again in the same order, and what is in the store is reported at once.
+The fidelity is the number of runs (for weight sharing: epochs), raised rung by rung (`evaluator`). Ray's own way to
+resume (`Tuner.restore`) is not used: every evaluation is kept in a store, earlier configurations are suggested again in
+the same order, and evaluations in the store are reported at once.
 
-What is repeatable: an evaluation, always; and which configurations random search suggests. How far each gets under ASHA
-depends on the order in which evaluator end, hence with several workers on the machine; so does what the others suggest,
-and hpbandster draws from NumPy's global random state.
+Evaluations and the configurations suggested by random search are repeatable. How far each configuration gets under ASHA
+depends on the order in which evaluations end, hence on the machine if there are several workers; so do the suggestions
+of the other search algorithms, and hpbandster draws from NumPy's global random state.
 
 In your own Tune script:
 
@@ -59,25 +59,25 @@ if TYPE_CHECKING:
 SearchAlgorithm = Literal["random", "bohb", "optuna"]
 Scheduler = Literal["asha", "hyperband", "none"]
 RESOURCE = "resource"
-"""1, 3, 9, ...: a rung in the measure of Hyperband, whose rungs are powers of its factor."""
+"""Name of the metric 1, 3, 9, ...: the rung in the units of Hyperband, whose rungs are powers of its factor."""
 SEEDS = 2**32
-"""That NumPy's old generators know, which the search algorithms have."""
+"""Exclusive upper bound of the seeds that NumPy's legacy generators accept."""
 ENVIRONMENT = {
-    "RAY_AIR_NEW_OUTPUT": "0",  # the old one can be silenced
+    "RAY_AIR_NEW_OUTPUT": "0",  # the old output can be silenced
     "RAY_CHDIR_TO_TRIAL_DIR": "0",  # paths keep their meaning
     "TUNE_DISABLE_SIGINT_HANDLER": "1",  # Ctrl-C ends the command
-    "TUNE_GLOBAL_CHECKPOINT_S": "3600",  # of what Tuner.restore would need
+    "TUNE_GLOBAL_CHECKPOINT_S": "3600",  # the checkpoints are for Tuner.restore
 }
 
 
 @dataclass(frozen=True, kw_only=True)
 class Sweep:
-    """What to tune, and how. `trials` may grow later; everything else decides numbers."""
+    """What to tune, and how. `trials` may be raised later; everything else decides numbers."""
 
     evaluator: Evaluator
     tuned: Tuned
     rungs: tuple[int, ...]
-    """The last is what the best configuration is chosen at; all others are for dropping bad ones early."""
+    """The best configuration is chosen at the last rung; the others serve to stop bad ones early."""
     search: SearchAlgorithm
     scheduler: Scheduler
     trials: int
@@ -113,7 +113,7 @@ class Sweep:
 
 
 def search_space(config: type[Config], tuned: Iterable[str]) -> dict[str, Any]:
-    """Knob -> domain of Tune, of knobs such as 'population_size=5:100:log', 'mutation' or 'sample_size=2,4,8'."""
+    """Domains of Tune by knob, from texts such as 'population_size=5:100:log', 'mutation' or 'sample_size=2,4,8'."""
     return {name: _tune_domain(domain) for name, domain in tuned_knobs(config, tuned).items()}
 
 
@@ -134,14 +134,15 @@ def tune_searcher(
     objective: Objective = "final_validation",
     store: Path | None = None,
 ) -> Callable[[dict[str, Any]], None]:
-    """A trainable for Tune that searches with the options it is given, and reports after each rung.
+    """A trainable for Tune that evaluates the options it is given and reports after each rung.
 
-    Every report is {objective, runs, resource, seconds} with a checkpoint, so that schedulers may pause a trial; of a
-    SharedStudy {objective, epochs, ...}. The objective is to be maximised, and never made of test accuracies.
+    Every report is {objective, runs, resource, seconds} (for weight sharing, epochs instead of runs) with a
+    checkpoint, so that schedulers may pause a trial. The objective is to be maximised and never contains test
+    accuracies.
 
     Args:
-        study: of `algorithm` alone on one data set. Options that are not tuned are its.
-        store: keeps everything that is evaluated; what it holds is reported at once. All nodes see it under its path.
+        study: a study of `algorithm` alone on one data set, which fixes the options that are not tuned.
+        store: keeps all evaluations; those that it holds are reported at once. All nodes see it under its path.
     """
     evaluator = evaluator_for(study, algorithm, objective)
     libraries = () if isinstance(study, TableStudy) else TORCH
@@ -177,7 +178,7 @@ def default_directory(sweep: Sweep) -> Path:
 
 
 def run_sweep(sweep: Sweep, directory: Path, resources: Resources, progress: Progress) -> SweepRecords:
-    """Evaluate what the sweep's directory does not hold yet.
+    """Evaluate whatever the sweep's directory does not hold yet.
 
     Raises:
         RecordError: the directory holds something else.
@@ -227,14 +228,14 @@ def _tune(
 
 
 class _Watch(tune.Callback):
-    """Writes the table of what was tried whenever something happens."""
+    """Writes the table of configurations whenever something happens."""
 
     def __init__(self, sweep: Sweep, records: SweepRecords, tried: Sequence[Configuration], progress: Progress) -> None:
         self._sweep, self._records, self._tried, self._progress = sweep, records, tried, progress
         self._rows: dict[str, Configuration] = {}
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Tune writes its callbacks down for `Tuner.restore`, which gets none."""
+        """Pickle as an empty callback, since `Tuner.restore` is not used."""
         return tune.Callback, ()
 
     def on_trial_start(self, *_: Any, **info: Any) -> None:
@@ -266,7 +267,7 @@ class _Watch(tune.Callback):
 
 @contextmanager
 def _quiet_tune() -> Iterator[None]:
-    """Neither the chatter of Tune, hpbandster and statsmodels, nor Tune's own handling of Ctrl-C and paths, inside."""
+    """Silence Tune, hpbandster and statsmodels, and keep Tune from handling Ctrl-C and changing paths."""
     before = {name: os.environ.get(name) for name in ENVIRONMENT}
     os.environ.update(ENVIRONMENT)
     logger = logging.getLogger("ray.tune")
@@ -288,10 +289,10 @@ def _space(sweep: Sweep) -> dict[str, Any]:
 
 
 def _search_algorithm(sweep: Sweep, tried: list[dict[str, Any]]) -> Any:
-    """What suggests configurations: first those `tried` before.
+    """The algorithm that suggests configurations, beginning with those `tried` before.
 
-    At random they follow from the seed alone. Elsewhere they are repeated, and what follows has another seed, since the
-    old one would suggest them again.
+    Random suggestions follow from the seed alone. The other algorithms get another seed for new suggestions, since the
+    old one would repeat the earlier ones.
     """
     seed = (sweep.seed + len(tried)) % SEEDS
     if sweep.search == "random":
@@ -319,13 +320,13 @@ def _scheduler(sweep: Sweep) -> Any:
 def evaluator_for(
     study: TableStudy | WeightSharingStudy, algorithm: str, objective: Objective = "final_validation"
 ) -> Evaluator:
-    """The searches of `algorithm` in a Study or, trained to any epoch, in a SharedStudy.
+    """The evaluator of configurations of `algorithm` in a study.
 
     Raises:
         InputError: the study has several algorithms or data sets, or no such objective.
     """
     if list(study.algorithms) != [algorithm]:
-        raise InputError(f"the study to tune {algorithm} is of it alone, got one of {', '.join(study.algorithms)}")
+        raise InputError(f"a sweep tunes one algorithm, {algorithm}; this study has {', '.join(study.algorithms)}")
     if isinstance(study, TableStudy):
         return TableEvaluator(replace(study, table=study.table.absolute()), algorithm, objective)
     from experiments.sweeps.weight_sharing_evaluator import WeightSharingEvaluator  # imports PyTorch

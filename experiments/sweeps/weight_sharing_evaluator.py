@@ -1,4 +1,4 @@
-"""What a sweep of a weight-sharing method evaluates: supernets, trained further from rung to rung."""
+"""Evaluation of configurations of a weight-sharing method by supernets, trained further from rung to rung."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ from supernets.training.devices import threads
 
 @dataclass(frozen=True)
 class WeightSharingEvaluator(Evaluator):
-    """Runs of a weight-sharing method; a rung is a number of epochs.
+    """Trains supernets of a weight-sharing method; a rung is a number of epochs.
 
-    The objective is the validation accuracy, with the shared weights, of what the last epoch of the rung derived, mean
-    over the runs of the study. Learning rate and temperature fall as in a whole search: a search that is stopped early
-    is the beginning of a whole one. A run that diverges counts as 0 percent.
+    The objective is the validation accuracy, with the shared weights, of the architecture derived by the last epoch of
+    the rung, mean over the runs of the study. Learning rate and temperature fall as in a whole search: a search that is
+    stopped early is the beginning of a whole one. A run that diverges counts as 0 percent.
     """
 
     unit: ClassVar[str] = "epochs"
@@ -47,7 +47,7 @@ class WeightSharingEvaluator(Evaluator):
         return float(np.mean([self._validation(config, rung, folder, run) for run in range(self.study.runs)]))
 
     def _validation(self, config: Config, epochs: int, folder: Path, run: int) -> float:
-        """Percent after `epochs`. The run goes on from its checkpoint, which is renewed after every epoch."""
+        """Percent after `epochs`; the run is resumed from its checkpoint, which is renewed after every epoch."""
         assert isinstance(config, MethodConfig)
         study = self.study
         seeds = seeds_of(study.seed, self.algorithm, study.dataset, run)

@@ -223,7 +223,7 @@ def test_what_is_known_is_not_searched_again(
 
 
 def test_a_study_of_several_algorithms_cannot_be_tuned(tss_table: BenchmarkTable) -> None:
-    with pytest.raises(InputError, match="is of it alone, got one of regularized_ea"):
+    with pytest.raises(InputError, match="a sweep tunes one algorithm, .*; this study has regularized_ea"):
         evaluator_for(study_on(tss_table), "bohb")
     with pytest.raises(InputError, match="on one data set, got a, b"):
         evaluator_for(replace(study_on(tss_table), budgets={"a": Budget(1), "b": Budget(1)}), "regularized_ea")

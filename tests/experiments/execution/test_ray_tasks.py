@@ -12,8 +12,8 @@ from ray.cluster_utils import Cluster
 
 from benchmarks.table import BenchmarkTable
 from experiments.execution.ray_tasks import Shipped
-from experiments.records.budgets import Budget
 from experiments.execution.resources import Resources
+from experiments.records.budgets import Budget
 from experiments.studies.jobs import RUNS_PER_JOB
 from experiments.studies.runner import run_study
 from experiments.studies.table_study import TableStudy

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from experiments.records.budgets import Budget
 from experiments.execution.resources import Resources
+from experiments.records.budgets import Budget
 from experiments.records.runs import runs_by_group
 from experiments.statistics.aggregates import final
 from experiments.studies.runner import run_study

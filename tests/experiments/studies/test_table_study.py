@@ -131,12 +131,10 @@ def test_ray_gives_the_same_records_as_one_process(tss_table: BenchmarkTable, tm
     assert len(files(tmp_path / "ray")) == 4
 
 
-def test_ray_passes_the_table_s_error_on(tss_table: BenchmarkTable) -> None:
-    from experiments.studies.runner import execute_jobs
-
+def test_ray_passes_the_table_s_error_on(tss_table: BenchmarkTable, tmp_path: Path) -> None:
     study = replace(study_on(tss_table), budgets={"nowhere": Budget(1.0)})
     with pytest.raises(TableError, match="no data set 'nowhere'"):
-        list(execute_jobs(study, [Job("random_search", "nowhere", 0, 1)], Resources(1)))
+        list(study.execute([Job("random_search", "nowhere", 0, 1)], StudyRecords(tmp_path), Resources(1), quiet))
 
 
 @pytest.mark.parametrize("workers", [0, 2])
@@ -299,7 +297,7 @@ def test_an_optimum_without_validation_is_written_as_json_null(tss_table: Benchm
 
 def test_a_cluster_that_does_not_answer_is_named(tss_table: BenchmarkTable, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"no Ray cluster answers at '127\.0\.0\.1:9'"):
-        run_study(study_on(tss_table), tmp_path / "s", 1, "127.0.0.1:9", quiet)
+        run_study(study_on(tss_table), tmp_path / "s", Resources(1, address="127.0.0.1:9"), quiet)
 
 
 def test_other_code_that_completes_a_study_is_named(tss_table: BenchmarkTable, tmp_path: Path) -> None:

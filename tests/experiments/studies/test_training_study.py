@@ -20,6 +20,7 @@ from benchmarks.errors import InputError
 from benchmarks.outcomes import Fidelity
 from benchmarks.spaces import SPACES
 from experiments.factory.directory import BuildDirectory
+from experiments.factory.images import Images
 from experiments.records.budgets import Budget
 from experiments.records.headers import TrainingSettings
 from experiments.records.study import StudyRecords
@@ -180,6 +181,7 @@ def test_images_without_a_validation_split_are_refused(hyperband: StudyRecords) 
     held = BuildDirectory(hyperband.evaluations_path).header()
     study = TrainingStudy(
         replace(held, images={"train": 600, "test": 600}),
+        Images("digits", None, 0),
         algorithms={"random_search": RandomSearch.Config()},
         budgets={"digits": Budget(1.0)},
         runs=1,

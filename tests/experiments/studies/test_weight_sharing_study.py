@@ -181,7 +181,7 @@ def test_a_table_of_other_images_or_networks_is_refused(
     from supernets.settings import NetworkScale
 
     oracle = SimpleNamespace(table=SimpleNamespace(info=SimpleNamespace(provenance=provenance)))
-    monkeypatch.setattr("experiments.studies.weight_sharing_study._oracle", lambda *_: oracle)
+    monkeypatch.setattr("experiments.studies.weight_sharing_study.oracle_of", lambda *_: oracle)
     monkeypatch.setattr(Images, "task", lambda _: replace(digits_task(), name=name))
     method = {"tss": "gdas", "sss": "tas"}[space]
     study = WeightSharingStudy(

@@ -15,8 +15,8 @@ import pytest
 from benchmarks.errors import InputError
 from benchmarks.metrics import ACCURACY, METRICS
 from benchmarks.table import BenchmarkTable
-from experiments.records.budgets import Budget
 from experiments.execution.resources import Resources
+from experiments.records.budgets import Budget
 from experiments.records.domains import Choice, Domain, Range
 from experiments.records.headers import SweepHeader, SweepSettings, TableIdentity, TableSettings
 from experiments.records.runs import Runs, runs_by_group
@@ -223,7 +223,7 @@ def test_what_is_known_is_not_searched_again(
 
 
 def test_a_study_of_several_algorithms_cannot_be_tuned(tss_table: BenchmarkTable) -> None:
-    with pytest.raises(InputError, match="a sweep tunes one algorithm, .*; this study has regularized_ea"):
+    with pytest.raises(InputError, match=r"a sweep tunes one algorithm, .*; this study has regularized_ea"):
         evaluator_for(study_on(tss_table), "bohb")
     with pytest.raises(InputError, match="on one data set, got a, b"):
         evaluator_for(replace(study_on(tss_table), budgets={"a": Budget(1), "b": Budget(1)}), "regularized_ea")

@@ -85,8 +85,8 @@ def _add_what(group: Any) -> None:
     dataset = "of the table (default: its first); of weight sharing as in nas-run (default: digits)"
     group.add_argument("--dataset", metavar="NAME", help=dataset)
     group.add_argument("--table", metavar="TABLE", help="as in nas-run")
-    objective = "to maximise, percent, mean over runs; final_validation: for which a run chose its answer; "
-    objective += "validation_area: of its answer, mean over the simulated time, 0 before the first (default: "
+    objective = "validation score to maximise, mean over runs; final_validation: that of a run's answer; "
+    objective += "validation_area: that of its answer so far, averaged over the budget (default: "
     group.add_argument("--objective", choices=OBJECTIVES, default=OBJECTIVES[0], help=f"{objective}final_validation)")
 
 

@@ -8,11 +8,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from benchmarks.errors import InputError
 from benchmarks.metrics import METRICS
 from benchmarks.table import BenchmarkTable
 from experiments.cli.run import main
 from experiments.records.budgets import Budget
+from experiments.records.headers import Objective
 from experiments.records.study import StudyRecords
+from experiments.studies.table_study import TableStudy
+from experiments.sweeps.tune import evaluator_for
+from nas_algos.multi_trial import RegularizedEA
 
 EVALUATIONS = Budget(30, "evaluations")
 
@@ -143,3 +148,30 @@ def refused(argv: list[str], capsys: pytest.CaptureFixture[str]) -> str:
         code = int(str(stop.code))
     assert code == 2
     return capsys.readouterr().err
+
+
+@pytest.mark.parametrize("objective", ["final_validation", "validation_area"])
+def test_sweeps_tune_on_tables_without_times(
+    objective: Objective, untimed_table: BenchmarkTable, tmp_path: Path
+) -> None:
+    study = TableStudy(
+        table=untimed_table.path,
+        algorithms={"regularized_ea": RegularizedEA.Config(population_size=5)},
+        budgets={"made-up": EVALUATIONS},
+        runs=3,
+        seed=0,
+        cost_model="nats",
+        seed_policy="mean",
+    )
+    evaluator = evaluator_for(study, "regularized_ea", objective)
+    score = evaluator.score(evaluator.base, 3, tmp_path)
+    best = study.oracle("made-up").query_many(np.arange(15_625), study.oracle("made-up").search_fidelity)[0].max()
+    assert best / 2 < score < best
+
+
+def test_the_budgets_of_a_study_have_one_unit(tss_table: BenchmarkTable) -> None:
+    with pytest.raises(InputError, match=r"all in seconds or all in evaluations, got a: 9 s, b: 30 evaluations"):
+        TableStudy(
+            table=tss_table.path, algorithms={}, budgets={"a": Budget(9), "b": EVALUATIONS}, runs=1, seed=0,
+            cost_model="nats", seed_policy="mean",
+        )  # fmt: skip

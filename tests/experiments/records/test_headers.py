@@ -7,9 +7,11 @@ import math
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from msgspec import structs
 
+from benchmarks.metrics import ACCURACY, Metric
 from benchmarks.outcomes import Fidelity
 from experiments.records.budgets import Budget
 from experiments.records.domains import Choice, Range
@@ -94,6 +96,24 @@ def old_study(settings: dict[str, Any]) -> dict[str, Any]:
 def written(path: Path, facts: Any) -> Path:
     path.write_text(json.dumps(facts))
     return path
+
+
+def test_budgets_and_metrics_of_any_kind_are_read_back(tmp_path: Path) -> None:
+    own = Metric("PSNR", "dB", range=(0.0, None))
+    settings = msgspec.structs.replace(
+        SETTINGS["table"],
+        datasets=("digits", "other"),
+        budgets=dict.fromkeys(("digits", "other"), Budget(300, "evaluations")),
+        metrics={"other": own},
+        untested=("other",),
+    )
+    optimum = Optimum(3, math.nan, 41.5, architectures=7, mean_validation=30.0, std_validation=2.0)
+    path = tmp_path / "study.json"
+    path.write_text(StudyHeader(settings, {"other": optimum}, {}, "abc").to_json())
+    read = StudyHeader.read(path)
+    assert read.settings == settings
+    assert repr(read.optima["other"]) == repr(optimum)
+    assert [read.settings.metric(dataset) for dataset in ("digits", "other")] == [ACCURACY, own]
 
 
 @pytest.mark.parametrize("kind", SETTINGS)

@@ -129,7 +129,7 @@ class TableSettings(MultiTrialSettings, frozen=True, kw_only=True, tag="table"):
 
 
 class TrainingSettings(MultiTrialSettings, frozen=True, kw_only=True, tag="training"):
-    """Settings of searches whose architectures are really trained."""
+    """Settings of searches whose architectures are trained, not looked up."""
 
     images: ImageFacts
     scale: NetworkScale

@@ -28,13 +28,13 @@ class Runs:
     them, or only `incumbent_changes`.
 
     `number` and `first` have shapes (runs,) and (runs + 1,); the other arrays have
-    shape (trials,) and, except `told`, are columns of TRIALS_SCHEMA.
+    shape (trials,) and, except `order`, are columns of TRIALS_SCHEMA.
     """
 
     number: NDArray[np.int32]
     first: NDArray[np.int64]
-    told: NDArray[np.int32]
-    """Number of trials of the run up to this one, which is included."""
+    order: NDArray[np.int32]
+    """1, 2, ... within each run: the number of trials of the run up to this one."""
     elapsed: Floats
     incumbent: NDArray[np.bool_]
     architecture: NDArray[np.int32]
@@ -51,7 +51,7 @@ class Runs:
     @property
     def evaluations(self) -> NDArray[np.int32]:
         """Trials of each run, shape (runs,)."""
-        return self.told[self.first[1:] - 1]
+        return self.order[self.first[1:] - 1]
 
 
 _COLUMNS = {
@@ -99,8 +99,10 @@ def runs_by_group(trials: pa.Table) -> dict[Group, Runs]:
         first = bounds[of_group[0] : of_group[-1] + 2]
         rows = {field: values[first[0] : first[-1]] for field, values in columns.items()}
         first = first - first[0]
-        told = np.arange(1, first[-1] + 1) - np.repeat(first[:-1], np.diff(first))
-        groups[names[group]] = Runs(number_of_run[of_group].astype(np.int32), first, told.astype(np.int32), **rows)
+        order_in_run = np.arange(1, first[-1] + 1) - np.repeat(first[:-1], np.diff(first))
+        groups[names[group]] = Runs(
+            number_of_run[of_group].astype(np.int32), first, order_in_run.astype(np.int32), **rows
+        )
     return groups
 
 
@@ -111,7 +113,7 @@ def incumbent_changes(runs: Runs) -> Runs:
     """
     kept = runs.incumbent.copy()
     kept[runs.first[1:] - 1] = True
-    rows = {field: getattr(runs, field)[kept] for field in ("told", *_COLUMNS)}
+    rows = {field: getattr(runs, field)[kept] for field in ("order", *_COLUMNS)}
     return Runs(runs.number, np.append(0, np.cumsum(kept))[runs.first], **rows)
 
 
@@ -130,7 +132,7 @@ def concatenate_runs(parts: Sequence[Runs]) -> Runs:
             "complete the study with nas-run"
         )
     lengths = np.concatenate([np.diff(runs.first) for runs in parts])
-    rows = {field: np.concatenate([getattr(runs, field) for runs in parts]) for field in ("told", *_COLUMNS)}
+    rows = {field: np.concatenate([getattr(runs, field) for runs in parts]) for field in ("order", *_COLUMNS)}
     return Runs(number, np.append(0, np.cumsum(lengths)), **rows)
 
 

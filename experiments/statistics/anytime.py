@@ -55,7 +55,7 @@ def reach(runs: Runs, target: float, end: float) -> Reached:
     seconds = np.full(len(runs), max(end, runs.elapsed.max()))
     seconds[hit] = runs.elapsed[row[where]]
     evaluations = runs.evaluations.astype(float)
-    evaluations[hit] = runs.told[row[where]]
+    evaluations[hit] = runs.order[row[where]]
     return Reached(reached, seconds, evaluations)
 
 

@@ -31,7 +31,7 @@ def run_values(runs: Runs, objective: Objective, budget: Budget, metric: Metric)
             "final_validation"
         )
     answers, scores = incumbents(runs), runs.score[runs.incumbent]
-    spent = answers.elapsed if budget.unit == "seconds" else runs.told[runs.incumbent]
+    spent = answers.elapsed if budget.unit == "seconds" else runs.order[runs.incumbent]
     values = np.full(len(runs), worst)
     for run, (first, stop) in enumerate(zip(answers.first[:-1], answers.first[1:], strict=True)):
         if first == stop:

@@ -103,7 +103,7 @@ class TestCondensed:
     LESS = incumbent_changes(WHOLE)
 
     def test_holds_changes_of_the_answer_and_ends(self) -> None:
-        assert len(self.LESS.told) < len(self.WHOLE.told) / 2
+        assert len(self.LESS.order) < len(self.WHOLE.order) / 2
         assert self.LESS.number.tolist() == self.WHOLE.number.tolist()
         assert self.LESS.incumbent.sum() == self.WHOLE.incumbent.sum()
         assert self.LESS.evaluations.tolist() == self.WHOLE.evaluations.tolist() == np.diff(self.WHOLE.first).tolist()
@@ -138,7 +138,7 @@ class TestBatchByBatch:
 
     def test_keeps_less_unless_every_trial_is_wanted(self) -> None:
         kept = [RecordedTrials.of(self.BATCHES, every_trial=every).groups["ea", "c10"] for every in (True, False)]
-        assert len(kept[1].told) < len(kept[0].told) / 2
+        assert len(kept[1].order) < len(kept[0].order) / 2
         np.testing.assert_equal(asdict(final(kept[1])), asdict(final(kept[0])))
 
     def test_counts_failures(self) -> None:

@@ -162,7 +162,7 @@ def test_objectives_of_runs_by_hand() -> None:
     runs = Runs(
         number=np.array([0, 1], np.int32),
         first=np.array([0, 4, 5]),
-        told=np.array([1, 2, 3, 4, 1], np.int32),
+        order=np.array([1, 2, 3, 4, 1], np.int32),
         elapsed=np.array([10.0, 30.0, 60.0, 120.0, 50.0]),
         incumbent=np.array([True, False, True, True, False]),
         architecture=np.zeros(5, np.int32),
@@ -182,7 +182,7 @@ def test_objectives_of_a_smaller_is_better_metric_begin_at_the_worst_value() -> 
     runs = Runs(
         number=np.array([0, 1], np.int32),
         first=np.array([0, 4, 5]),
-        told=np.array([1, 2, 3, 4, 1], np.int32),
+        order=np.array([1, 2, 3, 4, 1], np.int32),
         elapsed=np.zeros(5),
         incumbent=np.array([False, True, False, False, False]),
         architecture=np.zeros(5, np.int32),

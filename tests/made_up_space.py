@@ -12,12 +12,12 @@ class MixedSpace(ConstrainedSpace):
     """`mixed`: strings such as 'b-no-3-y-2-yes', of 5 * 2 * 3 * 3 * 5 * 2 = 900 combinations."""
 
     name = "mixed"
-    decisions = ("size", "skip", "width", "pool", "depth", "bias")
+    decisions = ("area", "branch", "channels", "downsampling", "extent", "fused")  # in the order of ConfigSpace
     choices = (tuple("abcde"), ("no", "yes"), tuple("123"), tuple("xyz"), tuple("12345"), ("no", "yes"))
 
     def allows(self, arch: Arch) -> bool:
-        size, skip, width, pool, depth, _ = arch
-        return (size + skip * depth + width * pool) % 3 != 1
+        area, branch, channels, downsampling, extent, _ = arch
+        return (area + branch * extent + channels * downsampling) % 3 != 1
 
     def to_string(self, arch: Arch) -> str:
         return "-".join(self.names(arch))

@@ -340,7 +340,7 @@ def test_invalid_combinations_are_refused_by_every_method_that_names_architectur
     for method in (MIXED.index, MIXED.to_string, MIXED.canonical, MIXED.describe):
         with pytest.raises(InputError, match="a combination of choices that mixed does not allow"):
             method((1, 0, 0, 0, 0, 0))
-        with pytest.raises(InputError, match=r"a choice of skip in mixed is one of 0..1, got 2"):
+        with pytest.raises(InputError, match=r"a choice of branch in mixed is one of 0..1, got 2"):
             method((0, 2, 0, 0, 0, 0))
     with pytest.raises(InputError, match="mixed does not allow"):
         MIXED.from_string("b-no-1-x-1-no")

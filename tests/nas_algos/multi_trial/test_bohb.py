@@ -18,6 +18,7 @@ from benchmarks.spaces import SPACES, Arch, Space
 from nas_algos.multi_trial.bohb import BOHB, KDE, BOHBConfig, Results
 from nas_algos.multi_trial.hyperband import Hyperband, HyperbandConfig
 from nas_algos.searcher import Searcher, Trial
+from tests.made_up_space import MIXED
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # imports that are older than their deprecations
@@ -441,3 +442,31 @@ def test_proposals_lie_where_the_good_are_dense_and_the_bad_are_not(space: Space
     share = (np.array([searcher.sample() for _ in range(300)]) == 2).mean(axis=0)
     assert share[1:].min() > 0.9
     assert share[0] < 0.2
+
+
+def test_candidates_of_a_constrained_space_are_drawn_until_enough_are_valid() -> None:
+    """Nothing of the good row is kept: every valid architecture is as likely as any other."""
+    never = np.full(6, 1.5)
+    row = np.array(MIXED.arch(0))[:, None]
+    candidates = bohb(MIXED, num_samples=20000)._candidates(KDE(row, never, never))
+    assert candidates.shape == (6, 20000)
+    counts = np.bincount([MIXED.index(arch) for arch in zip(*candidates.tolist(), strict=True)], minlength=len(MIXED))
+    assert stats.chisquare(counts).pvalue > 1e-3
+
+
+def test_a_model_whose_candidates_are_all_invalid_gives_a_uniform_sample(monkeypatch: pytest.MonkeyPatch) -> None:
+    searcher = bohb(MIXED)
+    feed(searcher, *results(MIXED, 40, seed=0), epochs=1)
+    monkeypatch.setattr(type(MIXED), "is_valid", lambda *_: False)
+    watched = watch_candidates(searcher, monkeypatch)
+    assert {MIXED.allows(searcher.sample()) for _ in range(10)} == {True}
+    assert len(watched) == 10
+
+
+@old_names
+def test_the_model_of_ragged_decisions_equals_statsmodels() -> None:
+    archs, scores = results(MIXED, 60, seed=3)
+    ours, theirs = bohb(MIXED), TheirBOHB(MIXED)
+    feed(ours, archs, scores, 4)
+    theirs.feed(archs, scores, 4)
+    np.testing.assert_allclose(ratio(ours, 4, archs), theirs.ratio(4, archs), rtol=1e-9)

@@ -13,6 +13,7 @@ from scipy import stats
 from benchmarks.outcomes import Fidelity, Outcome
 from benchmarks.spaces import SPACES, Arch
 from nas_algos.multi_trial.reinforce import Reinforce, ReinforceConfig, softmax
+from tests.made_up_space import MIXED
 
 TOP = Fidelity("12", 12)
 
@@ -187,3 +188,28 @@ def test_the_policy_comes_to_prefer_the_optimum_of_a_separable_score(space: str)
         searcher.tell(trial, Outcome(10.0 * sum(choice == 2 for choice in trial.arch), 1.0))
     assert (searcher.policy.argmax(axis=1) == 2).all()
     assert searcher.policy[:, 2].min() > 0.9
+
+
+def test_logits_of_choices_that_a_decision_lacks_stay_minus_infinity() -> None:
+    searcher = Reinforce(MIXED, ReinforceConfig(learning_rate=0.3), TOP, np.random.default_rng(0))
+    exists = np.arange(5) < np.array(MIXED.options)[:, None]
+    for number in range(200):
+        tell_score(searcher, float(number * 37 % 100))
+        assert (searcher.theta[~exists] == -np.inf).all()
+        assert np.isfinite(searcher.theta[exists]).all()
+        np.testing.assert_allclose(searcher.policy.sum(axis=1), 1.0, rtol=1e-12)
+
+
+def test_invalid_samples_are_drawn_again_so_that_the_policy_is_conditioned_on_validity() -> None:
+    searcher = Reinforce(MIXED, ReinforceConfig(init_scale=0.3), TOP, np.random.default_rng(2))
+    archs = [searcher.ask().arch for _ in range(20000)]
+    valid = [MIXED.arch(index) for index in range(len(MIXED))]
+    chances = np.array([searcher.policy[np.arange(6), arch].prod() for arch in valid])
+    counts = np.bincount([MIXED.index(arch) for arch in archs], minlength=len(valid))
+    assert stats.chisquare(counts, 20000 * chances / chances.sum()).pvalue > 1e-3
+
+
+def test_a_policy_that_is_sure_of_an_invalid_combination_gives_uniform_samples() -> None:
+    searcher = Reinforce(MIXED, ReinforceConfig(), TOP, np.random.default_rng(3))
+    searcher.policy = np.eye(5)[[1, 0, 0, 0, 0, 0]]  # area 1, all others 0: not allowed
+    assert len({searcher.ask().arch for _ in range(20)}) > 15

@@ -1,4 +1,4 @@
-"""Processes, Ray tasks, resources, progress."""
+"""Execution: worker processes, Ray tasks, resources and progress."""
 
 from experiments.execution.resources import Resources
 

@@ -1,4 +1,4 @@
-"""Worker processes for tables: each takes blocks of rows until there are none left, or its parent is gone."""
+"""Worker processes for tables: each takes blocks of rows until none are left or its parent process ends."""
 
 from __future__ import annotations
 
@@ -10,19 +10,21 @@ from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wai
 from multiprocessing import get_context, parent_process
 
 Work = Callable[[range], range]
-"""Does a block of rows and returns it; a function that a fresh process can import."""
+"""Processes a block of rows and returns the block; a function that a fresh process can import."""
 
 
 def in_processes(
     work: Work, blocks: Sequence[range], workers: int, opening: Callable[..., None], *given: object
 ) -> Iterator[range]:
-    """`work(block)` of every block, yielded in the order in which they are finished.
+    """Yield `work(block)` of every block in the order in which they finish.
 
     Args:
-        opening: called as `opening(*given)` by every process before any work; what it keeps lives as long as it does.
+        opening: called as `opening(*given)` by every process before any work; what it keeps lives as long as the
+            process.
 
     Raises:
-        BrokenProcessPool: a process died. Whatever `work` raises, too; in both cases blocks not begun are left.
+        BrokenProcessPool: a process died. Whatever `work` raises is raised here, too. In both cases no further block
+            is begun.
     """
     waiting, running = list(reversed(blocks)), set[Future[range]]()
     pool = ProcessPoolExecutor(min(workers, len(blocks)), get_context("spawn"), _begin, (opening, given))
@@ -37,8 +39,8 @@ def in_processes(
 
 
 def _submit(pool: ProcessPoolExecutor, work: Work, block: range) -> Future[range]:
-    """Hand out a block. A worker process that this starts never sees Ctrl-C, which is its parent's to handle."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # the mask is inherited
+    """Hand out a block. Worker processes started by this ignore Ctrl-C, which their parent handles."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # worker processes inherit the mask
     try:
         return pool.submit(work, block)
     finally:

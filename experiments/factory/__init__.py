@@ -1,4 +1,4 @@
-"""A benchmark from scratch: train the architectures of a space, merge the results into a table."""
+"""Benchmarks from scratch: train the architectures of a space, merge the results into a table."""
 
 from benchmarks.lazy_names import lazy_names
 

@@ -1,8 +1,8 @@
-"""What the project's own benchmarks on digits are made of."""
+"""Recipe of the project's own benchmarks on digits."""
 
 from __future__ import annotations
 
 from supernets.settings import TrainConfig
 
 RECIPE = TrainConfig(batch_size=16, learning_rate=0.05, channels_last=True, test_every_epoch=False)
-"""How they are trained; batches are small, so that few images give many steps."""
+"""Training recipe; batches are small, so that few images give many steps."""

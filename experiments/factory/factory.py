@@ -1,4 +1,4 @@
-"""The factory: makes a benchmark from scratch by training its architectures, as Ray tasks, sharded and resumable."""
+"""The factory: train the architectures of a benchmark from scratch, in parallel and resumable."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from supernets.training.timing import time_per_image
 from supernets.training.train import TrainingRecord, train_candidates
 
 SIDE_BY_SIDE = 16
-"""Trainings done side by side, if so many networks have one structure."""
+"""Most trainings done side by side; they need networks of equal structure."""
 
 
 def build_header(
@@ -47,7 +47,7 @@ def network_of(header: BuildHeader, architecture: int) -> CandidateConfig:
 
 
 def trained_for(header: BuildHeader) -> dict[int, int]:
-    """Official index -> that of the architecture whose training stands for it."""
+    """Map each official index to that of the architecture whose training stands for it."""
     space = space_named(header.space)
     if not header.canonical:
         return {index: index for index in range(len(space))}
@@ -57,10 +57,10 @@ def trained_for(header: BuildHeader) -> dict[int, int]:
 
 
 def plan(header: BuildHeader, part: range, schedules: Sequence[int], seeds: Sequence[int]) -> list[Trainings]:
-    """The trainings of the architectures `part`, all of one schedule before the next.
+    """The trainings of the architectures with official indices `part`, schedule by schedule.
 
     Raises:
-        InputError: a schedule has no epoch, a seed is negative, or one of them is there twice.
+        InputError: a schedule has no epoch, a seed is negative, or one of them is given twice.
     """
     for what, numbers, least in (("schedule", schedules, 1), ("seed", seeds, 0)):
         if min(numbers) < least or len(set(numbers)) < len(numbers):
@@ -79,7 +79,7 @@ def build(
 ) -> None:
     """Do those of `trainings` that the directory does not hold yet.
 
-    Whatever kills this, the same call goes on; only the trainings that were under way are done again.
+    Resumable: call it again after an interruption. Only trainings that were under way are repeated.
     """
     header = directory.header()
     with directory.trainings.writer() as writer:
@@ -99,14 +99,14 @@ def build(
 
 
 def prepare(header: BuildHeader, images: Images, architecture: int, device: str) -> None:
-    """Compile what trains such networks now, if anything does: workers then find it, and a warning is seen here."""
+    """Compile native code for such networks now, if it serves them: workers find it, and warnings appear here."""
     serves([network_of(header, architecture)], images.task(), header.recipe.batch_size, device)
 
 
 def calibrate(directory: BuildDirectory, images: Images, device: str, progress: Progress) -> None:
-    """Time the trained architectures one after the other in this process, on one thread: on a quiet machine.
+    """Time the trained architectures one after the other, on one thread of this process; leave the machine quiet.
 
-    Interrupted, the same call goes on.
+    Resumable: call it again after an interruption.
     """
     header, task = directory.header(), images.task()
     check_images(header, task)
@@ -123,12 +123,12 @@ def calibrate(directory: BuildDirectory, images: Images, device: str, progress: 
 
 
 def batched(items: Sequence[tuple[int, int]], size: int) -> Iterator[Sequence[tuple[int, int]]]:
-    """`items` in order, `size` at a time; the last ones may be fewer."""
+    """Split `items` into consecutive groups of `size`; the last group may be smaller."""
     return (items[start : start + size] for start in range(0, len(items), size))
 
 
 def _train(header: BuildHeader, images: Images, device: str, trainings: Trainings) -> list[Row]:
-    """Rows of TRAININGS."""
+    """Do some trainings side by side; return their rows of TRAININGS."""
     task = images.task()
     check_images(header, task)
     config = header.recipe_of(trainings.schedule)

@@ -38,7 +38,7 @@ class Images:
 
 @lru_cache(maxsize=1)
 def _task(dataset: str, data_dir: Path | None, seed: int) -> ImageTask:
-    """Read once per process."""
+    """The images of a build, read once per process."""
     return image_task(dataset, data_dir, seed)
 
 

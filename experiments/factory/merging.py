@@ -1,4 +1,4 @@
-"""Merging: the trainings of build directories become one benchmark table."""
+"""Merging: the trainings of several builds become one benchmark table."""
 
 from __future__ import annotations
 
@@ -35,10 +35,10 @@ class MergedBuilds:
 
     @classmethod
     def read(cls, directories: Sequence[BuildDirectory]) -> MergedBuilds:
-        """What all directories hold.
+        """Read all directories.
 
         Raises:
-            InputError: they hold nothing, or different benchmarks, or an architecture that was not timed.
+            InputError: they hold no training, parts of different benchmarks, or an architecture that was not timed.
         """
         first, *others = directories
         header = first.header()
@@ -86,14 +86,14 @@ class MergedBuilds:
                 yield column, measured[self.trained]
 
     def _costs(self, schedule: str, seeds: Sequence[int]) -> Iterator[tuple[Column, NDArray[np.float64]]]:
-        """What does not depend on the seed or the epoch."""
+        """The quantities that do not depend on the seed or the epoch."""
         costs = {**self._seconds(), **self._sizes(), ("network", "trained_as"): self.trained.astype(float)}
         for (split, quantity), numbers in costs.items():
             column = Column(self.header.dataset, schedule, split, quantity, tuple(map(str, seeds)))
             yield column, np.tile(numbers[:, None, None], (1, len(seeds), 1))
 
     def _seconds(self) -> dict[tuple[str, str], NDArray[np.float64]]:
-        """Of one epoch of training, of one pass over every other split, and of one batch in evaluation mode."""
+        """Seconds per epoch of training, per pass over each other split, and per batch in evaluation mode."""
         per_image = {}
         for mode in ("train_image", "evaluation_image"):
             seconds = np.full(self._indices, np.nan)
@@ -112,7 +112,7 @@ class MergedBuilds:
         }
 
     def _sizes(self) -> dict[tuple[str, str], NDArray[np.float64]]:
-        """Each architecture's own size in millions, whichever was trained for it."""
+        """Parameters and FLOPs of each architecture itself, in millions, even if another one was trained for it."""
         height, width = self.header.image_shape[1:]
         costs = [cost_of(network_of(self.header, int(i)), (height, width)) for i in self.architectures]
         parameters, flops = np.array(costs, float).T / 1e6
@@ -124,13 +124,16 @@ class MergedBuilds:
 
 
 def merge(directories: Sequence[BuildDirectory], path: Path, *, compressed: bool = False) -> BenchmarkTable:
-    """Write everything the directories hold as one table, perhaps compressed (see `write_compressed`).
+    """Write all trainings of the directories as one table.
 
-    The shortest schedule is searched, the longest reported. Where one architecture was trained for a
-    class of isomorphic ones, all of them have its numbers, and the column 'network/trained_as' says whose.
+    Searches use the shortest schedule, reports the longest. Where one architecture was trained for a class of
+    isomorphic ones, all of them share its numbers, and the column 'network/trained_as' names it.
+
+    Args:
+        compressed: write a small file that is read into memory, see `write_compressed`.
 
     Raises:
-        InputError: as `MergedBuilds.read`; or `path` is a table of something else, which is left as it is.
+        InputError: as `MergedBuilds.read`; or `path` is a table of something else, which is not replaced.
     """
     merged = MergedBuilds.read(directories)
     _check_replaceable(path, merged)

@@ -1,4 +1,4 @@
-"""Atomic files, resumable directories, sharded logs, provenance."""
+"""Storage: atomic files, resumable directories, sharded logs and provenance."""
 
 from experiments.storage.atomic import write_atomically
 from experiments.storage.directories import RecordError

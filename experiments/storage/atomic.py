@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all, whatever kills the process that writes them."""
+"""Files that appear whole or not at all, even if the process that writes them is killed."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 
 
 def write_atomically(path: Path, content: bytes | pa.Buffer) -> None:
-    """Replace or create `path`; until the last byte is on the disk, readers see what was there before."""
+    """Create or replace `path`; readers see the previous file until the last byte is on the disk."""
     temporary = path.with_name(f".{path.name}.partial")
     with temporary.open("wb") as stream:
         stream.write(content)
@@ -20,12 +20,12 @@ def write_atomically(path: Path, content: bytes | pa.Buffer) -> None:
 
 
 def parquet(table: pa.Table) -> pa.Buffer:
-    """A compressed Parquet file."""
+    """The bytes of `table` as a compressed Parquet file."""
     sink = pa.BufferOutputStream()
     pq.write_table(table, sink, compression="zstd")
     return sink.getvalue()
 
 
 def write_parquet(path: Path, table: pa.Table) -> None:
-    """`table` as a Parquet file, atomically."""
+    """Write `table` as a compressed Parquet file, atomically."""
     write_atomically(path, parquet(table))

@@ -1,4 +1,4 @@
-"""What produced a result: versions and commit."""
+"""What produced a result: versions, source commit and hardware."""
 
 from __future__ import annotations
 
@@ -8,9 +8,14 @@ from importlib.metadata import PackageNotFoundError
 from importlib.metadata import version as distribution_version
 from pathlib import Path
 
+import experiments
+
+SOURCE_TREE = Path(experiments.__file__).parents[1]
+"""The directory that holds the packages."""
+
 
 def version(distribution: str = "nas-algos") -> str:
-    """The installed version of a distribution, 'unknown' if it is not installed."""
+    """The installed version of a distribution; 'unknown' if it is not installed."""
     try:
         return distribution_version(distribution)
     except PackageNotFoundError:
@@ -18,13 +23,13 @@ def version(distribution: str = "nas-algos") -> str:
 
 
 def versions(*more: str) -> dict[str, str]:
-    """Versions of everything that can change a number of a multi-trial study, and of the distributions `more`."""
+    """Versions of everything that can change the numbers of a multi-trial study, and of the distributions `more`."""
     names = ("nas-algos", "numpy", "pyarrow", *more)
     return {"python": platform.python_version(), **{name: version(name) for name in names}}
 
 
 def processor() -> str:
-    """The model of this machine's processor, as its operating system calls it."""
+    """The processor model of this machine, as reported by the operating system."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:
@@ -34,18 +39,16 @@ def processor() -> str:
 
 
 def git_commit() -> str:
-    """Commit of the source tree this runs from, '+changes' appended if files differ from it; 'none' outside a tree."""
-    root = Path(__file__).parents[1]
-    if not (root / ".git").exists():
+    """The commit of the running source tree, with '+changes' if tracked files differ; 'none' without a git tree."""
+    if not (SOURCE_TREE / ".git").exists():
         return "none"
     try:
-        commit = _git(root, "rev-parse", "HEAD")
-        return commit + ("+changes" if _git(root, "status", "--porcelain", "--untracked-files=no") else "")
+        commit = _git("rev-parse", "HEAD")
+        return commit + ("+changes" if _git("status", "--porcelain", "--untracked-files=no") else "")
     except (OSError, subprocess.CalledProcessError):
         return "none"
 
 
-def _git(root: Path, *arguments: str) -> str:
-    return subprocess.run(
-        ["git", "-C", str(root), *arguments], check=True, capture_output=True, text=True
-    ).stdout.strip()
+def _git(*arguments: str) -> str:
+    command = ["git", "-C", str(SOURCE_TREE), *arguments]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()

@@ -1,9 +1,10 @@
-"""Rows that outlive the process that wrote them: a journal, sealed into Parquet files piece by piece.
+"""Rows that survive the process that wrote them: a journal, sealed into Parquet files piece by piece.
 
     FOLDER/000000.parquet, ...   sealed rows, never changed again; each file appears whole or not at all
-    FOLDER/journal.jsonl         the newest rows; one JSON list of rows that belong together per line
+    FOLDER/journal.jsonl         the newest rows; each line is a JSON list of rows that belong together
 
-A kill cuts at most the last line short, which then does not count. A row has a key, and counts once.
+A killed process leaves at most an incomplete last line, which is ignored. A row is identified by its key and counts
+once.
 """
 
 from __future__ import annotations
@@ -25,16 +26,16 @@ from experiments.storage.directories import exclusive_lock
 ROWS_PER_SHARD = 5000
 
 Row = Sequence[Any]
-"""The values of a row in the order of the schema."""
+"""Values in the order of the schema."""
 Key = tuple[Any, ...]
-"""The leading values of a row, which name it."""
+"""The leading values of a row, which identify it."""
 
 
 class ShardedLog:
-    """One process writes, any number read.
+    """A log that one process at a time writes and any number of processes read.
 
     Args:
-        schema: of the rows; the first `key_columns` columns are the key.
+        schema: schema of the rows; the first `key_columns` columns are the key.
     """
 
     def __init__(self, folder: Path, schema: pa.Schema, key_columns: int, rows_per_shard: int = ROWS_PER_SHARD) -> None:
@@ -61,10 +62,10 @@ class ShardedLog:
 
     @contextmanager
     def writer(self) -> Iterator[_Writer]:
-        """What appends rows.
+        """Open the log for appending.
 
         Raises:
-            InputError: another process is writing.
+            InputError: another process is writing to the log.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
         with exclusive_lock(self.folder):
@@ -90,7 +91,7 @@ class ShardedLog:
         complete = self._journal.read_bytes().rpartition(b"\n")[0]
         written = chain.from_iterable(map(json.loads, complete.splitlines()))
         rows = {tuple(row[: self._key_columns]): row for row in written}
-        last = self._shards()[-1:]  # sealed last, perhaps just before its rows could leave the journal
+        last = self._shards()[-1:]  # the newest shard; a kill may have kept its rows from leaving the journal
         for shard in last:
             for row in self._read(shard, self.schema.names[: self._key_columns]).to_pylist():
                 rows.pop(tuple(row.values()), None)
@@ -102,7 +103,7 @@ class ShardedLog:
 
 
 class _Writer:
-    """Appends to a log that nobody else writes to."""
+    """Appends to a log that no other process writes to."""
 
     def __init__(self, log: ShardedLog) -> None:
         self._log = log
@@ -111,7 +112,7 @@ class _Writer:
         self._stream = log._journal.open("a")
 
     def append(self, rows: Sequence[Row]) -> None:
-        """The rows survive the process from now on; all of them or none."""
+        """Append rows, which survive the process once this returns; a kill meanwhile keeps all of them or none."""
         self._rows += rows
         self._stream.write(_line(rows))
         self._stream.flush()
@@ -119,7 +120,7 @@ class _Writer:
             self.seal()
 
     def seal(self) -> None:
-        """Move what the journal holds into a shard."""
+        """Move the rows of the journal into a shard."""
         if not self._rows:
             return
         shard = self._log.folder / f"{len(self._log._shards()):06d}.parquet"

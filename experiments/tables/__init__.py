@@ -1,4 +1,4 @@
-"""Benchmark tables on this machine: where they are found, importing, exporting, quality."""
+"""Benchmark tables on this machine: finding, importing, exporting and judging them."""
 
 from benchmarks.lazy_names import lazy_names
 

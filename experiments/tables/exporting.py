@@ -36,7 +36,7 @@ def export_benchmark(
     interruption. A complete export of the same table is left as it is.
 
     Args:
-        workers: processes; by default one per core.
+        workers: number of processes; by default one per core.
 
     Raises:
         InputError: `folder` holds something else, or official files cannot hold the table, see `NatsExport`; the

@@ -1,4 +1,4 @@
-"""Importing a benchmark: official file -> table, in worker processes, resumable, published whole or not at all."""
+"""Importing: official file -> table, in worker processes, resumable, published whole or not at all."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from experiments.storage.provenance import version
 
 @dataclass(frozen=True)
 class _Partial:
-    """A table on its way: the preallocated file and the journal of its finished blocks."""
+    """An unfinished table: the preallocated file and the journal of its finished blocks."""
 
     path: Path
 
@@ -35,7 +35,7 @@ class _Partial:
         return self.path.with_name(self.path.name + ".journal")
 
     def begin(self, source: Source, info: TableInfo) -> set[int]:
-        """First rows of the blocks that an interrupted import of the same source already finished."""
+        """Begin, or resume an import of the same source; return the first rows of the blocks that it finished."""
         stamp = json.dumps([info.to_json(), [column.name for column in source.columns], len(source.architectures)])
         if self.table.exists() and self.journal.exists():
             begun, *finished = self.journal.read_text().splitlines() or [""]
@@ -62,17 +62,17 @@ def import_benchmark(
 ) -> Path:
     """Convert the benchmark at `path` to a table in the directory `home`; return the table's path.
 
-    The table appears under its name only when it is complete. Interrupted or killed, the same call goes on where it
-    stopped; only a monolithic pickle is read from its start again. Bad data removes what was begun. Other imports into
-    `home` wait until this one is done.
+    The table appears under its name only when it is complete. Resumable: call it again after an interruption; only a
+    monolithic pickle is read from its start again. Bad data removes the unfinished table. Other imports into `home`
+    wait until this one ends.
 
     Args:
-        name: of the table; by default the name of the official release, or the CSV's.
-        workers: processes that read and convert; by default one per core.
+        name: name of the table; by default that of the official release or of the CSV.
+        workers: number of processes that read and convert; by default one per core.
         force: replace a table of the same name that was imported from another source.
 
     Raises:
-        FileNotFoundError, InputError: nothing was imported; the message says why.
+        FileNotFoundError, InputError: nothing was imported, for the reason that the message gives.
     """
     if workers is not None and workers < 1:
         raise InputError(f"an import needs at least one worker process, got {workers}")
@@ -104,7 +104,7 @@ def import_benchmark(
         except BrokenProcessPool as error:
             raise InputError(
                 f"{path}: a worker process died: out of memory, or the file crashes its reader. Finished blocks are "
-                "kept; the same command goes on there, with --workers 1 it needs the least memory"
+                "kept: repeat the command to resume; --workers 1 needs the least memory"
             ) from error
         publish(partial.table, table)
         partial.remove()
@@ -112,7 +112,7 @@ def import_benchmark(
 
 
 def _info_of(table: Path) -> TableInfo | None:
-    """What a finished table holds; None if there is none or it is damaged."""
+    """The description of a finished table; None if there is none or it is damaged."""
     try:
         return BenchmarkTable.open(table).info
     except (FileNotFoundError, TableError):
@@ -121,11 +121,11 @@ def _info_of(table: Path) -> TableInfo | None:
 
 @contextmanager
 def scratch_directory(home: Path) -> Iterator[Path]:
-    """A directory for intermediate files, removed at the end; for one process at a time, the others wait for it."""
+    """A directory for intermediate files, removed at the end; one process at a time has it, others wait."""
     home.mkdir(parents=True, exist_ok=True)
     scratch = home / ".scratch"
     with exclusive_lock(home, wait=True):
-        shutil.rmtree(scratch, ignore_errors=True)  # of a process that was killed
+        shutil.rmtree(scratch, ignore_errors=True)  # left by a process that was killed
         scratch.mkdir()
         try:
             yield scratch
@@ -149,7 +149,7 @@ def _convert(source: Source, partial: _Partial, info: TableInfo, workers: int, p
 
 
 def _converted(source: Source, table: Path, blocks: list[range], workers: int) -> Iterator[range]:
-    """Convert blocks, yielding each as it is finished; in this process if there is only one."""
+    """Convert blocks, yielding each when it is finished; in this process if there is only one block or worker."""
     if len(blocks) <= 1 or workers == 1:
         with RowWriter(table) as writer:
             for block in blocks:
@@ -163,7 +163,7 @@ _writer: RowWriter
 
 
 def _open_worker(source: Source, table: Path) -> None:
-    """What one worker process holds for its whole life."""
+    """Open what a worker process keeps for its whole life."""
     global _source, _writer
     _source, _writer = source, RowWriter(table)
 

@@ -1,4 +1,4 @@
-"""How much a benchmark table can tell architectures apart."""
+"""Quality: how well a benchmark table tells architectures apart."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Quality:
-    """Of the numbers of one record, schedule and split after its last epoch."""
+    """Quality of the values of one column after the last epoch."""
 
     column: Column
     percentiles: tuple[float, float, float]
-    """5th, 50th and 95th over architectures of the mean over seeds, in the column's unit."""
+    """5th, 50th and 95th percentile over architectures of the mean over seeds, in the column's unit."""
     seed_agreement: float
-    """Spearman's rank correlation between two seeds over the architectures measured with both, mean over all pairs of
-    seeds; NaN where there is one seed."""
+    """Spearman's rank correlation between two seeds over the architectures measured with both: mean over all pairs of
+    seeds; NaN if there is only one seed."""
     search_agreement: float
-    """Spearman's rank correlation between the means over seeds here and those that are reported."""
+    """Spearman's rank correlation of the mean over seeds with that of the reported column."""
 
 
 def qualities(table: BenchmarkTable) -> Iterator[Quality]:
@@ -45,7 +45,7 @@ def qualities(table: BenchmarkTable) -> Iterator[Quality]:
 
 
 def final_mean(table: BenchmarkTable, name: str) -> Floats:
-    """(architectures,) means over the measured seeds after the last epoch; NaN where there is none."""
+    """(architectures,) mean over the measured seeds after the last epoch; NaN where no seed is measured."""
     final = table.values(name)[:, :, -1]
     counts = np.count_nonzero(~np.isnan(final), axis=1)
     means: Floats = np.divide(np.nansum(final, axis=1), counts, out=np.full(len(final), np.nan), where=counts > 0)
@@ -53,13 +53,13 @@ def final_mean(table: BenchmarkTable, name: str) -> Floats:
 
 
 def seed_agreement(final: Floats) -> float:
-    """The mean rank correlation over all pairs of the seeds in `final`, of shape (architectures, seeds)."""
+    """Mean rank correlation over all pairs of seeds; `final` has the shape (architectures, seeds)."""
     pairs = [rank_correlation(final[:, a], final[:, b]) for a, b in combinations(range(final.shape[1]), 2)]
     return float(np.mean(pairs)) if pairs else float("nan")
 
 
 def rank_correlation(first: Floats, second: Floats) -> float:
-    """Spearman's rho over what is measured in both; NaN for fewer than three."""
+    """Spearman's rho over the architectures measured in both; NaN for fewer than three."""
     both = ~np.isnan(first) & ~np.isnan(second)
     if np.count_nonzero(both) < 3:
         return float("nan")

@@ -1,4 +1,4 @@
-"""Where tables live: `$NAS_BENCH_HOME`, or the user's data directory; and those that come with the package."""
+"""Where tables are found: in `$NAS_BENCH_HOME` or the user's data directory, and in the package itself."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ EMBEDDED = Path(next(iter(benchmarks.__path__))) / "tables"
 
 
 class AmbiguousTableError(TableError):
-    """Several tables are equally good; the message lists them."""
+    """Several tables fit equally well; the message lists them."""
 
 
 class MissingTableError(TableError):
-    """No table holds what was asked for; the message says where it was looked for and how to get one."""
+    """No table fits the request; the message lists the places searched and how to get one."""
 
 
 def home() -> Path:
@@ -37,7 +37,7 @@ def home() -> Path:
 
 
 def torch_home() -> Path:
-    """Where the official tools keep benchmark files: `$TORCH_HOME`, by default `~/.torch`."""
+    """The directory in which official tools keep benchmark files: `$TORCH_HOME`, by default `~/.torch`."""
     return Path(os.environ.get("TORCH_HOME") or Path.home() / ".torch")
 
 
@@ -58,10 +58,10 @@ def is_table(wanted: str) -> bool:
 
 
 def table_named(wanted: str) -> BenchmarkTable:
-    """The table or table file `wanted`, an installed one before an embedded one before a file.
+    """Open the table called `wanted`: an installed table before an embedded one before a table file.
 
     Raises:
-        MissingTableError: there is none; the message lists the names there are.
+        MissingTableError: there is none; the message lists the known names.
     """
     for path in (home() / f"{wanted}.arrow", EMBEDDED / f"{wanted}.arrow"):
         if path.exists():
@@ -80,18 +80,18 @@ def find_table(
     *,
     progress: Progress,
 ) -> BenchmarkTable:
-    """The table to search on.
+    """Open the table to search on.
 
     Args:
-        wanted: a table's name, a table file, or a benchmark file to import first; None for the table of the space that
-            holds the `datasets`: the installed one, an official release before others; or else official files, which
-            are imported; or else the one that comes with the package.
-        progress: called while something is imported.
+        wanted: the name of a table, a table file, or a benchmark file to import first; None for a table of the space
+            that holds the `datasets`: an installed one, official releases first; else one imported from official files;
+            else one that comes with the package.
+        progress: called during an import.
 
     Raises:
-        MissingTableError: there is none, or none called `wanted`.
-        AmbiguousTableError: there are several that are equally good.
-        TableError: the table `wanted` is of another space.
+        MissingTableError: no table fits.
+        AmbiguousTableError: several tables fit equally well.
+        TableError: the table `wanted` holds another space.
     """
     if wanted is None:
         return _table_of(space, frozenset(datasets), progress)
@@ -100,18 +100,18 @@ def find_table(
     else:
         table = table_named(wanted)
     if table.info.space != space:
-        raise TableError(f"the table {table.info.name} is of the space {table.info.space}, not {space}")
+        raise TableError(f"the table {table.info.name} holds the space {table.info.space}, not {space}")
     return table
 
 
 def official_files(space: str) -> list[Path]:
-    """Where an official release of `space` may lie under $TORCH_HOME, best first."""
+    """Paths under $TORCH_HOME where an official release of `space` may be, best first."""
     stem = torch_home() / OFFICIAL[space]
     return [stem.with_name(stem.name + suffix) for suffix in ("-simple", "-simple.tar", ".pickle.pbz2")]
 
 
 def _readable(paths: Iterable[Path]) -> Iterator[BenchmarkTable]:
-    """The tables at `paths`; a damaged one does not stand in the way of the others."""
+    """The tables at `paths`, without damaged ones."""
     for path in paths:
         with suppress(TableError):
             yield BenchmarkTable.open(path)

@@ -333,7 +333,7 @@ def test_published_budgets_are_the_default(shared_data: Path, tmp_path: Path) ->
         (["--seed-policy", "median"], "a seed policy is 'sampled', 'mean' or 'fixed:SEED', got 'median'"),
         (["--seed-policy", "fixed:5"], "no seed 5"),
         (["--schedule", "90"], "no validation score of made-up at schedule '90'"),
-        (["--space", "sss"], "is of the space tss, not sss"),
+        (["--space", "sss"], "holds the space tss, not sss"),
         (["--space", "nb101"], "invalid choice: 'nb101'"),
         (["--table", "nowhere"], "unknown table 'nowhere'"),
         (["--cost-model", "free"], "invalid choice: 'free'"),

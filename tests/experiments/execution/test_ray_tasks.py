@@ -1,17 +1,21 @@
-"""Several nodes: a study's records do not depend on how many there are, what they have, and which of them are lost."""
+"""Ray tasks: records do not depend on the number of nodes, on what they have, or on which of them are lost."""
 
 from __future__ import annotations
 
+import os
 import tempfile
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 import ray
 from ray.cluster_utils import Cluster
 
+from benchmarks.errors import InputError
 from benchmarks.table import BenchmarkTable
-from experiments.execution.ray_tasks import Shipped
+from experiments.execution.calls import Calls
+from experiments.execution.ray_tasks import RayTasks, Shipped
 from experiments.execution.resources import Resources
 from experiments.records.budgets import Budget
 from experiments.studies.jobs import RUNS_PER_JOB
@@ -84,3 +88,34 @@ def test_a_node_without_the_table_gets_a_copy(
         assert [path.name for path in copy.parent.iterdir()] == [copy.name]
     finally:
         ray.shutdown()
+
+
+def test_tasks_beat_start_again_when_their_process_dies_and_raise_what_was_raised(tmp_path: Path) -> None:
+    def work(folder: Path, key: str, beat: Callable[[float], None]) -> str:
+        if key == "wrong":
+            raise InputError("no such images")
+        if key == "dies" and not (folder / key).exists():
+            (folder / key).touch()
+            os._exit(1)
+        for tenths in range(8):
+            beat(tenths / 10)
+            time.sleep(0.1)
+        return f"{key} in the end"
+
+    results, reported = dict[str, str](), dict[str, list[float]]()
+    calls: Calls[str, str] = Calls(function=work, shared=(tmp_path,), beats=True)
+    with RayTasks.open(calls, Resources(2)) as tasks:
+        for key in ("dies", "lives"):
+            tasks.begin(key)
+        while len(results) < 2:
+            results.update(tasks.finished())
+            for key, seconds in tasks.beats().items():
+                reported.setdefault(key, []).append(seconds)
+        tasks.begin("wrong")
+        with pytest.raises(InputError, match=r"^no such images$"):
+            _ = [tasks.finished() for _ in range(600)]  # a minute at most
+    assert results == {key: f"{key} in the end" for key in ("dies", "lives")}
+    for seconds in reported.values():
+        assert seconds == sorted(set(seconds)), "what is not new is not repeated"
+        assert 0 < seconds[-1] <= 0.7
+    assert len(reported["lives"]) > 1

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import math
-import os
-import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -16,12 +14,8 @@ import numpy as np
 import pytest
 
 from benchmarks.costs import COST_MODELS
-from benchmarks.errors import InputError
 from benchmarks.outcomes import Fidelity, Outcome
 from benchmarks.spaces import SPACES, Arch
-from experiments.execution.calls import Calls
-from experiments.execution.ray_tasks import RayTasks
-from experiments.execution.resources import Resources
 from experiments.factory.directory import BuildDirectory
 from experiments.records.budgets import Budget
 from experiments.studies.search_loop import Clock, RunResult, run, search
@@ -279,34 +273,3 @@ def test_a_failed_training_is_told_as_failed_and_charged(tmp_path: Path) -> None
     replayed = trained_run(tmp_path, Diverging(1), Clock(Budget(10)))
     assert replayed.elapsed == result.elapsed
     assert all(outcome.failed for outcome in replayed.outcomes)
-
-
-def test_ray_tasks_report_begin_again_when_their_process_dies_and_raise_what_was_raised(tmp_path: Path) -> None:
-    def work(folder: Path, key: str, beat: Callable[[float], None]) -> str:
-        if key == "wrong":
-            raise InputError("no such images")
-        if key == "dies" and not (folder / key).exists():
-            (folder / key).touch()
-            os._exit(1)
-        for tenths in range(8):
-            beat(tenths / 10)
-            time.sleep(0.1)
-        return f"{key} in the end"
-
-    results, reported = dict[str, str](), dict[str, list[float]]()
-    calls: Calls[str, str] = Calls(function=work, shared=(tmp_path,), beats=True)
-    with RayTasks.open(calls, Resources(2)) as tasks:
-        for key in ("dies", "lives"):
-            tasks.begin(key)
-        while len(results) < 2:
-            results.update(tasks.finished())
-            for key, seconds in tasks.beats().items():
-                reported.setdefault(key, []).append(seconds)
-        tasks.begin("wrong")
-        with pytest.raises(InputError, match=r"^no such images$"):
-            _ = [tasks.finished() for _ in range(600)]  # a minute at most
-    assert results == {key: f"{key} in the end" for key in ("dies", "lives")}
-    for seconds in reported.values():
-        assert seconds == sorted(set(seconds)), "what is not new is not repeated"
-        assert 0 < seconds[-1] <= 0.7
-    assert len(reported["lives"]) > 1

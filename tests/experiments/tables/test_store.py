@@ -165,7 +165,7 @@ def test_tables_are_offered_under_the_name_that_finds_them() -> None:
 @pytest.mark.parametrize("wanted", ["sizes", "source.csv"])
 def test_a_table_of_another_space_is_refused(wanted: str) -> None:
     install(SIZE, "sizes")
-    with pytest.raises(TableError, match="is of the space sss, not tss"):
+    with pytest.raises(TableError, match="holds the space sss, not tss"):
         find_table("tss", wanted, progress=quiet)
 
 

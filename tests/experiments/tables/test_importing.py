@@ -374,7 +374,7 @@ def test_a_file_that_crashes_its_reader_is_reported(release: Path, home: Path) -
 INTERRUPTED = """
 import os, signal, sys
 from pathlib import Path
-from experiments.importing import import_benchmark
+from experiments.tables.importing import import_benchmark
 
 def progress(what, done, total):
     if done >= 128:
@@ -539,7 +539,7 @@ def test_the_scratch_directory_goes_even_after_an_error(home: Path) -> None:
 PEAKS = """
 import multiprocessing, os, re, sys
 from pathlib import Path
-from experiments.importing import import_benchmark
+from experiments.tables.importing import import_benchmark
 
 peaks = {}
 

@@ -182,8 +182,11 @@ def test_a_weight_sharing_method_has_one_name_everywhere() -> None:
         assert {attribute, "DartsConfig" if module == "darts" else f"{attribute}Config"} <= classes
 
 
+ROOMS = [f"experiments.{path.parent.name}" for path in sorted((ROOT / "experiments").glob("*/__init__.pyi"))]
+
+
 @pytest.mark.parametrize(
-    "package", ["benchmarks", "nas_algos", "supernets", "benchmarks.spaces", "nas_algos.multi_trial"]
+    "package", ["benchmarks", "nas_algos", "supernets", "benchmarks.spaces", "nas_algos.multi_trial", *ROOMS]
 )
 def test_every_public_name_of_a_package_is_there(package: str) -> None:
     module = import_module(package)

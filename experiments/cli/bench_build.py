@@ -60,8 +60,7 @@ def _add_where(group: Any) -> None:
 def build(given: argparse.Namespace) -> int:
     from experiments.cli.console import progress_bar
     from experiments.factory.directory import BuildDirectory
-    from experiments.factory.factory import build as run
-    from experiments.factory.factory import build_header, plan
+    from experiments.factory.factory import build as run, build_header, plan
 
     if given.workers is not None and given.workers < 0:
         raise InputError(f"--workers is 0 or more, got {given.workers}")

@@ -16,6 +16,7 @@ from rich.console import Console
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
+    Progress as ProgressBars,
     ProgressColumn,
     Task,
     TaskID,
@@ -23,7 +24,6 @@ from rich.progress import (
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
-from rich.progress import Progress as ProgressBars
 from rich.table import Table
 
 from benchmarks.outcomes import format_ranges

@@ -1,11 +1,5 @@
 """Benchmarks from scratch: train the architectures of a space, merge the results into a table."""
 
-from benchmarks.lazy_names import lazy_names
+import lazy_loader
 
-_MODULES = {
-    "BuildDirectory": "directory",
-    "BuildHeader": "directory",
-    "Images": "images",
-}
-__all__ = list(_MODULES)
-__getattr__ = lazy_names(__name__, _MODULES)
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)  # the names in __init__.pyi

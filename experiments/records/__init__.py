@@ -1,15 +1,5 @@
 """The only writer and reader of results: studies, runs, sweeps."""
 
-from benchmarks.lazy_names import lazy_names
+import lazy_loader
 
-_MODULES = {
-    "Budget": "budgets",
-    "RecordedTrials": "runs",
-    "Runs": "runs",
-    "StudyHeader": "headers",
-    "StudyRecords": "study",
-    "SweepHeader": "headers",
-    "SweepRecords": "sweep",
-}
-__all__ = list(_MODULES)
-__getattr__ = lazy_names(__name__, _MODULES)
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)  # the names in __init__.pyi

@@ -1,10 +1,5 @@
 """Reports: one page from the records of studies and sweeps."""
 
-from benchmarks.lazy_names import lazy_names
+import lazy_loader
 
-_MODULES = {
-    "Report": "report",
-    "write_report": "report",
-}
-__all__ = list(_MODULES)
-__getattr__ = lazy_names(__name__, _MODULES)
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)  # the names in __init__.pyi

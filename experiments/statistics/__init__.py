@@ -1,27 +1,5 @@
 """Pure functions from records to numbers."""
 
-from benchmarks.lazy_names import lazy_names
+import lazy_loader
 
-_MODULES = {
-    "Aggregate": "aggregates",
-    "aggregate": "aggregates",
-    "answers": "aggregates",
-    "bootstrap_interval": "aggregates",
-    "final": "aggregates",
-    "incumbents": "aggregates",
-    "regret": "aggregates",
-    "Reached": "anytime",
-    "mean_over_time": "anytime",
-    "median_needed": "anytime",
-    "reach": "anytime",
-    "a12": "inference",
-    "compare_all": "inference",
-    "compare_over_datasets": "inference",
-    "expected_ranks": "inference",
-    "holm": "inference",
-    "mann_whitney": "inference",
-    "rank_datasets": "inference",
-    "resample": "resampling",
-}
-__all__ = list(_MODULES)
-__getattr__ = lazy_names(__name__, _MODULES)
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)  # the names in __init__.pyi

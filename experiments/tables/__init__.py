@@ -1,12 +1,5 @@
 """Benchmark tables on this machine: finding, importing, exporting and judging them."""
 
-from benchmarks.lazy_names import lazy_names
+import lazy_loader
 
-_MODULES = {
-    "export_benchmark": "exporting",
-    "import_benchmark": "importing",
-    "find_table": "store",
-    "table_named": "store",
-}
-__all__ = list(_MODULES)
-__getattr__ = lazy_names(__name__, _MODULES)
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)  # the names in __init__.pyi

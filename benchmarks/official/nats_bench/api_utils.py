@@ -2,12 +2,14 @@
 
 import os
 
-from benchmarks.official.nats_bench.api import NATSBenchAPI as NASBenchMetaAPI
-from benchmarks.official.nats_bench.api import remap_dataset_set_names
+from benchmarks.official.nats_bench.api import NATSBenchAPI as NASBenchMetaAPI, remap_dataset_set_names
 from benchmarks.official.nats_bench.archive import now as time_string
-from benchmarks.official.nats_bench.files import EXTENSION as PICKLE_EXT
-from benchmarks.official.nats_bench.files import pickle_load, pickle_save
-from benchmarks.official.nats_bench.files import torch_home as get_torch_home
+from benchmarks.official.nats_bench.files import (
+    EXTENSION as PICKLE_EXT,
+    pickle_load,
+    pickle_save,
+    torch_home as get_torch_home,
+)
 from benchmarks.official.nats_bench.results import ArchResults
 from benchmarks.official.nats_bench.trial import ResultsCount
 

@@ -20,8 +20,7 @@ from experiments.records.runs import RecordedTrials, Runs
 from experiments.records.sweep import Evaluation, SweepRecords, folder_of
 from experiments.reports.entries import RecordedStudy, entries_of
 from experiments.reports.section import SectionInput
-from experiments.reports.sections import checklist as checklist_section
-from experiments.reports.sections import published
+from experiments.reports.sections import checklist as checklist_section, published
 from experiments.reports.sections.checklist import AUTHORS, Item, checklist
 from experiments.reports.sections.published import is_published
 from experiments.reports.sections.published_numbers import DATASETS, OPTIMA, SOURCES, rows_of

@@ -1,0 +1,2 @@
+from .directory import BuildDirectory as BuildDirectory, BuildHeader as BuildHeader
+from .images import Images as Images

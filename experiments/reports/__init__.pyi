@@ -1,0 +1,1 @@
+from .report import Report as Report, write_report as write_report

@@ -53,8 +53,6 @@ class TableStudy(Plan):
         for dataset, budget in self.budgets.items():
             oracle = self.oracle(dataset)
             self.clock(dataset)
-            if budget.unit == "seconds":
-                oracle.costs.require_times(self.schedule or oracle.task.search_schedule)
             for algorithm in self.algorithms:
                 searcher = self.searcher(algorithm, oracle, np.random.default_rng(0))
                 _check_fidelities(algorithm, searcher.fidelities, oracle, charged=budget.unit == "seconds")
@@ -99,7 +97,8 @@ def _check_fidelities(algorithm: str, fidelities: tuple[Fidelity, ...], oracle: 
                 f"{oracle.table.info.name} has no score of {missing} of {len(oracle.space)} architectures on "
                 f"{oracle.dataset} at {fidelity}; a search needs all of them: choose a complete table with --table"
             )
-
+        if charged:
+            oracle.costs.require_times(fidelity.schedule)
         _, seconds = oracle.query_many(np.arange(len(oracle.space)), fidelity, np.random.default_rng(0))
         if charged and seconds.min() <= 0:
             raise TableError(

@@ -34,12 +34,12 @@ def search_by_training(given: argparse.Namespace, algorithms: Mapping[str, Confi
     dataset = given.dataset[0] if given.dataset else "digits"
     images, resources = images_of(dataset, given), resources_of(given)
     scale, recipe = scale_of(dataset, given), recipe_of(dataset, given, RECIPE)
-    benchmark = build_header(given.space, images, scale, recipe, canonical=False, device=resources.device)
+    build = build_header(given.space, images, scale, recipe, canonical=False, device=resources.device)
     study = TrainingStudy(
-        benchmark,
+        build,
         images,
         algorithms=algorithms,
-        budgets={benchmark.dataset: budget},
+        budgets={build.dataset: budget},
         runs=given.runs,
         seed=given.seed,
         cost_model=given.cost_model or preset.cost_model,
@@ -54,8 +54,8 @@ def search_by_training(given: argparse.Namespace, algorithms: Mapping[str, Confi
     directory = given.out or default_directory(study)
     with progress_bar() as progress:
         records = run_study(study, directory, resources, progress)
-    build = records.evaluations_path
-    print(f"trainings: {build}; make a table of them with: nas-bench calibrate {build} && nas-bench merge {build}")
+    kept = records.evaluations_path
+    print(f"trainings: {kept}; make a table of them with: nas-bench calibrate {kept} && nas-bench merge {kept}")
     return directory
 
 

@@ -34,7 +34,7 @@ from experiments.studies.training_records import training_records
 class TrainingStudy(Plan):
     """A study by training. Equal studies with equal trainings give equal records."""
 
-    benchmark: BuildHeader
+    build: BuildHeader
     """What is trained; its last maker is this machine."""
     images: Images
     """Where workers find the images."""
@@ -45,7 +45,7 @@ class TrainingStudy(Plan):
 
     @property
     def space(self) -> Space:
-        return space_named(self.benchmark.space)
+        return space_named(self.build.space)
 
     @property
     def training_seed(self) -> int:
@@ -59,18 +59,18 @@ class TrainingStudy(Plan):
 
     def check(self) -> None:
         """InputError for an invalid schedule, seed policy, budget or option, or images without a validation split."""
-        if "valid" not in self.benchmark.images:
+        if "valid" not in self.build.images:
             raise InputError(
-                f"{self.benchmark.dataset} has no validation images to search with; take another data set, "
+                f"{self.build.dataset} has no validation images to search with; take another data set, "
                 "cifar10-valid instead of cifar10"
             )
-        self.clock(self.benchmark.dataset)
+        self.clock(self.build.dataset)
         _ = self.training_seed
         for algorithm in self.algorithms:
             self.searcher_at(algorithm, self.space, self.fidelity, np.random.default_rng(0))
 
     def header(self) -> StudyHeader:
-        build, maker = self.benchmark, self.benchmark.made_with[-1]
+        build, maker = self.build, self.build.made_with[-1]
         settings = self.settings(
             TrainingSettings,
             space=build.space,
@@ -93,7 +93,7 @@ class TrainingStudy(Plan):
 
     def check_directory(self, records: StudyRecords) -> None:
         """RecordError if the directory holds trainings of other networks or images."""
-        BuildDirectory(records.evaluations_path).check(self.benchmark)
+        BuildDirectory(records.evaluations_path).check(self.build)
 
     def execute(
         self, jobs: Sequence[Job], records: StudyRecords, resources: Resources, progress: Progress
@@ -105,9 +105,9 @@ class TrainingStudy(Plan):
         """
         if not jobs:
             return
-        build = BuildDirectory(records.evaluations_path)
-        build.begin(self.benchmark)
-        with training_records(build) as kept, trainer(self.benchmark, self.images, resources) as trains:
+        directory = BuildDirectory(records.evaluations_path)
+        directory.begin(self.build)
+        with training_records(directory) as kept, trainer(self.build, self.images, resources) as trains:
             oracle = TrainingOracle(self.space, self.training_seed, self.cost_model, kept, trains)
             for job in jobs:
                 yield job, JobFiles.of(*run_job(self, job, oracle, progress))

@@ -16,7 +16,7 @@ FEW, MANY = 100, 700
 IMPORT = """
 import multiprocessing, os, sys
 from pathlib import Path
-from experiments.importing import import_benchmark
+from experiments.tables.importing import import_benchmark
 
 peaks = {}
 

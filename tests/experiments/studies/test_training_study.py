@@ -192,7 +192,7 @@ def test_images_without_a_validation_split_are_refused(hyperband: StudyRecords) 
     )
     with pytest.raises(InputError, match="digits has no validation images to search with"):
         study.check()
-    replace(study, benchmark=held).check()
+    replace(study, build=held).check()
 
 
 def test_without_out_the_same_command_finds_its_records_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

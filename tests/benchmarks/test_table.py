@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -236,10 +237,20 @@ def test_a_write_cut_short_is_noticed(path: Path, monkeypatch: pytest.MonkeyPatc
 
 
 def test_a_writer_leaves_no_file_open(path: Path) -> None:
-    before = len(os.listdir("/proc/self/fd"))
+    with RowWriter(path):
+        assert path in open_files()
     for row in range(len(ROWS)):
         write_row(path, row)
-    assert len(os.listdir("/proc/self/fd")) == before
+    assert path not in open_files()
+
+
+def open_files() -> set[Path]:
+    """The files that this process has open."""
+    found = set()
+    for descriptor in Path("/proc/self/fd").iterdir():
+        with suppress(FileNotFoundError):  # the listing itself has one, too
+            found.add(descriptor.readlink())
+    return found
 
 
 # Files that are no tables.

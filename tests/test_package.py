@@ -19,7 +19,8 @@ def shipped() -> set[str]:
 
 def test_the_wheel_holds_every_module_and_marks_the_packages_as_typed() -> None:
     modules = {str(path.relative_to(ROOT)) for package in PACKAGES for path in (ROOT / package).rglob("*.py")}
-    assert {path for path in shipped() if path.endswith(".py")} == modules
+    stubs = {str(path.relative_to(ROOT)) for package in PACKAGES for path in (ROOT / package).rglob("*.pyi")}
+    assert {path for path in shipped() if path.endswith((".py", ".pyi"))} == modules | stubs
     assert {path for path in shipped() if path.endswith("py.typed")} == {f"{package}/py.typed" for package in PACKAGES}
 
 

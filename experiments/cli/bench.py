@@ -183,9 +183,10 @@ def _one_shot(given: argparse.Namespace) -> int:
         images = images_of(settings.images.dataset if settings.images else "digits", given)
         compared = one_shot(given.directory, table, images, given.architectures, given.seed, progress, device)
     show_one_shot(compared)
+    metric = table.task(settings.datasets[0]).metric
     if given.out:
         with report_style():
-            write_figure(draw_one_shot({name: runs for (name, _), runs in compared.items()}), given.out)
+            write_figure(draw_one_shot({name: runs for (name, _), runs in compared.items()}, metric), given.out)
     for file in given.out:
         print(file)
     return 0

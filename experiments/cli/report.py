@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
-from math import nan
+from math import isnan, nan
 from pathlib import Path
 
 from benchmarks.errors import InputError
 from experiments.cli.config_options import guarded, new_parser
+from experiments.records.budgets import BUDGET_UNITS
 from experiments.statistics.aggregates import BANDS, INTERPOLATIONS
 
 
@@ -34,27 +35,29 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--band", choices=BANDS, default="iqr", help=band)
     interpolation = "between trials: the last incumbent, or the published NATS-Bench curves' rule (default: step)"
     parser.add_argument("--interpolation", choices=INTERPOLATIONS, default="step", help=interpolation)
+    over = "what time axes count (default: the unit of the budget)"
+    parser.add_argument("--over", choices=BUDGET_UNITS, help=over)
     runs = "only the first N runs of each algorithm on each data set (default: all)"
     parser.add_argument("--runs", type=int, metavar="N", help=runs)
     sweeps = "--out directories of nas-sweep, whose sensitivity to each option is shown, too"
     parser.add_argument("--sweep", nargs="+", action="extend", type=Path, default=[], metavar="DIR", help=sweeps)
     target = (
-        "test accuracies in percent, of all data sets or of one, until which time and evaluations are told (default: "
-        "three near the best one)"
+        "report when searches reach this value of the metric, on all data sets or on one (default: three values near "
+        "the best one)"
     )
-    parser.add_argument("--target", nargs="+", action="extend", default=[], metavar="[DATASET=]ACC", help=target)
+    parser.add_argument("--target", nargs="+", action="extend", default=[], metavar="[DATASET=]VALUE", help=target)
     return parser
 
 
 def _target(text: str) -> tuple[str | None, float]:
     dataset, _, number = text.rpartition("=")
     try:
-        accuracy = float(number)
+        value = float(number)
     except ValueError:
-        accuracy = nan
-    if not 0 <= accuracy <= 100:
-        raise InputError(f"--target takes percent such as 94, or DATASET=94, got {text!r}")
-    return dataset or None, accuracy
+        value = nan
+    if isnan(value):
+        raise InputError(f"--target takes a value of the metric such as 94, or DATASET=94, got {text!r}")
+    return dataset or None, value
 
 
 def _report(given: argparse.Namespace) -> int:
@@ -69,6 +72,7 @@ def _report(given: argparse.Namespace) -> int:
         out,
         band=given.band,
         interpolation=given.interpolation,
+        over=given.over,
         runs=given.runs,
         sweeps=given.sweep,
         targets=[_target(text) for text in given.target],

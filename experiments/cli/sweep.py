@@ -205,7 +205,7 @@ def _show(given: argparse.Namespace, sweep: Sweep, records: SweepRecords, run: R
     comment = f"best of {different(rows)} configurations of nas-sweep: {records.path}"
     ConfigFile(sweep.evaluator.algorithm, asdict(best)).write(records.best_path, comment)
     with report_style():
-        files = save(sensitivity(ranking, sweep.tuned, sweep.rungs, sweep.evaluator.unit), records.path / "sensitivity")
+        files = save(sensitivity(ranking, records.header().settings), records.path / "sensitivity")
     _confirm(given, sweep, records, best, run)
     print(f"how each knob matters: {files[0]}; logs: tensorboard --logdir {records.path / 'ray'}")
     print(f"use the best with: nas-run --config {records.best_path} ...")

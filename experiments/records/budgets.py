@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 from benchmarks.errors import InputError
 
 BudgetUnit = Literal["seconds", "evaluations"]
+BUDGET_UNITS: tuple[BudgetUnit, ...] = get_args(BudgetUnit)
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from math import nan
+from math import isnan, nan
 from pathlib import Path
 from typing import Any, ClassVar, Literal, TypeVar
 
@@ -204,6 +204,21 @@ class Optimum:
     """As `mean_test`, for data sets without a test; NaN for others."""
     std_validation: float = nan
     """As `std_test`, for data sets without a test; NaN for others."""
+
+    @property
+    def final(self) -> float:
+        """The score that makes it the best: its test score, or its validation score without a test."""
+        return self.validation if isnan(self.test) else self.test
+
+    @property
+    def mean_final(self) -> float:
+        """The mean of that score over all architectures; NaN in old records."""
+        return self.mean_validation if isnan(self.test) else self.mean_test
+
+    @property
+    def std_final(self) -> float:
+        """The standard deviation of that score over all architectures; NaN in old records."""
+        return self.std_validation if isnan(self.test) else self.std_test
 
     @classmethod
     def of(cls, oracle: Oracle) -> Optimum:

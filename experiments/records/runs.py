@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -39,14 +40,21 @@ class Runs:
     incumbent: NDArray[np.bool_]
     architecture: NDArray[np.int32]
     score: Floats
-    """Percent validation accuracy that the searcher was told; NaN for a failed evaluation."""
+    """Validation score on which the search acted; NaN for a failed evaluation."""
     validation: Floats
-    """Percent at the reporting fidelity; NaN where the benchmark has none."""
+    """Validation score at the reporting fidelity; NaN where the benchmark has none."""
     test: Floats
-    """Percent at the reporting fidelity."""
+    """Test score at the reporting fidelity; NaN where the benchmark has none."""
+    tested: bool = True
+    """Whether `final` is the test score."""
 
     def __len__(self) -> int:
         return len(self.number)
+
+    @property
+    def final(self) -> Floats:
+        """The score that judges an answer: its test score, or `validation` on a benchmark without a test."""
+        return self.test if self.tested else self.validation
 
     @property
     def evaluations(self) -> NDArray[np.int32]:
@@ -97,7 +105,7 @@ def runs_by_group(trials: pa.Table) -> dict[Group, Runs]:
     for group in np.unique(group_of_run):
         of_group = np.flatnonzero(group_of_run == group)
         first = bounds[of_group[0] : of_group[-1] + 2]
-        rows = {field: values[first[0] : first[-1]] for field, values in columns.items()}
+        rows: dict[str, Any] = {field: values[first[0] : first[-1]] for field, values in columns.items()}
         first = first - first[0]
         order_in_run = np.arange(1, first[-1] + 1) - np.repeat(first[:-1], np.diff(first))
         groups[names[group]] = Runs(
@@ -113,8 +121,8 @@ def incumbent_changes(runs: Runs) -> Runs:
     """
     kept = runs.incumbent.copy()
     kept[runs.first[1:] - 1] = True
-    rows = {field: getattr(runs, field)[kept] for field in ("order", *_COLUMNS)}
-    return Runs(runs.number, np.append(0, np.cumsum(kept))[runs.first], **rows)
+    rows: dict[str, Any] = {field: getattr(runs, field)[kept] for field in ("order", *_COLUMNS)}
+    return replace(runs, first=np.append(0, np.cumsum(kept))[runs.first], **rows)
 
 
 def concatenate_runs(parts: Sequence[Runs]) -> Runs:
@@ -132,8 +140,10 @@ def concatenate_runs(parts: Sequence[Runs]) -> Runs:
             "complete the study with nas-run"
         )
     lengths = np.concatenate([np.diff(runs.first) for runs in parts])
-    rows = {field: np.concatenate([getattr(runs, field) for runs in parts]) for field in ("order", *_COLUMNS)}
-    return Runs(number, np.append(0, np.cumsum(lengths)), **rows)
+    rows: dict[str, Any] = {
+        field: np.concatenate([getattr(runs, field) for runs in parts]) for field in ("order", *_COLUMNS)
+    }
+    return replace(parts[0], number=number, first=np.append(0, np.cumsum(lengths)), **rows)
 
 
 @dataclass(frozen=True)
@@ -152,11 +162,12 @@ class RecordedTrials:
         return sum(used.total() for used in self.fidelities.values())
 
     @classmethod
-    def of(cls, tables: Iterable[pa.Table], every_trial: bool) -> RecordedTrials:
+    def of(cls, tables: Iterable[pa.Table], every_trial: bool, untested: Sequence[str] = ()) -> RecordedTrials:
         """Collect tables of trials (TRIALS_SCHEMA), each of which holds whole runs, one after the other.
 
         Args:
             every_trial: keep all trials; otherwise only `incumbent_changes`, about 0.35 KB per run.
+            untested: data sets without a test.
 
         Raises:
             RecordError: a run is recorded twice, or its clock goes backwards.
@@ -170,7 +181,9 @@ class RecordedTrials:
             for group, counts in fidelities(trials).items():
                 used.setdefault(group, Counter()).update(counts)
             failed += int(np.isnan(numbers(trials["validation"])).sum())
-        return cls({group: concatenate_runs(runs) for group, runs in parts.items()}, used, failed)
+        groups = {group: concatenate_runs(runs) for group, runs in parts.items()}
+        judged = {group: replace(runs, tested=group[1] not in untested) for group, runs in groups.items()}
+        return cls(judged, used, failed)
 
 
 def fidelities(trials: pa.Table) -> dict[Group, Counter[tuple[str, int]]]:

@@ -1,4 +1,4 @@
-"""Studies side by side: what a report is about, read from records, if the numbers can be compared at all."""
+"""Studies side by side: the content of a report, read from records, if their numbers can be compared."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ import numpy as np
 from msgspec import structs
 
 from benchmarks.errors import InputError
+from experiments.records.budgets import BudgetUnit
 from experiments.records.headers import MultiTrialSettings, StudyHeader, TableSettings, TrainingSettings
 from experiments.records.runs import Floats, Group, RecordedTrials, Runs, finished_runs, mean_search_seconds
 from experiments.records.study import StudyRecords, is_weight_sharing
@@ -30,55 +31,47 @@ from experiments.statistics.weight_sharing import (
 NETWORKS = ("images", "scale", "recipe", "canonical")
 """Settings of studies that train architectures from scratch."""
 MUST_AGREE = (
-    "space",
-    "table",
-    *NETWORKS,
-    "datasets",
-    "budgets",
-    "cost_model",
-    "report_fidelity",
-    "metrics",
-    "untested",
-)
-"""Settings without which the numbers of two multi-trial studies mean different things."""
+    "space", "table", *NETWORKS, "datasets", "budgets", "cost_model", "report_fidelity", "metrics", "untested"
+)  # fmt: skip
+"""Settings that two multi-trial studies must share, or their numbers mean different things."""
 WEIGHT_SHARING_MUST_AGREE = ("space", "images", "scale", "datasets", "table", "report_fidelity")
-"""The same for two weight-sharing studies."""
+"""Settings that two weight-sharing studies must share."""
 MIXED_MUST_AGREE = ("space", "datasets")
-"""The same for one of each kind, which must also agree in those of LOOKED_UP that both have, and in images and
-networks if one of them trains architectures."""
+"""Settings that a multi-trial study and a weight-sharing one must share. They must also share those of LOOKED_UP that
+both have, and images and networks if one of them trains architectures from scratch."""
 LOOKED_UP = ("table", "report_fidelity")
 OWN = ("algorithms", "code", "runs", "seed", "preset")
-"""Settings of which each study of a report has its own; a difference in another one is worth a note."""
+"""Settings that may differ between the studies of a report without a note."""
 MULTI_FIDELITY = ("hyperband", "bohb")
-"""Algorithms that are made to evaluate at several fidelities."""
+"""Multi-fidelity algorithms."""
 
 
 class ReportError(InputError):
-    """Studies that no one report can hold, or a place where none can be written."""
+    """Studies cannot share a report, or the report cannot be written."""
 
 
 @dataclass(frozen=True)
 class RecordedStudy:
-    """What was read from one study's directory."""
+    """What was read from the directory of one study."""
 
     name: str
-    """The directory's; its whole path where two have the same name."""
+    """Name of the directory; the whole path where two directories have the same name."""
     header: StudyHeader
-    """Its `runs` are those that were to be read."""
+    """Its setting `runs` is the number of runs that were to be read."""
     recorded: RecordedTrials
     finished: Mapping[Group, int]
-    """Recorded runs, also those without a trial."""
+    """Number of recorded runs, including those without a trial."""
     search_seconds: Mapping[Group, float]
-    """Host seconds of the search per run."""
+    """Mean host seconds per run spent in the search algorithm."""
     epochs: Mapping[Group, WeightSharingRuns]
-    """Of weight-sharing searches; else empty."""
+    """Empty for multi-trial studies."""
     one_shot_rankings: Mapping[Group, Sequence[OneShotRanking]]
-    """Of weight-sharing searches that were compared with a table; else empty."""
+    """Empty unless the shared weights were compared with a table."""
     planned: int
-    """Runs of the whole study, of each algorithm on each data set."""
+    """Runs of each algorithm on each data set in the whole study."""
 
     def settings(self, keys: Sequence[str]) -> dict[str, Any]:
-        """The settings in `keys`, without what never matters: the order of data sets, and who imported the table."""
+        """The settings in `keys`, without the order of data sets and who imported a table, which never matter."""
         identity = self.header.identity
         chosen: dict[str, Any] = {key: identity.get(key) for key in keys}
         if "datasets" in chosen:
@@ -92,14 +85,16 @@ class RecordedStudy:
 
 @dataclass(frozen=True)
 class Entry:
-    """One algorithm of one study: a row of the table and a line in the figures. The mappings go by data set."""
+    """One algorithm of one study: a row in tables and a line in figures. Keys of mappings are data sets."""
 
     label: str
-    """The algorithm's name; with the study's if several studies ran it."""
+    """Name of the algorithm, followed by that of the study if several studies ran it."""
     algorithm: str
     study: RecordedStudy
     runs: Mapping[str, Runs]
-    """Data sets without a recorded run are absent."""
+    """Without data sets that have no recorded run. `Runs.elapsed` counts what the report draws over."""
+    ends: Mapping[str, float]
+    """End of the searches, in the unit of `Runs.elapsed`: the budget if it has that unit, else the longest run's."""
     finals: Mapping[str, Final]
     fidelities: Mapping[str, Counter[tuple[str, int]]]
     epochs: Mapping[str, WeightSharingRuns]
@@ -112,29 +107,22 @@ class Entry:
         """Whether this is a weight-sharing method."""
         return is_weight_sharing(self.study.header)
 
-    def end(self, dataset: str) -> float:
-        """Seconds at which its searches on a data set end: a budget in seconds, or else when the longest run ended."""
-        settings = self.study.header.settings
-        if isinstance(settings, MultiTrialSettings) and settings.budgets[dataset].unit == "seconds":
-            return settings.budgets[dataset].amount
-        return float(self.runs[dataset].elapsed.max())
-
     def answers(self, dataset: str) -> Answers:
-        """How its runs on a data set ended."""
+        """The last incumbents of its runs on a data set."""
         return statistics.answers(self.runs[dataset])
 
-    def has_test(self, dataset: str) -> bool:
-        """Whether a run on this data set has a test accuracy; weight sharing needs a table to know any."""
-        return dataset in self.runs and not bool(np.isnan(self.runs[dataset].test).all())
+    def has_final(self, dataset: str) -> bool:
+        """Whether any run on this data set has a final score, for which weight sharing needs a table."""
+        return dataset in self.runs and not bool(np.isnan(self.runs[dataset].final).all())
 
     @property
     def one_fidelity(self) -> list[str]:
-        """Data sets on which an algorithm that is made for several fidelities used one."""
+        """Data sets on which a multi-fidelity algorithm used a single fidelity."""
         return [name for name, used in self.fidelities.items() if self.algorithm in MULTI_FIDELITY and len(used) == 1]
 
     @property
     def text(self) -> str:
-        """How the row and the line are called."""
+        """Name of the row and the line."""
         return f"{self.label}, one fidelity" if self.runs and len(self.one_fidelity) == len(self.runs) else self.label
 
 
@@ -144,12 +132,13 @@ def read_studies(
     """Read studies that can be compared.
 
     Args:
-        runs: read only the first so many of each algorithm on each data set, as if the studies had no more.
-        every_trial: whether to keep more than the trials at which answers change (`recorded_runs.condensed`).
+        runs: read only the first `runs` runs of each algorithm on each data set, as if the studies had no more.
+        every_trial: whether to keep all trials instead of `incumbent_changes`.
 
     Raises:
         RecordError: a directory holds no readable study.
-        ReportError: it holds no run yet, is given twice, or differs from another in what both must agree in.
+        ReportError: a study holds no run yet, is given twice, or differs from another in a setting that they must
+            share.
     """
     paths = [path.resolve() for path in study_dirs]
     if not paths:
@@ -171,7 +160,7 @@ def read_studies(
 
 
 def disagreement(one: RecordedStudy, other: RecordedStudy) -> tuple[str, Any, Any] | None:
-    """(setting, its value in one, in the other) that keeps two studies from sharing a report; or None."""
+    """(setting, its value in one, its value in the other) that keeps two studies from sharing a report, if any."""
     if is_weight_sharing(one.header) == is_weight_sharing(other.header):
         same = WEIGHT_SHARING_MUST_AGREE if is_weight_sharing(one.header) else MUST_AGREE
         return difference(one.settings(same), other.settings(same))
@@ -181,7 +170,7 @@ def disagreement(one: RecordedStudy, other: RecordedStudy) -> tuple[str, Any, An
 
 
 def _other_images(one: StudyHeader, other: StudyHeader) -> tuple[str, Any, Any] | None:
-    """What differs in the images or the size of the networks, where neither study's accuracies come from a table."""
+    """The first difference in images or network size, if networks were trained from scratch in one of the studies."""
     settings = (one.settings, other.settings)
     if not any(isinstance(held, TrainingSettings) for held in settings):
         return None
@@ -194,7 +183,7 @@ def _other_images(one: StudyHeader, other: StudyHeader) -> tuple[str, Any, Any] 
 
 
 def common_header(studies: Sequence[RecordedStudy]) -> StudyHeader:
-    """The header that speaks for all: of a study that trains, else of one that knows the optimum, else of the first."""
+    """The header that stands for all: of a study that trains, else of one with known optima, else of the first."""
     headers = [study.header for study in studies]
     trained = [header for header in headers if isinstance(header.settings, TrainingSettings)]
     return [*trained, *(header for header in headers if header.optima), *headers][0]
@@ -204,7 +193,7 @@ def _read(path: Path, name: str, runs: int | None, every_trial: bool) -> Recorde
     records = StudyRecords(path)
     header, overhead = records.header(), records.overhead(runs)
     shared, planned = is_weight_sharing(header), header.settings.runs
-    recorded = RecordedTrials.of(records.trials_by_job(runs), every_trial or shared)
+    recorded = RecordedTrials.of(records.trials_by_job(runs), every_trial or shared, header.settings.untested)
     groups = recorded.groups
     if runs is not None:
         header = replace(header, settings=structs.replace(header.settings, runs=min(runs, planned)))
@@ -212,7 +201,7 @@ def _read(path: Path, name: str, runs: int | None, every_trial: bool) -> Recorde
         raise ReportError(
             f"{path}: no evaluation of its {overhead.num_rows} runs ended within the budget; search with a larger one"
             if overhead.num_rows and not shared
-            else f"{path} holds no finished run yet: repeat its nas-run command to go on"
+            else f"{path} holds no finished run yet: repeat its nas-run command to resume it"
         )
     return RecordedStudy(
         name=name,
@@ -227,7 +216,7 @@ def _read(path: Path, name: str, runs: int | None, every_trial: bool) -> Recorde
 
 
 def difference(first: Mapping[str, Any], second: Mapping[str, Any], prefix: str = "") -> tuple[str, Any, Any] | None:
-    """(name, first's value, second's value) of a setting that differs, looked for inside nested ones; or None."""
+    """(name, value in the first, value in the second) of the first different setting, nested ones included; or None."""
     for key in [*first, *(key for key in second if key not in first)]:
         a, b = first.get(key), second.get(key)
         if isinstance(a, Mapping) and isinstance(b, Mapping):
@@ -239,33 +228,84 @@ def difference(first: Mapping[str, Any], second: Mapping[str, Any], prefix: str 
     return None
 
 
-def entries_of(studies: Sequence[RecordedStudy]) -> list[Entry]:
-    """Every algorithm of every study, in the order in which they were given."""
+def entries_of(studies: Sequence[RecordedStudy], over: BudgetUnit | None = None) -> list[Entry]:
+    """Every algorithm of every study, in the order in which they were given.
+
+    Args:
+        over: what time axes count; default: the unit of the budget.
+
+    Raises:
+        ReportError: the records cannot be drawn over that.
+    """
+    counted = over or budget_unit(studies)
     ran = Counter(algorithm for study in studies for algorithm in study.header.settings.algorithms)
-    return [
-        _entry(study, algorithm, algorithm if ran[algorithm] == 1 else f"{algorithm} ({study.name})")
+    groups = [
+        {group: _counting(counted, runs, study)
+         for group, runs in study.recorded.groups.items()}
         for study in studies
+    ]  # fmt: skip
+    longest: dict[str, float] = {}
+    for (_, dataset), runs in (item for of_study in groups for item in of_study.items()):
+        longest[dataset] = max(longest.get(dataset, 0.0), float(runs.elapsed.max()))
+    if counted == "seconds" and longest and not any(longest.values()):
+        raise ReportError("these records have no seconds: the benchmark has no times. Draw them --over evaluations")
+    return [
+        _entry(study, algorithm, algorithm if ran[algorithm] == 1 else f"{algorithm} ({study.name})", of_study,
+               _ends(study, algorithm, of_study, counted, longest))
+        for study, of_study in zip(studies, groups, strict=True)
         for algorithm in study.header.settings.algorithms
-    ]
+    ]  # fmt: skip
 
 
-def _entry(study: RecordedStudy, algorithm: str, label: str) -> Entry:
-    recorded = [name for name in study.header.settings.datasets if (algorithm, name) in study.recorded.groups]
-    runs = {name: study.recorded.groups[algorithm, name] for name in recorded}
-    seconds = {name: study.search_seconds.get((algorithm, name), math.nan) for name in recorded}
-    finals = {name: statistics.final(runs[name], seconds[name]) for name in recorded}
-    fidelities = {name: study.recorded.fidelities[algorithm, name] for name in recorded}
-    epochs = {name: study.epochs[algorithm, name] for name in recorded if study.epochs}
+def budget_unit(studies: Sequence[RecordedStudy]) -> BudgetUnit:
+    """What the budget of the multi-trial studies counts; seconds if there are none."""
+    settings = [study.header.settings for study in studies]
+    budgets = [budget for held in settings if isinstance(held, MultiTrialSettings) for budget in held.budgets.values()]
+    return budgets[0].unit if budgets else "seconds"
+
+
+def _counting(over: BudgetUnit, runs: Runs, study: RecordedStudy) -> Runs:
+    """Runs of a study whose `elapsed` counts evaluations, if a multi-trial study is to be drawn over these."""
+    if over == "seconds" or is_weight_sharing(study.header):
+        return runs
+    return replace(runs, elapsed=runs.order.astype(float))
+
+
+def _ends(
+    study: RecordedStudy, algorithm: str, groups: Mapping[Group, Runs], over: BudgetUnit, longest: Mapping[str, float]
+) -> dict[str, float]:
+    """Data set -> end of the searches of an algorithm; see `Entry.ends`."""
+    settings = study.header.settings
+    if not isinstance(settings, MultiTrialSettings):
+        return {name: float(runs.elapsed.max()) for (ran, name), runs in groups.items() if ran == algorithm}
+    budgets = {name: budget.amount for name, budget in settings.budgets.items() if budget.unit == over}
+    return budgets or dict(longest)
+
+
+def _entry(
+    study: RecordedStudy, algorithm: str, label: str, groups: Mapping[Group, Runs], ends: Mapping[str, float]
+) -> Entry:
+    runs = {name: groups[algorithm, name] for name in study.header.settings.datasets if (algorithm, name) in groups}
+    seconds = {name: study.search_seconds.get((algorithm, name), math.nan) for name in runs}
+    finals = {name: statistics.final(of_dataset, seconds[name]) for name, of_dataset in runs.items()}
     compared = {
-        name: study.one_shot_rankings[algorithm, name]
-        for name in recorded
-        if (algorithm, name) in study.one_shot_rankings
+        name: study.one_shot_rankings[algorithm, name] for name in runs if (algorithm, name) in study.one_shot_rankings
     }
-    return Entry(label, algorithm, study, runs, finals, fidelities, epochs, compared)
+    return Entry(
+        label=label,
+        algorithm=algorithm,
+        study=study,
+        runs=runs,
+        ends=ends,
+        finals=finals,
+        fidelities={name: study.recorded.fidelities[algorithm, name] for name in runs},
+        epochs={name: study.epochs[algorithm, name] for name in runs if study.epochs},
+        one_shot_rankings=compared,
+    )
 
 
 def legend_of(entries: Sequence[Entry]) -> dict[str, str]:
-    """Label -> text, of entries that have runs."""
+    """Label -> text in legends, of the entries that have runs."""
     return {
         entry.label: f"{entry.text} (n = {joined(str(len(runs)) for runs in entry.runs.values())})"
         for entry in entries
@@ -273,9 +313,9 @@ def legend_of(entries: Sequence[Entry]) -> dict[str, str]:
     }
 
 
-def final_tests(entries: Sequence[Entry], datasets: Sequence[str]) -> dict[str, dict[str, Floats]]:
-    """Data set -> label -> final test percent of each run."""
+def final_scores(entries: Sequence[Entry], datasets: Sequence[str]) -> dict[str, dict[str, Floats]]:
+    """Data set -> label -> final score of each run, without entries that have none."""
     return {
-        dataset: {entry.label: entry.answers(dataset).test for entry in entries if entry.has_test(dataset)}
+        dataset: {entry.label: entry.answers(dataset).final for entry in entries if entry.has_final(dataset)}
         for dataset in datasets
     }

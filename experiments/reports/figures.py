@@ -1,4 +1,4 @@
-"""How every figure of a report looks: colours, markers, sizes, legend, files."""
+"""The common look of all figures of a report: colours, markers, sizes, legend, files."""
 
 from __future__ import annotations
 
@@ -25,17 +25,17 @@ from experiments.records.runs import Floats
 from experiments.storage.atomic import write_atomically
 
 Dashes = tuple[float, ...]
-"""Lengths of strokes and gaps in line widths; empty for a solid line."""
+"""Lengths of strokes and gaps, in line widths; empty for a solid line."""
 
 
 class Style(NamedTuple):
-    """How one algorithm is drawn in every report."""
+    """Look of one algorithm in all reports."""
 
     colour: str
     marker: str
     dashes: Dashes
     hollow: bool = False
-    """Whether the inside of the marker is white."""
+    """Whether the marker is filled with white."""
 
 
 # Colours that the colour-blind can tell apart: Okabe and Ito, "Color Universal Design", 2008.
@@ -47,7 +47,7 @@ MULTI_TRIAL: dict[str, Style] = {
     "hyperband": Style("#E69F00", "v", (6, 1, 1, 1, 1, 1)),
     "local_search": Style("#CC79A7", "P", (4, 1, 2, 1)),
 }
-# Others for weight sharing, whose markers are hollow, and for each space a scheme of its own: "bright" and
+# Weight sharing has hollow markers and other colours, from one scheme per space: "bright" and
 # "high-contrast" of Paul Tol, "Colour Schemes", SRON/EPS/TN/09-002, 2021.
 WEIGHT_SHARING: dict[str, Style] = {
     "darts_v1": Style("#EE6677", "<", (9, 1.5), hollow=True),
@@ -62,10 +62,10 @@ WEIGHT_SHARING: dict[str, Style] = {
 }
 STYLES = MULTI_TRIAL | WEIGHT_SHARING
 SKY_BLUE, YELLOW = "#56B4E9", "#F0E442"
-"""For names that are not in STYLES: sky blue, then multi-trial colours that are not used, then the faint yellow."""
+"""Colours of names that are not in STYLES: sky blue, unused multi-trial colours, then the faint yellow."""
 SPARE_MARKERS = ("X", "<", ">", "p", "*", "h", "d")  # one more than the methods of a space use
 TINTS = (0.5, 0.25, 0.65)
-"""Parts of white in the colour of an algorithm's second, third and fourth line."""
+"""Fraction of white in the colour of an algorithm's second, third and fourth line."""
 SPARE_DASHES: tuple[Dashes, ...] = ((2, 2), (8, 2), (5, 1, 1, 1), (7, 1, 3, 1))
 
 RC: dict[Any, Any] = {
@@ -85,7 +85,7 @@ RC: dict[Any, Any] = {
     "legend.columnspacing": 1.5,
     "legend.fontsize": 10,
     "legend.handlelength": 3.2,
-    "figure.dpi": 200,  # in which layouts are computed, the same as
+    "figure.dpi": 200,  # layouts are computed at this resolution, which must equal the next
     "savefig.dpi": 200,
     "pdf.fonttype": 42,  # TrueType: text stays text, and journals accept it
     "svg.hashsalt": "nas-report",  # equal reports are equal files
@@ -93,26 +93,26 @@ RC: dict[Any, Any] = {
 INK, GREY, PALE = "#222222", "#737373", "#B4B4B4"
 CENTRED: dict[str, Any] = {"ha": "center", "va": "center_baseline", "color": INK}
 BESIDE = 1.1
-"""Inches that names have beside matrices of usual width."""
+"""Width of the names next to a matrix of usual size, inches."""
 THIN = 1.3
-"""Width of the lines of weight sharing, which go up and down."""
+"""Line width of weight-sharing methods, whose curves go up and down."""
 RARE = 0.1
-"""Part of such a line that may lie beyond the end of an axis."""
+"""Fraction of such a line that may lie beyond the end of an axis."""
 COLUMNS = 2
-"""Panels side by side: as wide as a page, so that text keeps its size in print and is not tiny on a phone."""
+"""Panels side by side: a page wide, so that text keeps its size in print and is not tiny on a phone."""
 ROW_GAP = 0.06
-"""Between rows of panels, as a part of their height."""
+"""Gap between rows of panels, as a fraction of their height."""
 PANEL_INCHES = (3.5, 3.1)
 LEAST_WIDTH, MARGIN = 6.0, 0.07  # inches
 FORMATS: dict[str, dict[str, Any]] = {"png": {}, "svg": {"Date": None}, "pdf": {"CreationDate": None}}
-"""File name extension -> metadata; none says when a file was written."""
+"""File name extension -> metadata, without the time of writing, so that equal figures give equal files."""
 
 
 def styles(labels: Iterable[str]) -> dict[str, Style]:
-    """A style for each label: that of its algorithm, which a study's name in brackets may follow.
+    """A style for each label, which is the name of an algorithm, perhaps followed by that of a study in brackets.
 
-    Algorithms without a style get the remaining colours in alphabetical order. Several labels of one algorithm have its
-    colour in tints, other markers and strokes.
+    Algorithms without a style of their own get the remaining colours in alphabetical order. Further labels of an
+    algorithm get tints of its colour, other markers and other dashes.
     """
     families: dict[str, list[str]] = {}
     for label in sorted(set(labels)):
@@ -138,7 +138,7 @@ def _tint(colour: str, white: float) -> str:
 
 @contextmanager
 def report_style() -> Iterator[None]:
-    """The style of reports, whatever the user's matplotlibrc says."""
+    """Use the style of reports, independent of the user's matplotlibrc."""
     with rc_context():
         rcdefaults()
         rcParams.update(RC)
@@ -146,9 +146,9 @@ def report_style() -> Iterator[None]:
 
 
 def save(figure: Figure, stem: Path) -> list[Path]:
-    """Write a figure in every format, `stem` with the suffix appended; return the files' paths."""
+    """Write a figure in every format to `stem` plus suffix; return the paths."""
     figure.draw_without_rendering()
-    figure.set_layout_engine(None)  # every format in this layout, which is computed once
+    figure.set_layout_engine(None)  # all formats share this layout, which is computed once
     paths = []
     for suffix, metadata in FORMATS.items():
         paths.append(stem.with_name(f"{stem.name}.{suffix}"))
@@ -157,10 +157,10 @@ def save(figure: Figure, stem: Path) -> list[Path]:
 
 
 def write_figure(figure: Figure, paths: Sequence[Path]) -> None:
-    """Write a figure into files of any of the FORMATS, each whole or not at all; equal figures give equal files.
+    """Write a figure into files of any of the FORMATS, each atomically; equal figures give equal files.
 
     Raises:
-        InputError: as `check_paths`, before any is written; or a file cannot be written.
+        InputError: as `check_paths`, before any file is written; or a file cannot be written.
     """
     check_paths(paths)
     for path in paths:
@@ -173,7 +173,7 @@ def write_figure(figure: Figure, paths: Sequence[Path]) -> None:
 
 
 def check_paths(paths: Sequence[Path]) -> None:
-    """InputError if a path has no suffix of FORMATS or is a directory."""
+    """Raise InputError if a path has no suffix of FORMATS or is a directory."""
     for path in paths:
         if _suffix(path) not in FORMATS:
             raise InputError(f"a drawing is a file *.{', *.'.join(FORMATS)}, got {str(path)!r}")
@@ -191,9 +191,9 @@ def figure_for(
     """An empty figure with panels.
 
     Args:
-        gap: between panels, as a part of their width.
-        columns: at most so many panels side by side.
-        inches: width and height of a panel.
+        gap: between panels, as a fraction of their width.
+        columns: maximum number of panels side by side.
+        inches: (width, height) of a panel.
     """
     columns = min(columns, panels)
     rows = math.ceil(panels / columns)
@@ -203,10 +203,10 @@ def figure_for(
 
 
 def add_legend(figure: Figure, legend: Mapping[str, str], shown: Collection[str] | None = None) -> None:
-    """What the lines are, placed by `place_legend`.
+    """Add a legend of lines, placed by `place_legend`.
 
     Args:
-        legend: label -> text, of all that a report draws, since the looks depend on them.
+        legend: label -> text, for all labels of the report, on which the styles depend.
         shown: labels that this figure draws (default: all).
     """
     look = styles(legend)
@@ -219,9 +219,9 @@ def add_legend(figure: Figure, legend: Mapping[str, str], shown: Collection[str]
 
 
 def place_legend(figure: Figure, handles: Sequence[Artist]) -> None:
-    """Where the last row has room for one more panel, if it fits there; otherwise below the panels.
+    """Place a legend in the free place of the last row of panels if it fits there, else below the panels.
 
-    Below, as many stand side by side as fit, and the figure grows by the legend's size.
+    Below the panels, as many handles as fit stand side by side, and the figure grows by the size of the legend.
     """
     rows, rest = divmod(len(figure.axes), COLUMNS)
     if rows and rest:
@@ -243,7 +243,7 @@ def place_legend(figure: Figure, handles: Sequence[Artist]) -> None:
 
 
 def line_style(style: Style) -> dict[str, Any]:
-    """What matplotlib calls it."""
+    """A style as keyword arguments of matplotlib's `plot`."""
     line = {"color": style.colour, "marker": style.marker, "dashes": style.dashes}
     if style.hollow:
         edge = {"markerfacecolor": "white", "markeredgecolor": style.colour, "markeredgewidth": 1.1}
@@ -252,30 +252,35 @@ def line_style(style: Style) -> dict[str, Any]:
 
 
 def marks(offset: float, points: int) -> tuple[float, float] | None:
-    """(first, spacing) of the markers along a line in axes diagonals; None to mark every point.
+    """(first, spacing) of the markers along a line, in diagonals of the axes; None to mark every point.
 
     Args:
-        offset: of this line's first marker, as a part of the spacing, so that markers of several lines differ.
-        points: of the line.
+        offset: of the first marker, as a fraction of the spacing, so that the markers of several lines differ.
+        points: number of points of the line.
     """
     return (0.02 + 0.14 * offset, 0.14) if points > 1 else None
 
 
-def draw_optimum(axes: Axes, optimum: float) -> None:
-    """A thin labelled line at the best architecture's percent."""
+def draw_optimum(axes: Axes, optimum: float, text: str, *, above: bool) -> None:
+    """A thin line at the value of the best architecture, labelled on the side where no curve can be.
+
+    Args:
+        text: the value in words.
+        above: whether that is the side of larger values.
+    """
     axes.axhline(optimum, color="#555555", linewidth=1.1, linestyle=(0, (6, 3)), zorder=2)
     axes.annotate(
-        f"optimum {optimum:.2f}", (0.99, optimum), xycoords=axes.get_yaxis_transform(), xytext=(0, 2),
-        textcoords="offset points", ha="right", va="bottom", color="#333333", fontsize=10,
+        f"optimum {text}", (0.99, optimum), xycoords=axes.get_yaxis_transform(), xytext=(0, 2 if above else -2),
+        textcoords="offset points", ha="right", va="bottom" if above else "top", color="#333333", fontsize=10,
     )  # fmt: skip
 
 
 def lowest_but_rare(values: Floats) -> float:
-    """Where an axis begins that leaves out rare dips, but not the last value."""
+    """Lower end of an axis that leaves out rare dips, but not the last value."""
     return float(min(values[-1], np.quantile(values, RARE)))
 
 
 def text_inches(texts: Iterable[str]) -> float:
-    """Width of the longest in the size of labels."""
+    """Width of the longest text in the font size of labels."""
     size = rcParams["font.size"]
     return float(max(TextPath((0, 0), text, size=size).get_extents().width for text in texts)) / 72

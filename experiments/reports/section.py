@@ -7,12 +7,14 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+from experiments.records.budgets import BudgetUnit
 from experiments.records.headers import StudyHeader
 from experiments.reports.entries import Entry, RecordedStudy, common_header, legend_of
+from experiments.reports.measures import Measure, common, measures_of
 from experiments.statistics.aggregates import Band, Interpolation
 
 AskedTarget = tuple[str | None, float]
-"""(data set, or None for all, percent test accuracy)."""
+"""(data set, or None for all, value of the metric)."""
 
 
 @dataclass(frozen=True)
@@ -26,8 +28,10 @@ class SectionInput:
     """Drawn around means over runs."""
     interpolation: Interpolation = "step"
     """Of curves between trials; tables do not depend on it."""
+    over: BudgetUnit = "seconds"
+    """What time axes count: `Runs.elapsed` of the entries."""
     targets: Sequence[AskedTarget] = ()
-    """Test accuracies chosen by the user; empty for the default ones."""
+    """Targets chosen by the user; empty for the default ones."""
     sweeps: Sequence[Path] = ()
     """Directories of hyperparameter sweeps."""
 
@@ -45,6 +49,39 @@ class SectionInput:
     def recorded_datasets(self) -> Sequence[str]:
         """Data sets with at least one recorded run."""
         return list(dict.fromkeys(dataset for entry in self.entries for dataset in entry.runs))
+
+    @cached_property
+    def measures(self) -> Mapping[str, Measure]:
+        """What judges the architectures of each data set."""
+        return measures_of(self.header)
+
+    @property
+    def judged(self) -> str:
+        """What the report compares, in words: 'test accuracy', or 'final score' if data sets differ in it."""
+        return common(self.measures.values(), lambda measure: measure.name, "final score")
+
+    @property
+    def judged_label(self) -> str:
+        """The same with its unit, for headings."""
+        return common(self.measures.values(), lambda measure: measure.label, "final score")
+
+    @property
+    def difference_unit(self) -> str:
+        """Unit of differences, for headings: 'points' of percentages; empty if data sets differ in it."""
+        unit = common(self.measures.values(), lambda measure: measure.difference_unit, "")
+        return "points" if unit == "percentage points" else unit
+
+    def named(self, dataset: str) -> str:
+        """A data set as the first cell of a row, with its measure if data sets differ in it."""
+        return dataset if len(set(self.measures.values())) < 2 else f"{dataset}, {self.measures[dataset].label}"
+
+    @property
+    def axis(self) -> str:
+        """What time axes count, in words."""
+        if self.over == "evaluations":
+            return self.over
+        clocks = dict.fromkeys(study.header.settings.clock for study in self.studies)
+        return f"{' or '.join(clocks)} seconds"
 
 
 Section = Callable[[SectionInput], str]

@@ -3,36 +3,67 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
-from experiments.records.headers import StudyHeader
+from experiments.records.headers import Optimum, StudyHeader
 from experiments.reports.entries import Entry
-from experiments.reports.tables import DASH, ONE_SHOT, SEARCHED, number, plus_minus
+from experiments.reports.measures import Measure, common, measures_of, with_unit
+from experiments.reports.tables import DASH, ONE_SHOT, SEARCHED
+
+
+class FinalCells(NamedTuple):
+    """One algorithm on one data set."""
+
+    runs: str
+    validation: str
+    test: str
+    evaluations: str
 
 
 def long_table(header: StudyHeader, entries: Sequence[Entry]) -> tuple[list[str], list[list[str]]]:
-    """(headers, rows) of the same numbers for a terminal: a row per data set and algorithm."""
-    rows, validated = [], validation_kind(entries)
-    for dataset in header.settings.datasets:
-        rows += [[dataset, entry.text, *final_cells(entry, dataset, validated)] for entry in entries]
+    """(headers, rows) of the final results for a terminal: a row per data set, named with its metric, and algorithm.
+
+    Without a column of test values if no data set has a test.
+    """
+    measures, validated, rows = measures_of(header), validation_kind(entries), []
+    unit = common(measures.values(), lambda measure: measure.metric.unit, "")
+    for dataset, measure in measures.items():
+        cells = [(entry.text, final_cells(entry, dataset, measure, validated)) for entry in entries]
         if optimum := header.optima.get(dataset):
-            rows.append([dataset, "optimum", "", number(optimum.validation), number(optimum.test), ""])
-    return ["data set", "algorithm", "runs", f"{validated} (%)", "test (%)", "evaluations"], rows
+            cells.append(("optimum", optimum_cells(optimum, measure)))
+        name = f"{dataset}, {measure.metric.name if unit else measure.metric.label}"
+        rows += [[name, text, *of_row] for text, of_row in cells]
+    splits = (with_unit(split, unit) for split in (validated, "test"))
+    headers = ["data set", "algorithm", "runs", *splits, "evaluations"]
+    if any(measure.split == "test" for measure in measures.values()):
+        return headers, rows
+    return headers[:4] + headers[5:], [row[:4] + row[5:] for row in rows]
 
 
 def validation_kind(entries: Sequence[Entry]) -> str:
-    """What the validation column shows: the search's own score where the benchmark has no other validation."""
+    """What the validation column shows: the searched scores where the benchmark has no others to report."""
     if any(end.validation.count for entry in entries for end in entry.finals.values()):
         return "validation"
     return ONE_SHOT if all(entry.shared for entry in entries) else SEARCHED
 
 
-def final_cells(entry: Entry, dataset: str, validated: str) -> tuple[str, str, str, str]:
-    """(runs, validation, test, evaluations)."""
+def final_cells(entry: Entry, dataset: str, measure: Measure, validated: str) -> FinalCells:
+    """The final results of an algorithm on a data set.
+
+    Args:
+        validated: the `validation_kind` of the table.
+    """
     end = entry.finals.get(dataset)
     if end is None:
-        return "0", DASH, DASH, DASH
-    test = plus_minus(end.test)
-    if entry.shared:  # nothing was evaluated but with shared weights, which compares with nothing else
-        return str(end.runs), plus_minus(end.score if validated == ONE_SHOT else end.validation), test, DASH
-    validation = end.score if validated == SEARCHED else end.validation
-    return str(end.runs), plus_minus(validation), test, f"{end.evaluations:.1f}"
+        return FinalCells("0", DASH, DASH, DASH)
+    test = measure.plus_minus(end.test)
+    if entry.shared:  # one-shot accuracies cannot be compared with those of trained architectures
+        validation = measure.plus_minus(end.score if validated == ONE_SHOT else end.validation)
+        return FinalCells(str(end.runs), validation, test, DASH)
+    validation = measure.plus_minus(end.score if validated == SEARCHED else end.validation)
+    return FinalCells(str(end.runs), validation, test, f"{end.evaluations:.1f}")
+
+
+def optimum_cells(optimum: Optimum, measure: Measure) -> FinalCells:
+    """The best architecture of a table."""
+    return FinalCells("", measure.number(optimum.validation), measure.number(optimum.test), "")

@@ -1,7 +1,4 @@
-"""The tables of a report: how the searches ended, as rows of text, and as Markdown, LaTeX and CSV.
-
-The first is of all algorithms; the second, only of weight-sharing methods, has what only they have.
-"""
+"""Tables of a report as Markdown, LaTeX and CSV, and the numbers in their cells."""
 
 from __future__ import annotations
 
@@ -29,13 +26,13 @@ CSV_COLUMNS = {
 """Statistic of an Aggregate -> its name in table.csv."""
 DASH = "–"
 NUMBER = re.compile(rf"([<+-]? ?[\d.]|{DASH}$|$)")
-"""How a cell begins that holds a number or nothing."""
+"""Beginning of a cell that holds a number or nothing."""
 SEARCHED, ONE_SHOT = "searched validation", "one-shot validation"
-"""Head the column of the scores that the searches were told: at the search fidelity, or with shared weights."""
+"""Headings of the scores for which searches chose: at the search fidelity, or with shared weights."""
 
 
 def plus_minus(value: Aggregate, digits: int = 2) -> str:
-    """'94.08 ± 0.26'; '94.08' of a single run; a dash if no run has a value."""
+    """'94.08 ± 0.26'; '94.08' for a single run; a dash if no run has a value."""
     if value.count <= 1:
         return f"{value.mean:,.{digits}f}" if value.count else DASH
     return f"{value.mean:,.{digits}f} ± {value.std:,.{digits}f}"
@@ -51,7 +48,7 @@ def number(value: float) -> str:
 
 
 def joined(cells: Iterable[str]) -> str:
-    """One cell for all data sets if they agree, otherwise one after the other."""
+    """One cell for all data sets if they agree, otherwise all cells separated by slashes."""
     cells = list(cells)
     return " / ".join(cells[:1] if len(set(cells)) == 1 else cells)
 
@@ -69,7 +66,7 @@ def latex(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 
 def _alignment(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
-    """'right' for columns of numbers, 'left' for others."""
+    """Alignment of each column: 'right' for numbers, 'left' otherwise."""
     columns = zip(*rows, strict=True) if rows else [()] * len(headers)
     return ["right" if all(NUMBER.match(cell) for cell in column) else "left" for column in columns]
 
@@ -83,7 +80,7 @@ class ReportTable(NamedTuple):
     headers: Sequence[str]
     rows: Sequence[Sequence[str]]
     facts: Sequence[Mapping[str, Fact]]
-    """The same as one mapping per line of the CSV file: column -> value in full precision; NaN becomes empty."""
+    """The lines of the CSV file as mappings column -> value in full precision; NaN becomes an empty cell."""
 
 
 def write_table(table: ReportTable, stem: Path) -> str:

@@ -1,4 +1,4 @@
-"""How a report words and lays out what it says."""
+"""Wording and layout shared by the sections of a report."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from typing import Any
 from experiments.statistics.aggregates import CONFIDENCE, RESAMPLES, Band
 
 BAND_RULES: dict[Band, str] = {
-    "iqr": "Lines are means over runs and bands inter-quartile ranges; a mean leaves its band when few runs lag far "
+    "iqr": "Lines are means over runs, bands are interquartile ranges; a mean leaves its band when a few runs lag far "
     "behind.",
-    "sem": "Lines are means over runs, bands one standard error of the mean on either side.",
-    "std": "Lines are means over runs, bands one standard deviation (population) on either side.",
-    "ci": f"Lines are means over runs, bands {CONFIDENCE:.0%} percentile bootstrap intervals of the mean "
-    f"({RESAMPLES:,} resamples of runs); of few runs they are too narrow.",
+    "sem": "Lines are means over runs, bands are one standard error of the mean on either side.",
+    "std": "Lines are means over runs, bands are one standard deviation (population) on either side.",
+    "ci": f"Lines are means over runs, bands are {CONFIDENCE:.0%} percentile bootstrap intervals of the mean "
+    f"({RESAMPLES:,} resamples of runs); with few runs they are too narrow.",
 }
 
 
@@ -22,19 +22,19 @@ def bullets(items: Iterable[str]) -> str:
 
 
 def figure(name: str, caption: str) -> str:
-    """A figure of the report, with links to its other formats.
+    """Markdown of a figure, with links to its other formats.
 
     Args:
-        name: of its files, without extension.
+        name: that of its files, without extension.
     """
     return f"![{caption}]({name}.png)\n\n{caption} ([SVG]({name}.svg), [PDF]({name}.pdf))."
 
 
 def sources(name: str) -> str:
-    """Where a table of the report is found in other forms.
+    """Links to the other formats of a table.
 
     Args:
-        name: of its files, without extension.
+        name: that of its files, without extension.
     """
     return f"Full precision: [{name}.csv]({name}.csv); for a paper: [{name}.tex]({name}.tex)."
 

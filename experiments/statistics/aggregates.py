@@ -1,46 +1,48 @@
-"""From records to numbers: incumbent trajectories, their values over simulated time, aggregates over runs.
+"""From records to numbers: incumbent trajectories, and statistics over runs.
 
-Pure functions; no files, no figures. Points of many runs lie behind one another, as in `recorded_runs.Runs`.
+Pure functions without files or figures. All numbers are scores, of which larger ones are better, unless a docstring
+says otherwise; `Aggregate.in_units_of` turns statistics of scores into those of the metric's values. The points of
+many runs are concatenated in flat arrays, as in `experiments.records.runs.Runs`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.metrics import Metric
 from experiments.records.runs import Floats, Runs
 
 Interpolation = Literal["step", "nats"]
 INTERPOLATIONS: tuple[Interpolation, ...] = get_args(Interpolation)
 Band = Literal["iqr", "sem", "std", "ci"]
-"""What surrounds a mean: the inter-quartile range, one standard error or one standard deviation on either side, or the
+"""Drawn around a mean: the interquartile range, one standard error or one standard deviation on either side, or the
 bootstrap interval of the mean."""
 BANDS: tuple[Band, ...] = get_args(Band)
 CONFIDENCE = 0.95
-"""Of bootstrap intervals."""
+"""Confidence level of bootstrap intervals."""
 RESAMPLES, BOOTSTRAP_SEED = 1000, 0
-"""Of the bootstrap in a report: equal records give equal intervals."""
+"""Resamples and fixed seed of the bootstrap, so that equal records give equal intervals."""
 MOST_VALUES = 2**25
-"""In one array, of very many runs: 0.25 GiB, of which a few are in memory at a time."""
+"""Largest number of values in one temporary array: 0.25 GiB, of which a few are in memory at a time."""
 
 
 @dataclass(frozen=True)
 class Trajectories:
-    """The answers of runs over time. `first` has shape (runs + 1,), the rest shape (points,).
+    """The incumbents of runs over time. `first` has shape (runs + 1,), the rest shape (points,).
 
-    From `elapsed` simulated seconds on, a run's answer is `architecture`, with `validation` and `test` percent at the
-    reporting fidelity. A run may have no point: every evaluation of it failed.
+    From `elapsed` on (seconds, or evaluations), a run's incumbent is `architecture`, whose score is `final`
+    (`Runs.final`). A run of which every evaluation failed has no point.
     """
 
     first: NDArray[np.int64]
     elapsed: Floats
     architecture: NDArray[np.int32]
-    validation: Floats
-    test: Floats
+    final: Floats
 
     @property
     def sizes(self) -> NDArray[np.int64]:
@@ -50,38 +52,47 @@ class Trajectories:
 
 @dataclass(frozen=True)
 class Aggregate:
-    """Statistics over runs, for each remaining axis; NaN where no run has a value."""
+    """Statistics over runs, in the shape of the remaining axes; NaN where no run has a value."""
 
     count: NDArray[np.int64]
-    """Runs with a value; all else is over these."""
+    """Number of runs with a value; the other statistics are over these runs."""
     mean: Floats
     std: Floats
     """Population standard deviation, np.std, as in the papers' tables."""
     sem: Floats
     """Standard error of the mean: sample standard deviation / sqrt(count); NaN for one run."""
     lower: Floats
-    """First quartile; quartiles are interpolated linearly."""
+    """First quartile, interpolated linearly."""
     median: Floats
     upper: Floats
     """Third quartile."""
     low: Floats
-    """Where the bootstrap interval of the mean begins; NaN of fewer than two runs, or if none was asked for."""
+    """Lower end of the bootstrap interval of the mean; NaN for fewer than two runs, or if it was not requested."""
     high: Floats
-    """Where it ends."""
+    """Upper end of that interval."""
 
     @classmethod
-    def concatenate_runs(cls, parts: Sequence[Aggregate]) -> Aggregate:
-        """Of parts of the remaining axis."""
+    def concatenate(cls, parts: Sequence[Aggregate]) -> Aggregate:
+        """Join aggregates of consecutive parts of the remaining axis."""
         return cls(*(np.concatenate([getattr(part, field.name) for part in parts]) for field in fields(cls)))
 
     def band(self, kind: Band) -> tuple[Floats, Floats]:
-        """(lower, upper) edge of the band around the mean."""
+        """(lower, upper) edges of the band around the mean."""
         if kind == "iqr":
             return self.lower, self.upper
         if kind == "ci":
             return self.low, self.high
         half = {"sem": self.sem, "std": self.std}[kind]
         return self.mean - half, self.mean + half
+
+    def in_units_of(self, metric: Metric) -> Aggregate:
+        """Statistics of the values of a metric, out of statistics of its scores."""
+        if metric.larger_is_better:
+            return self
+        return replace(
+            self, mean=-self.mean, lower=-self.upper, median=-self.median, upper=-self.lower, low=-self.high,
+            high=-self.low,
+        )  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -90,47 +101,44 @@ class Final:
 
     runs: int
     score: Aggregate
-    """Scalars, percent: the validation accuracy for which the last answer of each run was chosen."""
+    """Scalars: the score for which the last incumbent of each run was chosen."""
     validation: Aggregate
-    """Of the last answer of each run at the reporting fidelity."""
+    """Validation score of the last incumbents at the reporting fidelity."""
     test: Aggregate
+    """Test score of the last incumbents at the reporting fidelity."""
     evaluations: float
-    """Trials per run, mean."""
+    """Mean number of trials per run."""
     search_seconds: float
-    """Host seconds that the search itself took per run, mean; NaN if not recorded."""
+    """Mean host seconds per run spent in the search algorithm itself; NaN if not recorded."""
 
 
 def incumbents(runs: Runs) -> Trajectories:
-    """One point per change of the answer: the trials at which `incumbent` is true."""
+    """Trajectories with one point per change of the incumbent: the trials at which `Runs.incumbent` is true."""
     first = np.append(0, np.cumsum(runs.incumbent))[runs.first]
     chosen = runs.incumbent
-    return Trajectories(
-        first, runs.elapsed[chosen], runs.architecture[chosen], runs.validation[chosen], runs.test[chosen]
-    )
+    return Trajectories(first, runs.elapsed[chosen], runs.architecture[chosen], runs.final[chosen])
 
 
 def incumbents_at_every_trial(runs: Runs) -> Trajectories:
-    """One point per trial: the answer at that moment, as the published scripts log it. None before the first answer."""
+    """Trajectories with one point per trial from the first incumbent on, as the published scripts log them."""
     rows = np.arange(len(runs.elapsed))
     answer = np.maximum.accumulate(np.where(runs.incumbent, rows, -1))  # row of the latest incumbent, of any run
     answered = answer >= np.repeat(runs.first[:-1], np.diff(runs.first))  # ... of this run
     answer = answer[answered]
     first = np.append(0, np.cumsum(answered))[runs.first]
-    return Trajectories(
-        first, runs.elapsed[answered], runs.architecture[answer], runs.validation[answer], runs.test[answer]
-    )
+    return Trajectories(first, runs.elapsed[answered], runs.architecture[answer], runs.final[answer])
 
 
-def regret(optimum: float, test: Floats) -> Floats:
-    """Percentage points by which `test` (percent) stays below the best architecture's test accuracy."""
-    return optimum - test
+def regret(optimum: float, score: Floats) -> Floats:
+    """Simple regret: by how much `score` falls short of the best architecture's, in the unit of the metric."""
+    return optimum - score
 
 
 def aggregate(values: Floats, *, interval: bool = False) -> Aggregate:
     """Statistics over the runs, the first axis of `values`; a NaN is a run without a value.
 
     Args:
-        interval: whether the bootstrap interval is wanted.
+        interval: whether to compute the bootstrap interval of the mean.
     """
     ordered = np.sort(values, axis=0)  # NaN last
     present = ~np.isnan(ordered)
@@ -147,10 +155,11 @@ def aggregate(values: Floats, *, interval: bool = False) -> Aggregate:
 def bootstrap_interval(
     values: Floats, rng: np.random.Generator, resamples: int = RESAMPLES, confidence: float = CONFIDENCE
 ) -> tuple[Floats, Floats]:
-    """(lower, upper) edge of the percentile bootstrap interval of the mean over runs, the first axis of `values`.
+    """(lower, upper) ends of the percentile bootstrap interval of the mean over runs, the first axis of `values`.
 
-    Whole runs are drawn with replacement, the same ones at all times. A NaN is a run without a value; NaN where fewer
-    than two runs have one. Of few runs the interval is too narrow: its coverage is below `confidence`.
+    Whole runs are drawn with replacement, the same ones along all other axes. A NaN in `values` is a run without a
+    value; the ends are NaN where fewer than two runs have one. With few runs, the interval is too narrow: its coverage
+    is below `confidence`.
 
     Efron and Tibshirani, "An Introduction to the Bootstrap", 1993, chapter 13.
     """
@@ -181,7 +190,7 @@ def _ratio(numerator: Floats, denominator: NDArray[np.int64]) -> Floats:
 
 
 def _quantile(ordered: Floats, count: NDArray[np.int64], q: float) -> Floats:
-    """Quantile q of the first `count` values along axis 0, interpolated linearly as by np.quantile."""
+    """Quantile q of the first `count` values along axis 0, interpolated linearly as np.quantile does."""
     position = q * np.maximum(count - 1, 0)
     below = np.floor(position).astype(np.int64)
     above = np.minimum(below + 1, np.maximum(count - 1, 0))
@@ -192,32 +201,40 @@ def _quantile(ordered: Floats, count: NDArray[np.int64], q: float) -> Floats:
 
 @dataclass(frozen=True)
 class Answers:
-    """The last answer of each run, also one told after the budget (crossing evaluations kept); shape (runs,)."""
+    """The last incumbent of each run, also one from a kept evaluation that crossed the budget; shape (runs,)."""
 
     architecture: NDArray[np.int32]
-    """Official index; -1 of a run without an answer."""
+    """Official index; -1 for a run without an incumbent, whose scores are NaN."""
     score: Floats
-    """Percent validation accuracy for which it was chosen; NaN of a run without an answer, as below."""
+    """The score for which it was chosen."""
     validation: Floats
-    """Percent at the reporting fidelity; NaN also where the benchmark has none."""
+    """Validation score at the reporting fidelity; NaN where the benchmark has none."""
     test: Floats
+    """Test score at the reporting fidelity; NaN where the benchmark has none."""
+    tested: bool = True
+    """Whether `final` is the test score."""
+
+    @property
+    def final(self) -> Floats:
+        """The score that judges an answer, as `Runs.final`."""
+        return self.test if self.tested else self.validation
 
 
 def answers(runs: Runs) -> Answers:
     """How each run ended."""
     points = incumbents(runs)
     last = np.where(points.sizes > 0, points.first[1:] - 1, -1)
-    ends = (runs.score[runs.incumbent], points.validation, points.test)
-    return Answers(
-        np.append(points.architecture, np.int32(-1))[last], *(np.append(values, np.nan)[last] for values in ends)
+    score, validation, test = (
+        np.append(values[runs.incumbent], np.nan)[last] for values in (runs.score, runs.validation, runs.test)
     )
+    return Answers(np.append(points.architecture, np.int32(-1))[last], score, validation, test, runs.tested)
 
 
 def final(runs: Runs, search_seconds: float = np.nan) -> Final:
     """How the runs ended, with bootstrap intervals.
 
     Args:
-        search_seconds: host seconds per run, carried into the result.
+        search_seconds: mean host seconds per run, copied into the result.
     """
     ends = answers(runs)
     score, validation, test = (aggregate(values, interval=True) for values in (ends.score, ends.validation, ends.test))

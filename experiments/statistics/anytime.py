@@ -1,7 +1,7 @@
-"""How fast a search is: time and evaluations until a target is reached, and accuracy averaged over the time of it.
+"""Anytime performance: time and evaluations until a target is reached, and the score averaged over the search.
 
-Pure functions of records. Searchers see validation scores only; the test accuracy that decides here whether a run has
-reached a target is that of its answer, looked up afterwards.
+Pure functions of records. Searchers see validation scores only; the final score of an incumbent (`Runs.final`), which
+decides here whether a run has reached a target, is looked up afterwards.
 """
 
 from __future__ import annotations
@@ -16,38 +16,40 @@ from experiments.records.runs import Floats, Runs
 from experiments.statistics.aggregates import incumbents
 
 LADDER = (10.0, 5.0, 2.0, 1.0, 0.5, 0.1)
-"""Percentage points below the best architecture's test accuracy, of which COUNT in a row are targets."""
+"""Distances from the best architecture's score, of which COUNT consecutive ones become targets; percentage points, or
+multiples of a suitable power of ten for other units."""
 COUNT = 3
 ROUNDING = 1e-9
-"""Percentage points by which an accuracy may miss a target that it equals but for rounding."""
+"""By how much a score may miss a target and still count, to allow for rounding."""
 
 
 @dataclass(frozen=True)
 class Reached:
-    """When runs first had an answer at least as good as a target; arrays of shape (runs,).
+    """When runs first had an incumbent at least as good as a target; arrays of shape (runs,).
 
-    A run that never had one is right-censored: it is known only that it takes longer than it was watched.
+    A run that never had one is right-censored: it is only known to need more than it was observed for.
     """
 
     reached: NDArray[np.bool_]
     seconds: Floats
-    """On the search's clock until then; of a run that did not reach it, until all have ended: it keeps its answer."""
+    """Seconds of the search until then. For a run that did not reach the target, seconds until all runs have ended,
+    since it keeps its incumbent."""
     evaluations: Floats
-    """Trials told by then, that one included."""
+    """Trials until then, including the one that reached the target."""
 
     @property
     def fraction(self) -> float:
-        """Of the runs that reached it."""
+        """Fraction of runs that reached the target."""
         return float(self.reached.mean())
 
 
 def reach(runs: Runs, target: float, end: float) -> Reached:
-    """When each run's answer first had `target` percent test accuracy. A later answer may be worse again.
+    """When the final score of each run's incumbent first was at least `target`. A later incumbent may be worse again.
 
     Args:
-        end: seconds at which searches end. A run whose last evaluation crosses it ends with that.
+        end: seconds at which searches end. A run whose last evaluation crosses it ends with that evaluation.
     """
-    row = np.flatnonzero(runs.incumbent & (runs.test >= target - ROUNDING))
+    row = np.flatnonzero(runs.incumbent & (runs.final >= target - ROUNDING))
     run = np.searchsorted(runs.first, row, side="right") - 1
     hit, where = np.unique(run, return_index=True)  # the first of each run
     reached = np.zeros(len(runs), np.bool_)
@@ -60,11 +62,11 @@ def reach(runs: Runs, target: float, end: float) -> Reached:
 
 
 def within_reach(best_share: Callable[[float], float]) -> tuple[float, ...]:
-    """COUNT steps of LADDER. The first is the hardest that is within reach, or one before if too few follow.
+    """COUNT consecutive steps of LADDER, beginning with the hardest within reach, or earlier if too few follow it.
 
     Args:
-        best_share: of a step, the fraction of runs that reached it, of the best algorithm on the worst data set; half
-            is enough.
+        best_share: step -> fraction of runs that reach it, of the best algorithm on the hardest data set. A step is
+            within reach if half of the runs reach it.
     """
     reached = [i for i, points in enumerate(LADDER) if best_share(points) >= 0.5]
     first = min(max(reached, default=0), len(LADDER) - COUNT)
@@ -72,11 +74,11 @@ def within_reach(best_share: Callable[[float], float]) -> tuple[float, ...]:
 
 
 def reached_by(amount: Floats, reached: NDArray[np.bool_]) -> tuple[Floats, Floats]:
-    """(amounts, fraction of runs that need at most so much): the estimate of Kaplan and Meier, a step function.
+    """(amounts, fraction of runs that need at most that amount): the Kaplan-Meier estimate, a step function.
 
     Args:
         amount: seconds or evaluations of each run, shape (runs,).
-        reached: whether the run had reached the target then; otherwise it was watched no longer.
+        reached: whether the run reached the target at that amount; otherwise it is censored there.
     """
     from scipy import stats  # slow to import
 
@@ -86,17 +88,17 @@ def reached_by(amount: Floats, reached: NDArray[np.bool_]) -> tuple[Floats, Floa
 
 
 def median_needed(amount: Floats, reached: NDArray[np.bool_]) -> float:
-    """The least amount with which half of the runs have reached the target, by `reached_by`; NaN if it is not known."""
+    """The least amount at which half of the runs have reached the target, by `reached_by`; NaN if unknown."""
     amounts, fraction = reached_by(amount, reached)
     enough = np.flatnonzero(fraction >= 0.5 - ROUNDING)
     return float(amounts[enough[0]]) if len(enough) else float("nan")
 
 
 def mean_over_time(runs: Runs, end: float) -> Floats:
-    """Test percent of each run's answer, averaged over seconds 0 to `end`; shape (runs,), NaN of one without an answer.
+    """Final score of each run's incumbent, averaged from 0 to `end`; shape (runs,), NaN for a run without an incumbent.
 
-    The exact mean of the step function. Before its first answer a run counts with that answer, since a first
-    architecture can be named without evaluating it; what is told after `end` does not count.
+    The exact mean of the step function. Before its first incumbent a run counts with that one, since an architecture
+    can be named without evaluating it; evaluations after `end` do not count.
     """
     points = incumbents(runs)
     begin = np.minimum(points.elapsed, end)
@@ -105,5 +107,5 @@ def mean_over_time(runs: Runs, end: float) -> Floats:
     until = np.append(begin[1:], end)
     until[points.first[1:][answered] - 1] = end
     run = np.repeat(np.arange(len(runs)), points.sizes)
-    mean = np.bincount(run, points.test * (until - begin), minlength=len(runs)) / end
+    mean = np.bincount(run, points.final * (until - begin), minlength=len(runs)) / end
     return np.where(answered, mean, np.nan)

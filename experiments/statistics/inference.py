@@ -1,7 +1,8 @@
-"""What can be concluded from differences between algorithms: tests, effect sizes, ranks.
+"""Statistical inference about differences between algorithms: tests, effect sizes, ranks.
 
-Pure functions. Two kinds of evidence are kept apart: runs on one data set are independent repetitions of a search, and
-tell whether two algorithms differ there; data sets are few, and tell whether a difference holds in general.
+Pure functions of scores, of which larger ones are better. Two kinds of evidence are kept apart: runs on one data set
+are independent repetitions of a search and show whether two algorithms differ there; data sets, of which there are few,
+show whether a difference holds in general.
 """
 
 from __future__ import annotations
@@ -18,13 +19,14 @@ from numpy.typing import NDArray
 from experiments.records.runs import Floats
 
 ALPHA = 0.05
-"""Level of every test of a report."""
+"""Significance level of every test in a report."""
 SIZES = {0.71: "large", 0.64: "medium", 0.56: "small"}
-"""A12 or 1 - A12 from which an effect is called so: Vargha and Delaney 2000, section 3."""
+"""Least A12 or 1 - A12 -> name of the effect size: Vargha and Delaney 2000, section 3."""
 MOST_ORDERS = 2000
-"""Of runs, up to which all are counted where there are ties: the normal approximation is far off for a handful."""
+"""Number of ways to split the runs in two up to which ties are treated exactly, by enumeration: for few runs, the
+normal approximation is far off."""
 FEWEST_SIGNED = 6
-"""Data sets from which a Wilcoxon signed-rank test can be significant: 2 / 2^5 > ALPHA > 2 / 2^6."""
+"""Fewest data sets with which a Wilcoxon signed-rank test can be significant: 2 / 2^5 > ALPHA > 2 / 2^6."""
 
 
 class Comparison(NamedTuple):
@@ -34,12 +36,12 @@ class Comparison(NamedTuple):
     first: str
     second: str
     difference: float
-    """Of the means, first - second, percentage points."""
+    """Mean score of the first minus that of the second."""
     a12: float
     p: float
-    """Two-sided, of a Mann-Whitney U test."""
+    """Of a two-sided Mann-Whitney U test."""
     holm: float
-    """The same, adjusted for all comparisons made at once."""
+    """`p` adjusted for all comparisons made together."""
 
 
 def a12(first: Floats, second: Floats) -> float:
@@ -56,7 +58,7 @@ def a12(first: Floats, second: Floats) -> float:
 
 
 def effect_size(probability: float) -> str:
-    """'negligible', 'small', 'medium' or 'large'; of A12."""
+    """'negligible', 'small', 'medium' or 'large', for a value of A12."""
     distance = max(probability, 1 - probability)
     return next((name for least, name in SIZES.items() if distance >= least), "negligible")
 
@@ -75,11 +77,11 @@ def holm(p: Sequence[float]) -> list[float]:
 
 
 def compare_all(finals: Mapping[str, Mapping[str, Floats]]) -> list[Comparison]:
-    """Every two algorithms on every data set; p values are adjusted for the whole list.
+    """Compare every two algorithms on every data set; p-values are adjusted for the whole list.
 
     Args:
-        finals: data set -> algorithm -> percent at the end of each run; NaN, a run without one, is left out. A data set
-            on which an algorithm has no value is left out for it.
+        finals: data set -> algorithm -> final score of each run. Runs without one (NaN) are left out, and so is an
+            algorithm on a data set where it has none.
     """
     pairs: list[tuple[str, str, str, Floats, Floats]] = []
     for dataset, algorithms in finals.items():
@@ -94,7 +96,7 @@ def compare_all(finals: Mapping[str, Mapping[str, Floats]]) -> list[Comparison]:
 
 
 def mann_whitney(first: Floats, second: Floats) -> float:
-    """p of a two-sided Mann-Whitney U test: exact for few runs, also with ties; a normal approximation for many."""
+    """p-value of a two-sided Mann-Whitney U test: exact for few runs, ties included; else a normal approximation."""
     from scipy import stats  # slow to import
 
     pooled = np.concatenate([first, second])
@@ -108,16 +110,16 @@ def mann_whitney(first: Floats, second: Floats) -> float:
 
 
 def least_p(first: int, second: int) -> float:
-    """The smallest two-sided p that a Mann-Whitney U test of so many runs can have."""
+    """The smallest two-sided p-value that a Mann-Whitney U test with these numbers of runs can have."""
     return float(2 / math.comb(first + second, first))
 
 
 @dataclass(frozen=True)
 class Ranks:
-    """Friedman's test over data sets, and the difference of average ranks that Nemenyi's test calls significant."""
+    """Friedman's test over data sets, and the critical difference of average ranks by Nemenyi's test."""
 
     average: Mapping[str, float]
-    """Algorithm -> rank, 1 is best, mean over data sets; ties share a rank."""
+    """Algorithm -> mean rank over data sets, 1 being best; ties share a rank."""
     datasets: int
     statistic: float
     """Friedman's chi-squared, corrected for ties."""
@@ -126,7 +128,7 @@ class Ranks:
     """At level ALPHA."""
 
     def groups(self) -> list[list[str]]:
-        """The largest sets of algorithms, best first, within one critical difference; none of a single algorithm."""
+        """The maximal sets of two or more algorithms within one critical difference, best first."""
         names = sorted(self.average, key=lambda name: self.average[name])
         ranks = [self.average[name] for name in names]
         spans = [
@@ -141,7 +143,7 @@ def rank_datasets(means: Mapping[str, Sequence[float]]) -> Ranks:
     """Compare algorithms over data sets: Demšar, Journal of Machine Learning Research 7, 2006, section 3.2.
 
     Args:
-        means: algorithm -> percent on each data set, in one order; larger is better.
+        means: algorithm -> mean score on each data set, in the same order for all.
 
     Raises:
         ValueError: fewer than three algorithms, or fewer than two data sets.
@@ -161,17 +163,18 @@ def rank_datasets(means: Mapping[str, Sequence[float]]) -> Ranks:
 
 
 def nemenyi_quantile(algorithms: int) -> float:
-    """q at level ALPHA: of the studentized range with infinite degrees of freedom, / sqrt(2); Demšar 2006, table 5."""
+    """Critical value q at level ALPHA: the quantile of the studentized range with infinite degrees of freedom, divided
+    by sqrt(2); Demšar 2006, table 5."""
     from scipy import stats  # slow to import
 
     return float(stats.studentized_range.ppf(1 - ALPHA, algorithms, np.inf) / math.sqrt(2))
 
 
 def compare_over_datasets(means: Mapping[str, Sequence[float]]) -> list[tuple[str, str, float, float]]:
-    """(first, second, p, p by Holm) of two-sided Wilcoxon signed-rank tests over data sets, of every two algorithms.
+    """(first, second, p, Holm-adjusted p) of two-sided Wilcoxon signed-rank tests over data sets, for every pair.
 
     Args:
-        means: as of `rank_datasets`. Of fewer than FEWEST_SIGNED data sets no p is below ALPHA.
+        means: as for `rank_datasets`. With fewer than FEWEST_SIGNED data sets, no p-value is below ALPHA.
     """
     pairs = list(combinations(means, 2))
     p = [_signed_rank(np.subtract(means[one], means[other])) for one, other in pairs]
@@ -185,13 +188,14 @@ def _signed_rank(differences: NDArray[np.float64]) -> float:
 
 
 def expected_ranks(values: Sequence[Floats]) -> Floats:
-    """Rank of each algorithm among all, if one run of each is drawn at random: 1 is best, shape (algorithms, times).
+    """Expected rank of each algorithm when one run of each is drawn at random; 1 is best; shape (algorithms, times).
 
-    The mean over all such draws, exactly: 1 + the sum over the others of P(it is better) + P(tie) / 2. Feurer et al.,
+    Computed exactly, as 1 + the sum over the other algorithms of P(other is better) + P(tie) / 2. Feurer et al.,
     "Efficient and Robust Automated Machine Learning", NeurIPS 2015, figure 3, estimate it by drawing.
 
     Args:
-        values: of each algorithm, percent, shape (runs, times); NaN, no answer yet, is worse than any and ties.
+        values: scores of each algorithm, shape (runs, times); NaN, no incumbent yet, is worse than any score and ties
+            with itself.
     """
     from scipy import stats  # slow to import
 

@@ -1,6 +1,6 @@
-"""Trajectories on a common clock: what the answer of each run was worth at given moments.
+"""Trajectories on a common axis: the final score of each run's incumbent at given times.
 
-Pure functions; no files, no figures.
+Pure functions without files or figures. Times are seconds or evaluations, as in `Trajectories.elapsed`.
 """
 
 from __future__ import annotations
@@ -19,28 +19,28 @@ from experiments.statistics.aggregates import (
 )
 
 TICKETS = 150
-"""Grid points of the published curves, `vis-nats-bench-algos.py` of AutoDL-Projects."""
+"""Grid points of the published curves: `vis-nats-bench-algos.py` of AutoDL-Projects."""
 
 
 def resample_step(trajectories: Trajectories, times: Floats) -> Floats:
-    """Test percent, shape (runs, times), of the last answer told at or before each time; NaN before the first.
+    """Score, shape (runs, times), of the last incumbent at or before each time; NaN before the first.
 
     Args:
-        times: simulated seconds, ascending. A run that ended earlier keeps its last answer.
+        times: ascending. A run that ended earlier keeps its last incumbent.
     """
-    told = _count(trajectories, times, including_equal=True)
-    position = np.where(told > 0, trajectories.first[:-1, None] + told - 1, -1)
-    values: Floats = np.append(trajectories.test, np.nan)[position]
+    seen = _count(trajectories, times, including_equal=True)
+    position = np.where(seen > 0, trajectories.first[:-1, None] + seen - 1, -1)
+    values: Floats = np.append(trajectories.final, np.nan)[position]
     return values
 
 
 def nats_tickets(budget: float) -> Floats:
-    """The grid of the published curves: i / 150 x budget for i = 0, ..., 149, in simulated seconds."""
+    """The grid of the published curves: i / 150 x budget for i = 0, ..., 149."""
     return np.arange(TICKETS) / TICKETS * budget
 
 
 def resample_nats(trajectories: Trajectories, times: Floats) -> Floats:
-    """Test percent, shape (runs, times), by the rule of the published NATS-Bench curves.
+    """Score, shape (runs, times), by the rule of the published NATS-Bench curves.
 
     `vis-nats-bench-algos.py` of AutoDL-Projects: of all points of a run take the two, A and B, whose times T_A and T_B
     are nearest to t (the earlier point if two are equally near); the value is
@@ -51,8 +51,8 @@ def resample_nats(trajectories: Trajectories, times: Floats) -> Floats:
     the last counts; a run with one point has that value throughout; a run with none is NaN.
 
     Args:
-        trajectories: with a point for every trial: `incumbents_at_every_trial`.
-        times: simulated seconds, ascending.
+        trajectories: with a point for every trial, from `incumbents_at_every_trial`.
+        times: ascending.
     """
     points = _without_repeated_times(trajectories)
     sizes = points.sizes[:, None]
@@ -70,24 +70,22 @@ def resample_nats(trajectories: Trajectories, times: Floats) -> Floats:
     a = k - 1 - (distance(k - 2) <= distance(k)) + (distance(k + 1) < distance(k - 1))
     a = np.where(sizes >= 2, a, 0)
     time_a, time_b = at(points.elapsed, a, np.nan), at(points.elapsed, a + 1, np.nan)
-    test_a, test_b = at(points.test, a, np.nan), at(points.test, a + 1, np.nan)
-    line = (time_b - times) / (time_b - time_a) * test_a + (times - time_a) / (time_b - time_a) * test_b
-    values: Floats = np.where(sizes == 1, test_a, line)
+    score_a, score_b = at(points.final, a, np.nan), at(points.final, a + 1, np.nan)
+    line = (time_b - times) / (time_b - time_a) * score_a + (times - time_a) / (time_b - time_a) * score_b
+    values: Floats = np.where(sizes == 1, score_a, line)
     return values
 
 
 def _without_repeated_times(points: Trajectories) -> Trajectories:
-    """Of the points of a run with equal times, the last."""
+    """Keep the last of the points of a run that share one time."""
     kept = np.append(np.diff(points.elapsed) != 0, True)[: len(points.elapsed)]
     kept[points.first[1:][points.sizes > 0] - 1] = True  # the next point belongs to another run
     first = np.append(0, np.cumsum(kept))[points.first]
-    return Trajectories(
-        first, points.elapsed[kept], points.architecture[kept], points.validation[kept], points.test[kept]
-    )
+    return Trajectories(first, points.elapsed[kept], points.architecture[kept], points.final[kept])
 
 
 def _count(points: Trajectories, times: Floats, *, including_equal: bool) -> NDArray[np.int64]:
-    """Points of each run before each time, or at it; shape (runs, times)."""
+    """Number of points of each run before each time, or also at it; shape (runs, times)."""
     seen_from = np.searchsorted(times, points.elapsed, side="left" if including_equal else "right")
     runs, columns = len(points.sizes), len(times) + 1  # the last column: after every time
     cell = np.repeat(np.arange(runs), points.sizes) * columns + seen_from
@@ -97,14 +95,14 @@ def _count(points: Trajectories, times: Floats, *, including_equal: bool) -> NDA
 
 
 def curve_times(budget: float, interpolation: Interpolation) -> Floats:
-    """Where curves up to `budget` are evaluated: simulated seconds, ascending, dense on linear and logarithmic axes."""
+    """Ascending times at which curves up to `budget` are computed, dense on linear and logarithmic axes."""
     if interpolation == "nats":
         return nats_tickets(budget)
     return np.union1d(np.linspace(0, budget, 301), np.geomspace(budget / 1000, budget, 200))
 
 
 def resample(runs: Runs, times: Floats, interpolation: Interpolation) -> Floats:
-    """Test percent of the answers at `times` (simulated seconds, ascending), shape (runs, times)."""
+    """Scores of the incumbents at `times`, which ascend; shape (runs, times)."""
     if interpolation == "step":
         return resample_step(incumbents(runs), times)
     if interpolation == "nats":
@@ -113,5 +111,5 @@ def resample(runs: Runs, times: Floats, interpolation: Interpolation) -> Floats:
 
 
 def blocks(times: Floats, runs: int) -> list[Floats]:
-    """Times in parts, each of at most MOST_VALUES values of all runs; a single part unless runs are very many."""
+    """Split times into parts of at most MOST_VALUES values over all runs; one part unless there are very many runs."""
     return np.array_split(times, -(-len(times) // max(1, MOST_VALUES // runs)))

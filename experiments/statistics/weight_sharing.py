@@ -1,7 +1,8 @@
-"""From the epochs of weight-sharing searches to numbers: what was derived, how sure the search was, what it took.
+"""From the epochs of weight-sharing searches to numbers: the derived architectures, the entropy of the distribution
+over options, training of the supernet, and time.
 
-Pure functions; no files, no figures. All runs of a method have equally many epochs, so its numbers are arrays of shape
-(runs, epochs).
+Pure functions without files or figures. All runs of a method have the same number of epochs, so that its numbers are
+arrays of shape (runs, epochs).
 """
 
 from __future__ import annotations
@@ -27,25 +28,25 @@ from nas_algos.weight_sharing import PHASES
 
 @dataclass(frozen=True)
 class WeightSharingRuns:
-    """Every epoch of one method on one data set; shape (runs, epochs) but for `number`, (runs,)."""
+    """Every epoch of one method on one data set; shape (runs, epochs), except `number` with shape (runs,)."""
 
     number: NDArray[np.int32]
     architecture: NDArray[np.int32]
-    """Official index of what was derived at the end of the epoch."""
-    test: Floats
-    """Its percent at the reporting fidelity; NaN where no table knows it."""
+    """Official index of the architecture derived at the end of the epoch."""
+    final: Floats
+    """Its final score (`Runs.final`); NaN without a table."""
     rank: Floats
-    """Of that in the table, 1 is best; NaN likewise."""
+    """Its rank in the table by final score, 1 being best; NaN without a table."""
     one_shot_validation: Floats
-    """Its percent with the shared weights."""
+    """Its validation accuracy with the shared weights, percent."""
     weight_loss: Floats
-    """Of training images as the steps saw them, nats."""
+    """Mean training loss of the epoch, nats."""
     weight_accuracy: Floats
-    """Percent of them."""
+    """Training accuracy of the epoch, percent."""
     entropy: Floats
-    """Of the distribution over options, nats, mean over decisions."""
+    """Entropy of the distribution over options, nats, mean over decisions."""
     seconds: Mapping[str, Floats]
-    """Measured in this epoch, by phase."""
+    """Phase -> measured seconds of the epoch."""
 
     @property
     def epochs(self) -> int:
@@ -56,10 +57,10 @@ _COLUMNS = ("architecture", "one_shot_validation", "weight_loss", "weight_accura
 
 
 def weight_sharing_runs(epochs: pa.Table, groups: Mapping[Group, Runs]) -> dict[Group, WeightSharingRuns]:
-    """The epochs (EPOCHS_SCHEMA) of the runs in `groups`; those of runs that have no trials yet are left out.
+    """The epochs (EPOCHS_SCHEMA) of the runs in `groups`, without those of runs that have no trials yet.
 
     Raises:
-        RecordError: a run's epochs are not the same as its trials, or as the other runs'.
+        RecordError: the epochs of a run do not match its trials, or differ in number from those of other runs.
     """
     return {group: _weight_sharing_runs(epochs, group, runs) for group, runs in groups.items()}
 
@@ -88,33 +89,38 @@ def _weight_sharing_runs(epochs: pa.Table, group: Group, runs: Runs) -> WeightSh
     columns = {name: rows[name].to_numpy().reshape(shape) for name in _COLUMNS}
     seconds = {phase: rows[f"{phase}_seconds"].to_numpy().reshape(shape) for phase in PHASES}
     rank = rows["rank"].to_numpy().astype(float).reshape(shape)  # null becomes NaN
-    return WeightSharingRuns(number=runs.number, test=runs.test.reshape(shape), rank=rank, seconds=seconds, **columns)
+    return WeightSharingRuns(number=runs.number, final=runs.final.reshape(shape), rank=rank, seconds=seconds, **columns)
 
 
 @dataclass(frozen=True)
 class OneShotRanking:
-    """What one run's supernet says at the end of its search of some architectures, beside a table."""
+    """One-shot accuracies of some architectures at the end of one run, and their accuracies after training."""
 
     run: int
-    architectures: NDArray[np.int32]  # official indices
-    shared: Floats  # percent validation accuracy of each with the shared weights
-    trained: Floats  # percent validation accuracy of each by itself, at the table's reporting fidelity
+    architectures: NDArray[np.int32]
+    """Official indices."""
+    shared: Floats
+    """Validation accuracy of each with the shared weights, percent."""
+    trained: Floats
+    """Validation score of each trained by itself, at the table's reporting fidelity."""
 
     @property
     def spearman(self) -> float:
+        """Spearman's rank correlation between the two."""
         from scipy.stats import spearmanr  # slow to import
 
         return float(spearmanr(self.shared, self.trained).statistic)
 
     @property
     def kendall(self) -> float:
+        """Kendall's rank correlation between the two."""
         from scipy.stats import kendalltau
 
         return float(kendalltau(self.shared, self.trained).statistic)
 
 
 def one_shot_rankings(rows: pa.Table) -> dict[Group, list[OneShotRanking]]:
-    """The runs of a table of ONE_SHOT_SCHEMA."""
+    """The runs in a table of ONE_SHOT_SCHEMA, by algorithm and data set."""
     import pyarrow.compute as pc
 
     runs: dict[Group, list[OneShotRanking]] = {}
@@ -130,31 +136,31 @@ def one_shot_rankings(rows: pa.Table) -> dict[Group, list[OneShotRanking]]:
 
 
 def relative_entropy(space: Space, entropy: Floats) -> Floats:
-    """Entropy in nats as a part of the greatest: 1 of a uniform distribution over options, 0 of a certain choice."""
+    """Entropy (nats) divided by the greatest possible one: 1 for a uniform distribution over options, 0 for a certain
+    choice."""
     return entropy / math.log(max(space.options))
 
 
 def weight_sharing_finals(
     runs: WeightSharingRuns, settings: WeightSharingSettings, optimum: float = math.nan, architectures: int = 0
 ) -> dict[str, Aggregate]:
-    """How the runs of a method ended, over runs: name -> scalars.
+    """Statistics over runs of how a method ended: name -> scalars.
 
     Args:
         settings: of the study's header.
-        optimum: percent test accuracy; NaN if it is unknown.
-        architectures: how many the table ranks; 0 if that is unknown.
+        optimum: final score of the best architecture; NaN if unknown.
+        architectures: number of architectures that the table ranks; 0 if unknown.
 
-    Returns: test, regret, rank and one_shot_validation of the last architecture (percent, percentage points), and
-    beats, the percentage of the other architectures that have a higher rank: 50 of a random one, on average;
-    search_seconds and those of each phase; relative_entropy of the last distribution; and the last architecture's
-    traits.
+    Returns: final (score), regret, rank and one_shot_validation (percent) of the last architecture; beats, the
+    percentage of the table's other architectures that it outranks, 50 on average for a random one; search_seconds and
+    the seconds of each phase; relative_entropy of the last distribution; and the traits of the last architecture.
     """
     space = space_named(settings.space)
     spent = {f"{phase}_seconds": seconds.sum(axis=1) for phase, seconds in runs.seconds.items()}
     last = runs.architecture[:, -1]
     values: dict[str, Floats] = {
-        "test": runs.test[:, -1],
-        "regret": regret(optimum, runs.test[:, -1]),
+        "final": runs.final[:, -1],
+        "regret": regret(optimum, runs.final[:, -1]),
         "rank": runs.rank[:, -1],
         "beats": 100 * (architectures - runs.rank[:, -1]) / (architectures - 1 if architectures > 1 else math.nan),
         "one_shot_validation": runs.one_shot_validation[:, -1],
@@ -167,6 +173,6 @@ def weight_sharing_finals(
 
 
 def most_frequent(architectures: Sequence[int]) -> tuple[int, int]:
-    """(architecture, how often) that occurs most often; the one that occurs first if several do."""
+    """(architecture, number of occurrences) of the most frequent one; of several, the one that occurs first."""
     (found,) = Counter(architectures).most_common(1)
     return found

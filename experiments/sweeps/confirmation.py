@@ -111,7 +111,7 @@ def _confirmed(records: StudyRecords, study: TableStudy | WeightSharingStudy) ->
         metric = study.oracle(dataset).metric
         if math.isfinite(metric.worst_score):
             area = run_values(runs, "validation_area", budget, metric)
-    return Confirmed(records.path, runs.score[runs.incumbent][last], points.test[last], area)
+    return Confirmed(records.path, runs.score[runs.incumbent][last], points.final[last], area)
 
 
 def p_values(confirmed: Mapping[str, Confirmed], objective: Objective) -> dict[str, float]:

@@ -1,8 +1,8 @@
-"""A reproducibility checklist, filled in as far as records can tell.
+"""Section: a reproducibility checklist, filled in as far as the records allow.
 
 After the checklist (https://www.automl.org/nas_checklist.pdf) of Lindauer and Hutter, "Best Practices for Scientific
 Research on Neural Architecture Search", Journal of Machine Learning Research 21(243), 2020, arXiv:1909.02453: its
-sixteen items, in other words and shortened.
+sixteen items, rephrased and shortened.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ AUTHORS: Answer = "to be answered by the authors"
 RANDOM = ("random_search", "random_nas")
 RULE = (
     "After Lindauer and Hutter, Best Practices for Scientific Research on Neural Architecture Search, JMLR 21(243), "
-    "2020, and its checklist (automl.org/nas_checklist.pdf). Answers are from the records; what only people know is "
+    "2020, and its checklist (automl.org/nas_checklist.pdf). Answers come from the records; what these do not show is "
     "left to the authors. For a paper: [checklist.tex](checklist.tex); as data: [checklist.csv](checklist.csv)."
 )
 
 
 class Item(NamedTuple):
-    """A practice, whether it was followed, and what tells so."""
+    """A practice, whether it was followed, and the evidence for it."""
 
     practice: str
     answer: Answer
@@ -37,44 +37,42 @@ class Item(NamedTuple):
 
 def section(given: SectionInput) -> str:
     """The checklist."""
-    items = list(checklist(given.studies, given.entries, [SweepRecords(path) for path in given.sweeps]))
+    items = list(checklist(given))
     facts = [dict(item._asdict()) for item in items]
-    table = ReportTable(["practice", "followed", "what tells so"], items, facts)
+    table = ReportTable(["practice", "followed", "evidence"], items, facts)
     text = write_table(table, given.directory / "checklist")
     return "\n\n".join(["## Reproducibility checklist", text, RULE])
 
 
-def checklist(
-    studies: Sequence[RecordedStudy], entries: Sequence[Entry], sweeps: Sequence[SweepRecords] = ()
-) -> Iterator[Item]:
-    """The items: releasing code, comparing, reporting."""
-    yield from _code(studies)
-    yield from _comparison(studies, entries)
-    yield _tuning(studies, entries, sweeps)
-    yield from _reporting(studies)
+def checklist(given: SectionInput) -> Iterator[Item]:
+    """The items, in the order of the checklist: releasing code, comparing, reporting."""
+    yield from _code(given.studies)
+    yield from _comparison(given)
+    yield _tuning(given.studies, given.entries, [SweepRecords(path) for path in given.sweeps])
+    yield from _reporting(given.studies)
 
 
 def _code(studies: Sequence[RecordedStudy]) -> Iterator[Item]:
     headers = [study.header for study in studies]
     resumed = {str(code["git_commit"]) for header in headers for code in header.resumed_with}
     commits = sorted({header.git_commit for header in headers} | resumed)
-    told, loose = f"commit {', '.join(commits)}", [name for name in commits if name == "none" or "+changes" in name]
-    really_trained = any(isinstance(header.settings, TrainingSettings) for header in headers)
+    code, loose = f"commit {', '.join(commits)}", [name for name in commits if name == "none" or "+changes" in name]
+    from_scratch = any(isinstance(header.settings, TrainingSettings) for header in headers)
     tables = _tables(studies)
-    if really_trained:
-        trained = f"trained by {told}"
+    if from_scratch:
+        trained = f"trained by {code}"
     else:
-        trained = f"trained by the makers of {tables}; cite them" if tables else f"only shared weights were, by {told}"
+        trained = f"trained by the makers of {tables}; cite them" if tables else f"only supernets were, by {code}"
     yield Item("The code that trained the architectures is released", AUTHORS, trained)
-    how = "recipe and seeds are in study.json" if really_trained else trained
+    how = "recipe and seeds are in study.json" if from_scratch else trained
     yield Item("Hyper-parameters and seeds of that training are released", AUTHORS, how)
-    for code in ("The code of the search space is released", "The code of the searches is released"):
+    for practice in ("The code of the search space is released", "The code of the searches is released"):
         if loose:
-            yield Item(code, "no", f"{told}: not all of it is in a commit")
+            yield Item(practice, "no", f"{code}: not all of it is committed")
         else:
-            yield Item(code, AUTHORS, f"{told}; publish it")
+            yield Item(practice, AUTHORS, f"{code}; publish it")
     seeds = ", ".join(dict.fromkeys(str(header.settings.seed) for header in headers))
-    because = f"listed under What was run; seed {seeds}, from which every run's generator is spawned"
+    because = f"listed under What was run; seed {seeds}, from which the generator of every run is spawned"
     yield Item("Hyper-parameters and seeds of the searches are released", "yes", because)
 
 
@@ -84,23 +82,24 @@ def _tables(studies: Sequence[RecordedStudy]) -> str:
     return ", ".join(dict.fromkeys(table.name for table in tables if table))
 
 
-def _comparison(studies: Sequence[RecordedStudy], entries: Sequence[Entry]) -> Iterator[Item]:
+def _comparison(given: SectionInput) -> Iterator[Item]:
+    studies, entries = given.studies, given.entries
     benchmark = "All methods are compared on one benchmark: data, splits, space, training and its settings"
     if len({is_weight_sharing(study.header) for study in studies}) > 1:
-        yield Item(benchmark, "partly", "multi-trial searches and weight sharing agree in space and data set only")
+        yield Item(benchmark, "partly", "multi-trial searches and weight sharing share the space and the data set only")
     else:
-        yield Item(benchmark, "yes", "studies that differ in it are refused")
+        yield Item(benchmark, "yes", "studies that differ in these cannot share a report")
     yield _confounders(studies)
     yield Item("Ablation studies were run", AUTHORS, "")
-    told = [entry.has_test(dataset) for entry in entries for dataset in entry.runs]
-    known: Answer = "yes" if told and all(told) else "partly" if any(told) else "no"
-    protocol = "test accuracy of each run's answer at one fidelity, which no search sees"
-    how_good = {
+    finals = [entry.has_final(dataset) for entry in given.entries for dataset in entry.runs]
+    known: Answer = "yes" if finals and all(finals) else "partly" if any(finals) else "no"
+    protocol = f"{given.judged} of each run's last incumbent at one fidelity, looked up after the search"
+    evidence = {
         "yes": protocol,
-        "partly": f"{protocol}; of some it is unknown",
-        "no": "how good the answers are is unknown",
+        "partly": f"{protocol}; for some methods it is unknown",
+        "no": "the performance of the incumbents is unknown",
     }
-    yield Item("All methods are evaluated by one protocol", known, how_good[known])
+    yield Item("All methods are evaluated by one protocol", known, evidence[known])
     yield Item("Performance over time is compared", known, "" if known == "no" else "see Curves")
     baselines = [entry.label for entry in entries if entry.algorithm in RANDOM]
     yield Item("Random search is among the methods", "yes" if baselines else "no", ", ".join(baselines))
@@ -112,22 +111,22 @@ def _comparison(studies: Sequence[RecordedStudy], entries: Sequence[Entry]) -> I
 
 
 def _confounders(studies: Sequence[RecordedStudy]) -> Item:
-    """Whether hardware or software may have made a difference."""
+    """Whether hardware or software may have influenced the results."""
     practice = "Confounding factors (hardware, versions, unequal run times of methods) are controlled"
     made_by = [study.header.made_by for study in studies]
     made_by += [dict(code) for study in studies for code in study.header.resumed_with]
     if any(code["versions"] != made_by[0]["versions"] for code in made_by[1:]):
         return Item(practice, "partly", "versions or hardware differ between studies or their parts: see What was run")
     if any(measured(study.header) for study in studies):
-        return Item(practice, "partly", "one set of versions and one kind of hardware; what else it did is unknown")
-    return Item(practice, "yes", "one set of versions; time is simulated, whatever the hardware")
+        return Item(practice, "partly", "one set of versions and one kind of hardware; its other load is unknown")
+    return Item(practice, "yes", "one set of versions; time does not depend on the hardware")
 
 
 def _tuning(studies: Sequence[RecordedStudy], entries: Sequence[Entry], sweeps: Sequence[SweepRecords]) -> Item:
     practice = "It is reported how hyper-parameters were tuned, and at what cost"
     presets = ", ".join(dict.fromkeys(_preset(study) for study in studies))
     options = f"options are under What was run ({presets})"
-    told, tuned = [], set()
+    evidence, tuned = [], set()
     for sweep in sweeps:
         settings, rows = sweep.header().settings, sweep.rows()
         if not any(_tuned_for(settings, entry) for entry in entries):
@@ -136,16 +135,16 @@ def _tuning(studies: Sequence[RecordedStudy], entries: Sequence[Entry], sweeps: 
         known = [evaluation for evaluation in once if evaluation and evaluation.objectives]
         amount = sum(max(evaluation.objectives) for evaluation in known)
         spent = sum(evaluation.seconds for evaluation in known)
-        told.append(
+        evidence.append(
             f"{settings.algorithm}: {len(once)} configurations by {settings.search}, {amount:,} "
             f"{settings.unit} in {seconds(spent)} s of host time"
         )
         tuned.add(settings.algorithm)
-    if not told:
+    if not evidence:
         return Item(practice, AUTHORS, options)
     others = [entry.label for entry in entries if entry.algorithm not in tuned]
-    rest = f"; of {', '.join(others)} it is for the authors to say: {options}" if others else ""
-    return Item(practice, "partly" if others else "yes", "; ".join(told) + rest)
+    rest = f"; for {', '.join(others)}, the authors must say: {options}" if others else ""
+    return Item(practice, "partly" if others else "yes", "; ".join(evidence) + rest)
 
 
 def _preset(study: RecordedStudy) -> str:
@@ -154,7 +153,7 @@ def _preset(study: RecordedStudy) -> str:
 
 
 def _tuned_for(sweep: SweepSettings, entry: Entry) -> bool:
-    """Whether a sweep, by its settings, tuned an entry's algorithm where the entry searched."""
+    """Whether a sweep tuned the algorithm of an entry on the benchmark that the entry searched."""
     tuned, searched = sweep.study, entry.study.header.settings
     same = (tuned.table and tuned.table.name) == (searched.table and searched.table.name)
     there = tuned.space == searched.space and set(tuned.datasets) <= set(searched.datasets)
@@ -166,12 +165,12 @@ def _reporting(studies: Sequence[RecordedStudy]) -> Iterator[Item]:
     yield Item(
         "The time of the whole method, not of its search alone, is reported",
         "partly" if shared else "yes",
-        "weight sharing: the search only, without training what it found"
+        "weight sharing: the search only, without training the derived architectures"
         if shared
-        else "budgets under What was run, the searches' own time under Search overhead",
+        else "budgets under What was run, host time of the algorithms under Search overhead",
     )
     yield Item(
         "All details of the setup are reported",
         "partly",
-        "settings, versions and commit are under What was run; anything else is the authors' to say",
+        "settings, versions and commit are under What was run; the authors must add the rest",
     )

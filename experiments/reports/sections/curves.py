@@ -1,8 +1,8 @@
-"""Figures of a report: test accuracy of the incumbent, and its regret, over the time of the search.
+"""Section: anytime performance. The metric of the incumbent, and its regret, over seconds or evaluations.
 
-A line is the mean over runs, drawn from the moment at which every run has an answer; before, a mean would be over the
-fastest runs only. The band is around it: quartiles, standard error, standard deviation or bootstrap interval. The mean
-may leave the inter-quartile band while a few runs lag far behind; this is information, not an error.
+A line is the mean over runs, drawn from the moment when every run has an incumbent; earlier, it would be a mean over
+the fastest runs only. The band around it shows quartiles, standard error, standard deviation or bootstrap interval. The
+mean may leave the interquartile band while a few runs lag far behind: that is information, not an error.
 """
 
 from __future__ import annotations
@@ -18,9 +18,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
-from experiments.records.headers import StudyHeader
 from experiments.records.runs import Floats, Runs
-from experiments.records.study import clock
 from experiments.reports.entries import Entry, legend_of
 from experiments.reports.figures import (
     COLUMNS,
@@ -35,70 +33,61 @@ from experiments.reports.figures import (
     save,
     styles,
 )
+from experiments.reports.measures import Measure, with_unit
 from experiments.reports.section import SectionInput
 from experiments.reports.text import BAND_RULES, bullets, figure
 from experiments.statistics.aggregates import Aggregate, Band, Interpolation, aggregate, regret
 from experiments.statistics.resampling import blocks, curve_times, resample
 
 EARLY, EARLY_LOG = 0.05, 0.01
-"""Part of the budget after which the y axis shows a curve whole, on a linear and a logarithmic time axis."""
-
+"""Fraction of the search after which the y axis shows a curve completely, on a linear and a logarithmic x axis."""
 ZERO = 1e-6
-"""Percentage points of regret that are no more than rounding."""
-
-
-class View(NamedTuple):
-    """What a figure shows."""
-
-    quantity: Literal["test", "regret"]
-    log_time: bool
-    caption: str
-
-
-FIGURES = {
-    "test_accuracy": View("test", False, "Test accuracy of the incumbent over time"),
-    "log_regret": View("regret", False, "Regret of the incumbent, logarithmic, over time"),
-    "test_accuracy_log_time": View("test", True, "Test accuracy of the incumbent over time, logarithmic"),
-    "log_regret_log_time": View("regret", True, "Regret of the incumbent over time, both logarithmic"),
-}
-"""File name -> what it shows."""
-YLABELS = {"test": "test accuracy (%)", "regret": "regret (percentage points)"}
-
-
+"""Regret up to which a difference is due to rounding."""
 CURVE_RULES = (
     "A curve begins when all its runs have an incumbent.",
-    "The accuracy axis begins where the lowest curve is early in the search, to leave out the first, poor "
+    "The axis of the {judged} begins where the worst curve is early in the search, to leave out the first, poor "
     "architectures.",
-    "Searchers see validation scores only; test accuracy is looked up afterwards, at the reporting fidelity.",
+)
+LOOK_UP_RULE = (
+    "Searchers see validation scores at the search fidelity only; {judged} at the reporting fidelity is looked up "
+    "afterwards."
 )
 WEIGHT_SHARING_CURVE_RULE = (
-    "Weight sharing counts with what the last finished epoch derived, whatever the rule between trials. Its lines end "
-    "with the longest run, and the axis leaves out dips that make up less than a tenth of one."
+    "A weight-sharing run counts with the architecture derived after its last finished epoch, whatever the rule "
+    "between trials. Its lines end with the longest run, and the axis leaves out dips that make up less than a tenth "
+    "of a line."
 )
 NO_CURVES = (
-    "Curves of test accuracy over time are left out: no benchmark table tells the accuracy of what weight sharing "
-    "derived."
+    "There are no curves of {judged}: without a benchmark table, the {metric} of the architectures that weight sharing "
+    "derived is unknown."
 )
-REGRET_RULE = "Regret is the optimum's test accuracy minus the incumbent's; the mean is taken before the logarithm."
+NO_EVALUATIONS = "Weight-sharing methods are left out: they train a supernet and have no evaluations to count."
+REGRET_RULE = (
+    "Regret is the distance of the incumbent's {judged} from the optimum's; the mean is taken before the logarithm."
+)
 INTERPOLATION_RULES: dict[Interpolation, str] = {
-    "step": "At each time a run counts with its last incumbent told by then; a run that ended keeps it.",
+    "step": "At each time, a run counts with its latest incumbent; a run that has ended keeps its last one.",
     "nats": "Between trials, curves follow the published NATS-Bench scripts: at i/150 of the budget, i = 0, ..., 149, "
     "a run counts with the line through its two trials nearest in time, which also extrapolates.",
 }
 
 
-def section(given: SectionInput) -> str:
-    """Test accuracy and regret over the time of the search."""
-    drawn = [entry for entry in given.entries if _has_curve(entry)]
-    if not drawn:
-        return "\n\n".join(["## Curves", NO_CURVES])
-    panels = [
-        panel_of(given.header, drawn, dataset, given.interpolation, given.band)
-        for dataset in given.header.settings.datasets
-    ]
-    write_figures(panels, legend_of(drawn), given.band, given.directory)
-    figures = (figure(name, view.caption) for name, view in views(panels).items())
-    return "\n\n".join(["## Curves", *figures, bullets(_curve_rules(given))])
+class View(NamedTuple):
+    """What a figure shows."""
+
+    quantity: Literal["score", "regret"]
+    log_time: bool
+    caption: str
+    """With places for what is judged and for what the time axis counts."""
+
+
+FIGURES = {
+    "incumbent": View("score", False, "{judged} of the incumbent over {time}"),
+    "log_regret": View("regret", False, "Regret of the incumbent, logarithmic, over {time}"),
+    "incumbent_log_time": View("score", True, "{judged} of the incumbent over {time}, logarithmic"),
+    "log_regret_log_time": View("regret", True, "Regret of the incumbent over {time}, both logarithmic"),
+}
+"""File name -> what it shows."""
 
 
 @dataclass(frozen=True)
@@ -107,15 +96,15 @@ class Curve:
 
     label: str
     times: Floats
-    """Seconds, shape (times,), ascending."""
-    test: Aggregate
-    """Percent; shape (times,)."""
+    """Seconds or evaluations, shape (times,), ascending."""
+    score: Aggregate
+    """Final score of the incumbents; shape (times,)."""
     regret: Aggregate
-    """Percentage points; shape (times,)."""
+    """Shape (times,)."""
     end: float = math.inf
-    """Seconds at which its searches end, if before the panel's budget."""
+    """Time at which its searches end, if before the end of the panel."""
     falls: bool = False
-    """Whether an answer may be worse than the one before, as in weight sharing: the axis shows that, if not rare."""
+    """Whether an incumbent may be worse than an earlier one, as in weight sharing: the axis shows that unless rare."""
 
 
 @dataclass(frozen=True)
@@ -123,13 +112,43 @@ class Panel:
     """One data set."""
 
     dataset: str
-    budget: float
-    """Seconds, at which the time axis ends."""
+    end: float
+    """End of the time axis."""
     optimum: float
-    """Percent test accuracy of the table's best architecture; NaN where it is unknown."""
+    """Score of the best architecture; NaN if unknown."""
     curves: Sequence[Curve]
+    measure: Measure
     time: str = "simulated seconds"
-    """What the clock of the searches counts."""
+    """What the time axis counts."""
+
+
+def section(given: SectionInput) -> str:
+    """The metric and the regret of the incumbents over the search."""
+    timed = [entry for entry in given.entries if given.over == "seconds" or not entry.shared]
+    drawn = [entry for entry in timed if not entry.shared or any(map(entry.has_final, entry.runs))]
+    if not drawn:
+        metric = next(iter(given.measures.values())).metric.name
+        return "\n\n".join(["## Curves", NO_CURVES.format(judged=given.judged, metric=metric)])
+    panels = [panel_of(given, drawn, dataset) for dataset in given.header.settings.datasets]
+    write_figures(panels, legend_of(drawn), given.band, given.directory)
+    judged, time = given.judged.capitalize(), "time" if given.over == "seconds" else given.over
+    figures = (figure(name, view.caption.format(judged=judged, time=time)) for name, view in views(panels).items())
+    return "\n\n".join(["## Curves", *figures, bullets(_curve_rules(given))])
+
+
+def panel_of(given: SectionInput, entries: Sequence[Entry], dataset: str) -> Panel:
+    """The curves of a data set, on an axis that is long enough for all."""
+    optimum = given.header.optima[dataset].final if given.header.optima else math.nan
+    curves = [_curve(given, entry, dataset, optimum) for entry in entries if dataset in entry.runs]
+    end = max(entry.ends[dataset] for entry in entries if dataset in entry.ends)
+    return Panel(dataset, end, optimum, curves, given.measures[dataset], given.axis)
+
+
+def _curve(given: SectionInput, entry: Entry, dataset: str, optimum: float) -> Curve:
+    rule: Interpolation = "step" if entry.shared else given.interpolation
+    runs, end = entry.runs[dataset], entry.ends[dataset]
+    curve = curve_of(entry.label, runs, end, optimum, rule, interval=given.band == "ci")
+    return replace(curve, falls=entry.shared)
 
 
 def curve_of(
@@ -138,27 +157,39 @@ def curve_of(
     """The line of one algorithm on one data set.
 
     Args:
-        end: seconds up to which it goes.
-        optimum: percent test accuracy; NaN if it is unknown.
-        interval: whether bootstrap intervals will be drawn.
+        end: time up to which it is drawn.
+        optimum: score of the best architecture; NaN if unknown.
+        interval: whether to compute bootstrap intervals.
     """
     times = curve_times(end, interpolation)
-    accuracies, regrets = [], []
+    scores, regrets = [], []
     for some in blocks(times, len(runs)):
-        test = resample(runs, some, interpolation)
-        accuracies.append(aggregate(test, interval=interval))
-        regrets.append(aggregate(regret(optimum, test), interval=interval))
-    return Curve(label, times, Aggregate.concatenate_runs(accuracies), Aggregate.concatenate_runs(regrets), end)
+        values = resample(runs, some, interpolation)
+        scores.append(aggregate(values, interval=interval))
+        regrets.append(aggregate(regret(optimum, values), interval=interval))
+    return Curve(label, times, Aggregate.concatenate(scores), Aggregate.concatenate(regrets), end)
+
+
+def _curve_rules(given: SectionInput) -> Iterator[str]:
+    """How the curves are drawn."""
+    yield BAND_RULES[given.band]
+    yield INTERPOLATION_RULES[given.interpolation]
+    yield from (rule.format(judged=given.judged) for rule in CURVE_RULES)
+    yield LOOK_UP_RULE.format(judged=given.judged)
+    if given.header.optima:
+        yield REGRET_RULE.format(judged=given.judged)
+    if any(entry.shared for entry in given.entries):
+        yield WEIGHT_SHARING_CURVE_RULE if given.over == "seconds" else NO_EVALUATIONS
 
 
 def views(panels: Sequence[Panel]) -> dict[str, View]:
-    """The figures that can be drawn: regret takes an optimum."""
+    """The figures that can be drawn: regret needs an optimum."""
     known = not any(math.isnan(panel.optimum) for panel in panels)
     return {name: view for name, view in FIGURES.items() if known or view.quantity != "regret"}
 
 
 def write_figures(panels: Sequence[Panel], legend: Mapping[str, str], band: Band, directory: Path) -> list[Path]:
-    """Draw the figures that can be drawn in every format; equal input gives equal files.
+    """Draw the figures that can be drawn, in every format; equal input gives equal files.
 
     Args:
         legend: label of a curve -> its text in the legend.
@@ -171,23 +202,28 @@ def write_figures(panels: Sequence[Panel], legend: Mapping[str, str], band: Band
 
 
 def draw(panels: Sequence[Panel], legend: Mapping[str, str], band: Band, view: View) -> Figure:
-    """One panel per data set, two in a row, and a common legend below."""
+    """One panel per data set, two side by side, and a common legend below."""
     figure, grid = figure_for(len(panels))
     look = styles(legend)
+    labels = [_label(panel.measure, view) for panel in panels]
     for i, (axes, panel) in enumerate(zip(grid, panels, strict=True)):
         axes.set_title(panel.dataset)
         _draw_curves(axes, panel, view, band, look)
         _scale_time(axes, panel, view)
-        (_scale_regret if view.quantity == "regret" else _scale_test)(axes, panel, view)
-        if i % COLUMNS == 0:
-            axes.set_ylabel(YLABELS[view.quantity])
+        (_scale_regret if view.quantity == "regret" else _scale_score)(axes, panel, view)
+        if i % COLUMNS == 0 or len(set(labels)) > 1:
+            axes.set_ylabel(labels[i])
     add_legend(figure, legend)
     return figure
 
 
+def _label(measure: Measure, view: View) -> str:
+    return with_unit("regret", measure.difference_unit) if view.quantity == "regret" else measure.label
+
+
 def _visible(curve: Curve, view: View) -> tuple[Floats, Aggregate]:
-    """The times at which a curve is drawn, when as many runs have an answer as ever will, and its statistics there."""
-    statistics = curve.regret if view.quantity == "regret" else curve.test
+    """(times, statistics) where a curve is drawn: from when as many runs have an incumbent as ever will."""
+    statistics = curve.regret if view.quantity == "regret" else curve.score
     shown = (statistics.count == statistics.count.max()) & (statistics.count > 0)
     if view.log_time:
         shown &= curve.times > 0
@@ -197,6 +233,8 @@ def _visible(curve: Curve, view: View) -> tuple[Floats, Aggregate]:
 def _draw_curves(axes: Axes, panel: Panel, view: View, band: Band, look: dict[str, Style]) -> None:
     for i, curve in enumerate(panel.curves):
         times, statistics = _visible(curve, view)
+        if view.quantity == "score":
+            statistics = statistics.in_units_of(panel.measure.metric)
         lower, upper = statistics.band(band)
         colour = look[curve.label].colour
         axes.fill_between(times, lower, upper, color=colour, alpha=0.07, linewidth=0)
@@ -210,53 +248,53 @@ def _scale_time(axes: Axes, panel: Panel, view: View) -> None:
     axes.set_xlabel(panel.time)
     if view.log_time:
         starts = [times[0] for times, _ in (_visible(curve, view) for curve in panel.curves) if len(times)]
-        start = min(starts, default=panel.budget / 1000)
-        if start >= panel.budget:  # a single answer, at the end
-            start = panel.budget / 10
-        axes.set_xlim(start, panel.budget)
+        start = min(starts, default=panel.end / 1000)
+        if start >= panel.end:  # a single incumbent, at the end
+            start = panel.end / 10
+        axes.set_xlim(start, panel.end)
         axes.set_xscale("log")
-        axes.xaxis.set_major_locator(LogLocator(subs=(1,) if panel.budget > 30 * start else (1, 2, 5)))
+        axes.xaxis.set_major_locator(LogLocator(subs=(1,) if panel.end > 30 * start else (1, 2, 5)))
         axes.xaxis.set_minor_formatter(NullFormatter())
     else:
-        axes.set_xlim(0, panel.budget)
+        axes.set_xlim(0, panel.end)
         axes.xaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 3, 4, 5, 10]))
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda seconds, _: f"{seconds:,.10g}"))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda time, _: f"{time:,.10g}"))
 
 
-def _scale_test(axes: Axes, panel: Panel, view: View) -> None:
-    """From where the lowest curve is soon after its start to just above the optimum, which is drawn and labelled.
+def _scale_score(axes: Axes, panel: Panel, view: View) -> None:
+    """Scale the axis from where the worst curve is soon after its start to just beyond the optimum, which is drawn.
 
     The first architectures of a search are poor; showing them too would squash everything that follows. Where the
-    optimum is unknown, the highest curve takes its place.
+    optimum is unknown, the best curve takes its place.
     """
     curves = [_visible(curve, view) for curve in panel.curves]
     settled = [_settled(curve, panel, view) for curve in panel.curves]
     known = not math.isnan(panel.optimum)
-    top = panel.optimum if known else _highest(statistics for _, statistics in curves)
-    bottom = min((value for value in settled if value < top), default=top - 1)
-    height = top - bottom
-    axes.set_ylim(bottom - 0.03 * height, top + 0.13 * height)
+    best = panel.optimum if known else _best(statistics for _, statistics in curves)
+    worst = min((score for score in settled if score < best), default=best - 1)
+    margin = best - worst
+    axes.set_ylim(*sorted(panel.measure.value(end) for end in (worst - 0.03 * margin, best + 0.13 * margin)))
     axes.yaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 2.5, 5, 10]))
-    if not known:
-        return
-    draw_optimum(axes, panel.optimum)
+    if known:
+        optimum, metric = panel.optimum, panel.measure.metric
+        draw_optimum(axes, metric.value(optimum), panel.measure.number(optimum), above=metric.larger_is_better)
 
 
-def _highest(curves: Iterable[Aggregate]) -> float:
-    """Percent; of the means and upper quartiles."""
-    values = [np.maximum(curve.mean, curve.upper).max() for curve in curves if len(curve.mean)]
-    return float(max(values, default=100.0))
+def _best(curves: Iterable[Aggregate]) -> float:
+    """The best score among means and upper quartiles."""
+    scores = [np.maximum(curve.mean, curve.upper).max() for curve in curves if len(curve.mean)]
+    return float(max(scores, default=0.0))
 
 
 def _settled(curve: Curve, panel: Panel, view: View) -> float:
     """Mean when EARLY of the search has passed since the curve's start; infinite for a curve that is not drawn.
 
-    Where answers may get worse, what the mean is rarely worse than from then on.
+    For curves that may get worse: the value that the mean is rarely worse than from then on.
     """
     times, statistics = _visible(curve, view)
     if not len(times):
         return math.inf
-    early = times[0] + (EARLY_LOG if view.log_time else EARLY) * (min(curve.end, panel.budget) - times[0])
+    early = times[0] + (EARLY_LOG if view.log_time else EARLY) * (min(curve.end, panel.end) - times[0])
     settled = statistics.mean[min(np.searchsorted(times, early), len(times) - 1) :]
     if not curve.falls:
         return float(settled[0])
@@ -271,40 +309,7 @@ def _scale_regret(axes: Axes, panel: Panel, view: View) -> None:
     settled = [_settled(curve, panel, view) for curve in panel.curves]
     highest = max((value for value in settled if lowest < value < math.inf), default=100 * lowest)
     axes.set_ylim(lowest / 1.6, highest * 1.1)
-    axes.set_yscale("log")  # after the limits: it would look for positive data to find its own
+    axes.set_yscale("log")  # after the limits, since it would look for positive data to find its own
     axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 3, 5)))
     axes.yaxis.set_major_formatter(FuncFormatter(lambda points, _: f"{points:g}"))
     axes.yaxis.set_minor_formatter(NullFormatter())
-
-
-def _has_curve(entry: Entry) -> bool:
-    return not entry.shared or any(map(entry.has_test, entry.runs))
-
-
-def panel_of(
-    header: StudyHeader, entries: Sequence[Entry], dataset: str, interpolation: Interpolation, band: Band = "iqr"
-) -> Panel:
-    """The curves of a data set, on an axis that is long enough for all."""
-    optimum = header.optima[dataset].test if header.optima else math.nan
-    there = [entry for entry in entries if dataset in entry.runs]
-    end = max(entry.end(dataset) for entry in entries if dataset in entry.runs or not entry.shared)
-    clocks = dict.fromkeys(clock(entry.study.header) for entry in entries)
-    curves = [_curve(entry, dataset, optimum, interpolation, band) for entry in there]
-    return Panel(dataset, end, optimum, curves, f"{' or '.join(clocks)} seconds")
-
-
-def _curve(entry: Entry, dataset: str, optimum: float, interpolation: Interpolation, band: Band) -> Curve:
-    rule: Interpolation = "step" if entry.shared else interpolation
-    runs, end = entry.runs[dataset], entry.end(dataset)
-    return replace(curve_of(entry.label, runs, end, optimum, rule, interval=band == "ci"), falls=entry.shared)
-
-
-def _curve_rules(given: SectionInput) -> Iterator[str]:
-    """How the curves are drawn."""
-    yield BAND_RULES[given.band]
-    yield INTERPOLATION_RULES[given.interpolation]
-    yield from CURVE_RULES
-    if given.header.optima:
-        yield REGRET_RULE
-    if any(entry.shared for entry in given.entries):
-        yield WEIGHT_SHARING_CURVE_RULE

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -12,40 +13,42 @@ from experiments.reports.drawings.painters import draw_architecture
 from experiments.reports.entries import Entry
 from experiments.reports.figures import report_style, save
 from experiments.reports.section import SectionInput
-from experiments.reports.tables import number
 from experiments.reports.text import figure
 from experiments.statistics.weight_sharing import most_frequent
 
-ANSWER_RULE = "Of each method the final architecture that most runs derived; of several, that of the earliest run."
+DERIVED_RULE = (
+    "For each method, the final architecture that most of its runs derived (of several, that of the earliest run)."
+)
 
 
 def section(given: SectionInput) -> str:
     """A drawing per method; empty if there are none."""
     shared = [entry for entry in given.entries if entry.epochs]
-    return "\n\n".join(["## Derived architectures", *_answers(shared, given.directory)]) if shared else ""
+    return "\n\n".join(["## Derived architectures", *_drawings(given, shared)]) if shared else ""
 
 
-def _answers(entries: Sequence[Entry], directory: Path) -> Iterator[str]:
-    """Draw the final architectures where the space has a drawing, and describe them."""
+def _drawings(given: SectionInput, entries: Sequence[Entry]) -> Iterator[str]:
+    """Draw the most frequent final architectures where the space has a drawing, and describe them."""
     settings = entries[0].study.header.settings
     assert isinstance(settings, WeightSharingSettings)
     space, drawing = space_named(settings.space), DRAWINGS.get(settings.space)
-    yield " ".join(filter(None, (ANSWER_RULE, drawing.scale_note(settings.scale) if drawing else "")))
+    yield " ".join(filter(None, (DERIVED_RULE, drawing.scale_note(settings.scale) if drawing else "")))
     for name, entry in zip(_names(entries), entries, strict=True):
-        for runs in entry.epochs.values():
+        for dataset, runs in entry.epochs.items():
             architecture, times = most_frequent(runs.architecture[:, -1].tolist())
-            test = runs.test[:, -1][runs.architecture[:, -1] == architecture][0]
+            score = float(runs.final[:, -1][runs.architecture[:, -1] == architecture][0])
             caption = f"{entry.label}: {space.name} {architecture}, derived by {times} of {len(runs.number)} runs"
-            caption += f", test accuracy {number(float(test))} %" if test == test else ""
+            if not math.isnan(score):
+                caption += f", {given.measures[dataset].name} {given.measures[dataset].quantity(score)}"
             if drawing:
-                write_answer(space, architecture, directory / name)
+                _write_architecture(space, architecture, given.directory / name)
                 yield figure(name, caption)
             else:
                 yield f"{caption}: `{space.to_string(space.arch(architecture))}`"
 
 
 def _names(entries: Sequence[Entry]) -> list[str]:
-    """Of the files: cell_METHOD, and the number of the study if several ran the method."""
+    """Names of the files: cell_METHOD, with the number of the study if several studies ran the method."""
     studies = list(dict.fromkeys(entry.study.name for entry in entries))
     algorithms = [entry.algorithm for entry in entries]
     return [
@@ -55,7 +58,7 @@ def _names(entries: Sequence[Entry]) -> list[str]:
     ]
 
 
-def write_answer(space: Space, architecture: int, stem: Path) -> None:
-    """Draw an architecture of one of DRAWINGS in every format, `stem` with the suffix appended."""
+def _write_architecture(space: Space, architecture: int, stem: Path) -> None:
+    """Draw an architecture of one of DRAWINGS in every format to `stem` plus suffix."""
     with report_style():
         save(draw_architecture(space.name, space.arch(architecture), common=False), stem)

@@ -3,101 +3,114 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Mapping
 
-from experiments.records.headers import StudyHeader
 from experiments.records.study import is_weight_sharing
-from experiments.reports.entries import Entry, RecordedStudy
+from experiments.reports.entries import Entry
+from experiments.reports.measures import Measure
 from experiments.reports.section import SectionInput
-from experiments.reports.summary import final_cells, validation_kind
-from experiments.reports.tables import (
-    CSV_COLUMNS,
-    joined,
-    latex,
-    markdown,
-    number,
-    statistics_columns,
-    without_nan,
-)
-from experiments.statistics.aggregates import Final
+from experiments.reports.summary import FinalCells, final_cells, optimum_cells, validation_kind
+from experiments.reports.tables import CSV_COLUMNS, joined, latex, markdown, statistics_columns, without_nan
 
 TABLE_RULE = (
-    "Percent accuracy at the reporting fidelity of the last incumbent of each run, mean ± standard deviation over runs "
-    "(population, as in the papers). {crossing}{shared}{optimum}Evaluations are trials per run, mean. Several numbers "
-    "in a cell are in the order of the data sets. Full precision: [table.csv](table.csv); for a paper: "
+    "Last incumbent of each run at the reporting fidelity: mean ± standard deviation over runs (population, as in the "
+    "papers). {untested}{crossing}{weight_sharing}{optimum}Evaluations: mean number of trials per run. Several numbers "
+    "in one cell are in the order of the data sets. Full precision: [table.csv](table.csv); for a paper: "
     "[table.tex](table.tex)."
 )
+UNTESTED = "**There is no test** on {datasets}: the benchmark has validation scores only, and these are reported. "
 CROSSING = "The evaluation that crosses the budget counts if the study keeps it (`crossing`). "
-SHARED = (
-    "The incumbent of a weight-sharing method is what its last epoch derived. It evaluates no trained architecture; "
-    "validation with shared weights is called one-shot: see [Weight sharing](#weight-sharing). "
+WEIGHT_SHARING = (
+    "The incumbent of a weight-sharing method is the architecture derived after its last epoch. These methods evaluate "
+    "no trained architecture; their validation with shared weights is called one-shot: see [Weight "
+    "sharing](#weight-sharing). "
 )
-OPTIMUM = "The optimum is the table's best architecture by test accuracy, with its own validation accuracy. "
+OPTIMUM = "The optimum is the table's best architecture by {judged}{validation}. "
 
 
 def section(given: SectionInput) -> str:
     """The final results of all searches."""
-    headers, rows = final_table(given.header, given.entries)
-    (given.directory / "table.md").write_text(markdown(headers, rows) + "\n", "utf-8")
+    headers, rows = final_table(given)
+    text = markdown(headers, rows)
+    (given.directory / "table.md").write_text(text + "\n", "utf-8")
     (given.directory / "table.tex").write_text(latex(headers, rows) + "\n", "utf-8")
-    write_csv(given.directory / "table.csv", given.header, given.entries)
-    return "\n\n".join(["## Final results", markdown(headers, rows), _table_rule(given.header, given.studies)])
+    _write_csv(given)
+    return "\n\n".join(["## Final results", text, _table_rule(given)])
 
 
-def _table_rule(header: StudyHeader, studies: Sequence[RecordedStudy]) -> str:
-    kinds = {is_weight_sharing(study.header) for study in studies}
+def _table_rule(given: SectionInput) -> str:
+    kinds = {is_weight_sharing(study.header) for study in given.studies}
+    untested = [dataset for dataset, measure in given.measures.items() if measure.split == "validation"]
+    validation = "" if untested else f", with its own validation {_metric_name(given)}"
     return TABLE_RULE.format(
+        untested=UNTESTED.format(datasets=", ".join(untested)) if untested else "",
         crossing=CROSSING if False in kinds else "",
-        shared=SHARED if True in kinds else "",
-        optimum=OPTIMUM if header.optima else "",
+        weight_sharing=WEIGHT_SHARING if True in kinds else "",
+        optimum=OPTIMUM.format(judged=given.judged, validation=validation) if given.header.optima else "",
     )
 
 
-def final_table(header: StudyHeader, entries: Sequence[Entry]) -> tuple[list[str], list[list[str]]]:
-    """(headers, rows) of how the searches ended, a row per algorithm: the form of the papers.
+def _metric_name(given: SectionInput) -> str:
+    names = {measure.metric.name for measure in given.measures.values()}
+    return names.pop() if len(names) == 1 else "score"
 
-    Validation and test percent are mean ± standard deviation over runs. The last row is the optimum, if it is known.
+
+def final_table(given: SectionInput) -> tuple[list[str], list[list[str]]]:
+    """(headers, rows) of how the searches ended, a row per algorithm, as in the papers.
+
+    Cells are mean ± standard deviation over runs. The last row is the optimum, if it is known.
     """
-    datasets, validated = header.settings.datasets, validation_kind(entries)
-    measured = [f"{dataset} {split} (%)" for dataset in datasets for split in (validated, "test")]
+    measures, validated = given.measures, validation_kind(given.entries)
+    headings: list[str] = []
+    for dataset, measure in measures.items():
+        splits = [validated, "test"] if measure.split == "test" else [validated]
+        headings += [f"{dataset} {split} {measure.metric.label}" for split in splits]
     rows = []
-    for entry in entries:
-        runs, validation, test, evaluations = zip(
-            *(final_cells(entry, dataset, validated) for dataset in datasets), strict=True
-        )
-        accuracies = [cell for pair in zip(validation, test, strict=True) for cell in pair]
-        rows.append([entry.text, joined(runs), *accuracies, joined(evaluations)])
-    if header.optima:
-        optima = [header.optima[dataset] for dataset in datasets]
-        best = [number(value) for optimum in optima for value in (optimum.validation, optimum.test)]
-        rows.append(["optimum", "", *best, ""])
-    return ["algorithm", "runs", *measured, "evaluations"], rows
+    for entry in given.entries:
+        cells = {dataset: final_cells(entry, dataset, measure, validated) for dataset, measure in measures.items()}
+        runs, evaluations = joined(cell.runs for cell in cells.values()), joined(c.evaluations for c in cells.values())
+        rows.append([entry.text, runs, *_values(cells, measures), evaluations])
+    if given.header.optima:
+        best = {dataset: optimum_cells(given.header.optima[dataset], measures[dataset]) for dataset in measures}
+        rows.append(["optimum", "", *_values(best, measures), ""])
+    return ["algorithm", "runs", *headings, "evaluations"], rows
 
 
-def write_csv(path: Path, header: StudyHeader, entries: Sequence[Entry]) -> None:
-    """One line per algorithm and data set, numbers in full precision, empty where there is none."""
+def _values(cells: Mapping[str, FinalCells], measures: Mapping[str, Measure]) -> list[str]:
+    """Validation and, on data sets with a test, test cells in the order of the data sets."""
+    return [
+        text
+        for dataset, cell in cells.items()
+        for text in ([cell.validation, cell.test] if measures[dataset].split == "test" else [cell.validation])
+    ]
+
+
+def _write_csv(given: SectionInput) -> None:
+    """table.csv: one line per algorithm and data set, numbers in full precision, empty where there is none."""
     columns = [
         f"{split}_{name}" for split in ("searched_validation", "validation", "test") for name in CSV_COLUMNS.values()
     ]
-    with path.open("w", newline="", encoding="utf-8") as stream:
+    with (given.directory / "table.csv").open("w", newline="", encoding="utf-8") as stream:
         writer = csv.DictWriter(
             stream, ["algorithm", "dataset", "runs", *columns, "evaluations_mean", "search_host_seconds_mean"],
             lineterminator="\n",
         )  # fmt: skip
         writer.writeheader()
-        for entry in entries:
+        for entry in given.entries:
             for dataset, end in entry.finals.items():
-                row = _csv_row(entry, end)
-                writer.writerow({"algorithm": entry.text, "dataset": dataset, "runs": end.runs, **without_nan(row)})
-        for dataset, optimum in header.optima.items():
-            row = {"validation_mean": optimum.validation, "test_mean": optimum.test}
-            writer.writerow({"algorithm": "optimum", "dataset": dataset, **without_nan(row)})
+                row = without_nan(_csv_row(entry, dataset, given.measures[dataset]))
+                writer.writerow({"algorithm": entry.text, "dataset": dataset, "runs": end.runs, **row})
+        for dataset, optimum in given.header.optima.items():
+            value = given.measures[dataset].value
+            row = without_nan({"validation_mean": value(optimum.validation), "test_mean": value(optimum.test)})
+            writer.writerow({"algorithm": "optimum", "dataset": dataset, **row})
 
 
-def _csv_row(entry: Entry, end: Final) -> dict[str, float]:
-    row = statistics_columns("validation", end.validation) | statistics_columns("test", end.test)
+def _csv_row(entry: Entry, dataset: str, measure: Measure) -> dict[str, float]:
+    end = entry.finals[dataset]
+    score, validation, test = (part.in_units_of(measure.metric) for part in (end.score, end.validation, end.test))
+    row = statistics_columns("validation", validation) | statistics_columns("test", test)
     row["search_host_seconds_mean"] = end.search_seconds
     if entry.shared:
         return row
-    return row | statistics_columns("searched_validation", end.score) | {"evaluations_mean": end.evaluations}
+    return row | statistics_columns("searched_validation", score) | {"evaluations_mean": end.evaluations}

@@ -1,4 +1,4 @@
-"""The section of a report about the architectures that the searches ended with."""
+"""Section: the architectures with which the searches ended."""
 
 from __future__ import annotations
 
@@ -18,63 +18,66 @@ from experiments.reports.drawings.painters import WIDTH_INCHES
 from experiments.reports.entries import Entry
 from experiments.reports.figures import CENTRED, COLUMNS, figure_for, place_legend, report_style, save, styles
 from experiments.reports.section import SectionInput
-from experiments.reports.tables import DASH, Fact, ReportTable, number, write_table
+from experiments.reports.tables import DASH, Fact, ReportTable, write_table
 from experiments.reports.text import figure, sources
 
+TITLE_INCHES = 0.45
 MOST = 5
-"""Architectures per data set in the table and the figure."""
+"""Number of architectures per data set in the table and the figure."""
 RULE = (
-    "The architectures, up to {most}, that were most often the final answer, by official index, with the runs that "
-    "ended with them; {isomorphic}test accuracy is at the reporting fidelity. All answers: [found.csv](found.csv); for "
-    "a paper: [found.tex](found.tex)."
+    "The most frequent final incumbents (at most {most} per data set), by official index, with the number of runs of "
+    "each algorithm that ended with them. {isomorphic}The {judged} is at the reporting fidelity. All final incumbents: "
+    "[found.csv](found.csv); for a paper: [found.tex](found.tex)."
 )
-ISOMORPHIC = "cells that compute the same function under different indices count apart; "
-ALL_DIFFERENT = "No two runs ended with the same architecture: there is no most frequent one to draw."
+ISOMORPHIC = "Cells that compute the same function under different indices are counted separately. "
+ALL_DIFFERENT = "No two runs ended with the same architecture, so there is no most frequent one to draw."
+COUNTS_CAPTION = "Number of runs that ended with the most frequent final incumbents, by official index"
 DIVERSITY_RULE = (
-    "How many different architectures the runs of each algorithm ended with, and the one that most did (of several, "
-    "that with the best test accuracy). {sources}"
+    "Number of different architectures with which the runs of each algorithm ended, and the most frequent one (of "
+    "several, the one with the best {judged}). {sources}"
 )
 
 
 @dataclass(frozen=True)
 class FinalArchitecture:
-    """An architecture that was the final answer of a run."""
+    """An architecture that was the final incumbent of a run."""
 
     architecture: int
     """Official index."""
-    test: float
-    """Percent; NaN where it is unknown."""
+    score: float
+    """Final score; NaN where it is unknown."""
     runs: Mapping[str, int]
-    """Label -> how many runs ended with it; only labels with any."""
+    """Label -> number of runs that ended with it, without labels of which none did."""
 
     @property
     def times(self) -> int:
+        """Number of runs that ended with it."""
         return sum(self.runs.values())
 
 
 def final_architectures(entries: Sequence[Entry], dataset: str) -> list[FinalArchitecture]:
-    """Every final answer on a data set, the most frequent first, of equally frequent the better one."""
+    """Every final incumbent on a data set, the most frequent first; of equally frequent ones, the better first."""
     counts: dict[int, Counter[str]] = {}
-    test: dict[int, float] = {}
+    scores: dict[int, float] = {}
     for entry in (entry for entry in entries if dataset in entry.runs):
         answers = entry.answers(dataset)
-        for architecture, accuracy in zip(answers.architecture.tolist(), answers.test.tolist(), strict=True):
+        for architecture, score in zip(answers.architecture.tolist(), answers.final.tolist(), strict=True):
             if architecture >= 0:
                 counts.setdefault(architecture, Counter())[entry.label] += 1
-                test[architecture] = accuracy
-    found = [FinalArchitecture(architecture, test[architecture], runs) for architecture, runs in counts.items()]
-    return sorted(found, key=lambda one: (-one.times, -_or_worst(one.test), one.architecture))
+                scores[architecture] = score
+    found = [FinalArchitecture(architecture, scores[architecture], runs) for architecture, runs in counts.items()]
+    return sorted(found, key=lambda one: (-one.times, -_or_worst(one.score), one.architecture))
 
 
-def _or_worst(test: float) -> float:
-    return -math.inf if math.isnan(test) else test
+def _or_worst(score: float) -> float:
+    return -math.inf if math.isnan(score) else score
 
 
 def section(given: SectionInput) -> str:
     """The architectures with which searches ended; empty if no run has an answer."""
     header, legend, directory = given.header, given.legend, given.directory
     name = header.settings.space
-    space = SPACES.get(name)  # None: somebody's own, which is not there now
+    space = SPACES.get(name)  # None for a user-defined space that cannot be imported
     all_answers = {dataset: final_architectures(given.entries, dataset) for dataset in given.recorded_datasets}
     found = {dataset: answers for dataset, answers in all_answers.items() if answers}
     if not found:
@@ -86,19 +89,19 @@ def section(given: SectionInput) -> str:
     parts = [
         "## What was found",
         write_table(diversity_table(found, labels), directory / "diversity"),
-        DIVERSITY_RULE.format(sources=sources("diversity")),
-        write_table(found_table(space, found, labels), directory / "found"),
-        RULE.format(most=MOST, isomorphic=isomorphic),
+        DIVERSITY_RULE.format(judged=given.judged, sources=sources("diversity")),
+        write_table(found_table(given, space, found, labels), directory / "found"),
+        RULE.format(most=MOST, isomorphic=isomorphic, judged=given.judged),
     ]
     if not repeated:
         return "\n\n".join([*parts, ALL_DIFFERENT])
     write_counts({dataset: answers[:MOST] for dataset, answers in repeated.items()}, legend, directory)
-    parts.append(figure("found", "How many runs ended with the most frequent final answers, by official index"))
+    parts.append(figure("found", COUNTS_CAPTION))
     if space and name in DRAWINGS:
         best = {dataset: answers[0] for dataset, answers in repeated.items()}
-        write_cells(space, {dataset: (one.architecture, _caption(space, dataset, one, found[dataset]))
+        write_cells(space, {dataset: (one.architecture, _caption(given, dataset, one, found[dataset]))
                             for dataset, one in best.items()}, directory)  # fmt: skip
-        parts.append(figure("found_cells", "The most frequent final answer on each data set"))
+        parts.append(figure("found_cells", "The most frequent final incumbent on each data set"))
         note = DRAWINGS[name].table_note
         if note and "network" in (header.settings.table.provenance if header.settings.table else ()):
             parts.append(note)
@@ -106,28 +109,29 @@ def section(given: SectionInput) -> str:
 
 
 def _has_canonical_forms(space: Space, architectures: Iterable[int]) -> bool:
-    """Whether the space tells architectures apart that compute the same function."""
+    """Whether the space knows canonical forms, so that isomorphic architectures have different indices."""
     return any(space.canonical(arch) != space.to_string(arch) for arch in map(space.arch, architectures))
 
 
-def _caption(space: Space, dataset: str, one: FinalArchitecture, answers: Sequence[FinalArchitecture]) -> str:
+def _caption(given: SectionInput, dataset: str, one: FinalArchitecture, answers: Sequence[FinalArchitecture]) -> str:
     runs = sum(other.times for other in answers)
-    test = "" if math.isnan(one.test) else f", {number(one.test)} %"
-    return f"{dataset}: {space.name} {one.architecture}, {one.times} of {runs} runs{test}"
+    score = "" if math.isnan(one.score) else f", {given.measures[dataset].quantity(one.score)}"
+    return f"{dataset}: {given.header.settings.space} {one.architecture}, {one.times} of {runs} runs{score}"
 
 
-def _told(space: Space | None, architecture: int) -> str:
-    """The official string of an index; a dash where the space is unknown."""
+def _string(space: Space | None, architecture: int) -> str:
+    """The official string of an index; a dash if the space is unknown."""
     return space.to_string(space.arch(architecture)) if space else DASH
 
 
 def found_table(
-    space: Space | None, found: Mapping[str, Sequence[FinalArchitecture]], labels: Sequence[str]
+    given: SectionInput, space: Space | None, found: Mapping[str, Sequence[FinalArchitecture]], labels: Sequence[str]
 ) -> ReportTable:
-    """The most frequent answers, with a column of runs per algorithm; the facts are of all answers."""
+    """The most frequent final incumbents, with a column of runs per algorithm; facts about all final incumbents."""
     rows = [
         [
-            dataset, str(one.architecture), _told(space, one.architecture), number(one.test),
+            given.named(dataset), str(one.architecture), _string(space, one.architecture),
+            given.measures[dataset].number(one.score),
             *(str(one.runs.get(label, 0)) for label in labels),
         ]
         for dataset, answers in found.items()
@@ -135,8 +139,8 @@ def found_table(
     ]  # fmt: skip
     facts: list[dict[str, Fact]] = [
         {
-            "dataset": dataset, "architecture": one.architecture,
-            "string": _told(space, one.architecture), "test": one.test, "algorithm": label,
+            "dataset": dataset, "architecture": one.architecture, "string": _string(space, one.architecture),
+            given.measures[dataset].split: given.measures[dataset].value(one.score), "algorithm": label,
             "runs": one.runs[label],
         }
         for dataset, answers in found.items()
@@ -144,11 +148,11 @@ def found_table(
         for label in labels
         if label in one.runs
     ]  # fmt: skip
-    return ReportTable(["data set", "index", "architecture", "test (%)", *labels], rows, facts)
+    return ReportTable(["data set", "index", "architecture", given.judged_label, *labels], rows, facts)
 
 
 def diversity_table(found: Mapping[str, Sequence[FinalArchitecture]], labels: Sequence[str]) -> ReportTable:
-    """How many different answers each algorithm has."""
+    """Number of different final incumbents of each algorithm."""
     rows: list[list[str]] = []
     facts: list[dict[str, Fact]] = []
     for dataset, answers in found.items():
@@ -163,21 +167,18 @@ def diversity_table(found: Mapping[str, Sequence[FinalArchitecture]], labels: Se
             )
             facts.append({"dataset": dataset, "algorithm": label, "runs": runs, "different_answers": len(own),
                           "most_frequent": most.architecture, "most_frequent_runs": times})  # fmt: skip
-    headers = ["data set", "algorithm", "runs with an answer", "different answers", "most frequent", "by runs"]
+    headers = ["data set", "algorithm", "runs with an incumbent", "different incumbents", "most frequent", "by runs"]
     return ReportTable(headers, rows, facts)
 
 
-TITLE_INCHES = 0.45
-
-
 def write_counts(found: Mapping[str, Sequence[FinalArchitecture]], legend: Mapping[str, str], directory: Path) -> None:
-    """A panel per data set: a bar per architecture, as long as the number of runs that ended with it."""
+    """A panel per data set with a bar per architecture, as long as the number of runs that ended with it."""
     with report_style():
         save(draw_counts(found, legend), directory / "found")
 
 
 def draw_counts(found: Mapping[str, Sequence[FinalArchitecture]], legend: Mapping[str, str]) -> Figure:
-    """Bars are made up of the runs of each algorithm.
+    """Bars are stacked from the runs of each algorithm.
 
     Args:
         found: data set -> architectures, the most frequent first.

@@ -1,4 +1,4 @@
-"""Section: does one-shot accuracy rank architectures as training does?"""
+"""Section: rank correlation of one-shot accuracy with accuracy after training."""
 
 from __future__ import annotations
 
@@ -7,8 +7,10 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from matplotlib.figure import Figure
 
+from benchmarks.metrics import ACCURACY, Metric
 from experiments.reports.entries import Entry
 from experiments.reports.figures import figure_for, report_style, save, styles
+from experiments.reports.measures import with_unit
 from experiments.reports.section import SectionInput
 from experiments.reports.tables import Fact, ReportTable, plus_minus, write_table
 from experiments.reports.text import figure
@@ -16,9 +18,9 @@ from experiments.statistics.aggregates import aggregate
 from experiments.statistics.weight_sharing import OneShotRanking
 
 ONE_SHOT_RULE = (
-    "Do shared weights rank architectures as training does? Validation accuracy of {count} random architectures, the "
-    "same for all, with the shared weights at the end of each run and at the table's reporting fidelity: rank "
-    "correlations over architectures, mean ± standard deviation over runs (population). Full precision: "
+    "Do the shared weights rank architectures as training does? Rank correlations between two numbers of {count} "
+    "random architectures, the same for all runs: one-shot validation accuracy at the end of a run, and validation "
+    "{metric} at the table's reporting fidelity; mean ± standard deviation over runs (population). Full precision: "
     "[table_one_shot.csv](table_one_shot.csv)."
 )
 
@@ -35,24 +37,29 @@ def section(given: SectionInput) -> str:
         rows.append([label, str(len(runs)), *(plus_minus(aggregate(values)) for values in found.values())])
         facts += [{"method": label, "run": one.run, "spearman": one.spearman, "kendall": one.kendall} for one in runs]
     table = ReportTable(["method", "runs", "Spearman's rho", "Kendall's tau"], rows, facts)
+    metric = next(iter(given.measures.values())).metric
     with report_style():
-        save(draw_one_shot(compared), given.directory / "one_shot")
+        save(draw_one_shot(compared, metric), given.directory / "one_shot")
     parts = [
         "## One-shot accuracy",
         write_table(table, given.directory / "table_one_shot"),
-        ONE_SHOT_RULE.format(count=len(next(iter(compared.values()))[0].architectures)),
+        ONE_SHOT_RULE.format(count=len(next(iter(compared.values()))[0].architectures), metric=metric.name),
         figure("one_shot", "Validation accuracy with shared weights and after training"),
     ]
     return "\n\n".join(parts)
 
 
 def one_shots_of(entries: Sequence[Entry]) -> dict[str, Sequence[OneShotRanking]]:
-    """Label -> the runs that were compared with a table, of the entries that have any."""
+    """Label -> runs whose supernet was compared with a table, of the entries that have any."""
     return {entry.label: runs for entry in entries for runs in entry.one_shot_rankings.values()}
 
 
-def draw_one_shot(compared: Mapping[str, Sequence[OneShotRanking]]) -> Figure:
-    """Accuracy with shared weights against that after training: a panel per label, all its runs; a point each."""
+def draw_one_shot(compared: Mapping[str, Sequence[OneShotRanking]], metric: Metric) -> Figure:
+    """One-shot accuracy against validation after training: a panel per label, a point per run and architecture.
+
+    Args:
+        metric: that of the table.
+    """
     look = styles(compared)
     figure, grid = figure_for(len(compared), gap=0.04)
     for axes, (label, runs) in zip(grid, compared.items(), strict=True):
@@ -60,8 +67,10 @@ def draw_one_shot(compared: Mapping[str, Sequence[OneShotRanking]]) -> Figure:
         axes.set_title(f"{label}: ρ = {correlations}")
         for one in runs:
             axes.plot(
-                one.shared, one.trained, look[label].marker, color=look[label].colour, alpha=0.5,
+                one.shared, metric.value(one.trained), look[label].marker, color=look[label].colour, alpha=0.5,
                 markersize=4, markeredgewidth=0,
             )  # fmt: skip
-        axes.set(xlabel="with shared weights (%)", ylabel="after training (%)")
+        axes.set(
+            xlabel=with_unit("with shared weights", ACCURACY.unit), ylabel=with_unit("after training", metric.unit)
+        )
     return figure

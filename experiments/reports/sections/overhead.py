@@ -1,4 +1,4 @@
-"""Section: host time that the search algorithms themselves took."""
+"""Section: host time spent in the search algorithms themselves."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from experiments.reports.tables import Fact, ReportTable, write_table
 from experiments.reports.text import sources
 
 OVERHEAD_RULE = (
-    "Host seconds that the search algorithm itself took, without evaluations, mean over runs, on whatever machine the "
-    "study ran; no simulated clock counts them. {sources}"
+    "Host seconds spent in the search algorithm itself, without evaluations: mean over runs, on the machine that ran "
+    "the study. They are not part of the simulated time. {sources}"
 )
 
 
 def section(given: SectionInput) -> str:
-    """What each search algorithm itself costs, without evaluations; empty if there are only weight-sharing methods."""
+    """Host time of each multi-trial search algorithm; empty if there are only weight-sharing methods."""
     searched = [entry for entry in given.entries if not entry.shared and entry.finals]
     if not searched:
         return ""
@@ -29,6 +29,6 @@ def section(given: SectionInput) -> str:
             facts.append({"dataset": dataset, "algorithm": entry.text, "evaluations_mean": end.evaluations,
                           "search_host_seconds_mean": end.search_seconds,
                           "search_host_seconds_per_evaluation": each})  # fmt: skip
-    headers = ["data set", "algorithm", "evaluations per run", "search itself (s per run)", "(ms per evaluation)"]
+    headers = ["data set", "algorithm", "evaluations per run", "search algorithm (s per run)", "(ms per evaluation)"]
     table = write_table(ReportTable(headers, rows, facts), given.directory / "overhead")
     return "\n\n".join(["## Search overhead", table, OVERHEAD_RULE.format(sources=sources("overhead"))])

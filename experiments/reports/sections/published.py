@@ -1,4 +1,4 @@
-"""The section of a report that puts published results beside its own."""
+"""Section: published results next to those of this report."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from experiments.reports.sections.published_numbers import FOUND_ELSEWHERE, MEAN
 from experiments.reports.tables import DASH, Fact, ReportTable, number, plus_minus, write_table
 
 TOLERANCE = 0.05
-"""Percentage points by which a table may differ from what is published of it: mirrors round."""
+"""Largest difference in percentage points between a table and its published numbers: mirrors of it are rounded."""
 RULE = (
-    "Accuracies in percent as printed in papers, and of this report on the same benchmark. Budgets are in simulated "
-    "seconds; where ours is another one, it stands in brackets, and the accuracies do not compare. The last column "
-    "names the source below. "
-    "In other forms: [published.csv](published.csv), [published.tex](published.tex)."
+    "Accuracies in percent as printed in papers, next to those of this report on the same benchmark. Budgets are in "
+    "simulated seconds; a different budget of this report stands in brackets, and accuracies for different budgets are "
+    "not comparable. The last column refers to the sources below. In other forms: [published.csv](published.csv), "
+    "[published.tex](published.tex)."
 )
 PROTOCOL = {"cost_model": "nats", "seed_policy": "sampled"}
-"""Of the published multi-trial searches."""
+"""Settings of the published multi-trial searches."""
 DIFFERENT = (
-    "**Protocols differ**: published searches were charged by the cost model nats and told the validation accuracy of "
-    "one sampled training; here {told}. Small differences between the columns mean nothing."
+    "**Protocols differ**: the published searches were charged by the cost model nats and saw the validation accuracy "
+    "of one sampled training; here: {settings}. Small differences between the columns are not meaningful."
 )
 
 
@@ -59,7 +59,7 @@ def section(given: SectionInput) -> str:
 
 
 def _pairs(header: StudyHeader, entries: Sequence[Entry]) -> Iterator[tuple[Published, str, tuple[str, str]]]:
-    """(what is published, label of what it compares with, its validation and test)."""
+    """(published result, label of the comparable entry, its validation and test)."""
     for dataset in header.settings.datasets:
         if not is_published(header, dataset):
             continue
@@ -80,7 +80,7 @@ def _pairs(header: StudyHeader, entries: Sequence[Entry]) -> Iterator[tuple[Publ
 
 
 def is_published(header: StudyHeader, dataset: str) -> bool:
-    """Whether a data set's accuracies are those of the published benchmark, as far as can be told from the records."""
+    """Whether the accuracies on a data set are those of the published benchmark, as far as the records show."""
     if not header.settings.table or dataset not in header.optima:
         return False
     place, optimum = (header.settings.space, dataset), header.optima[dataset]
@@ -92,20 +92,24 @@ def is_published(header: StudyHeader, dataset: str) -> bool:
 
 
 def _other_budget(row: Published, entry: Entry) -> str:
-    """The budget of an entry, in brackets, if it is not the published one; weight sharing has none."""
-    if entry.shared or entry.end(row.dataset) == row.budget:
+    """The budget of a multi-trial entry, in brackets, if it is not the published one."""
+    settings = entry.study.header.settings
+    if not isinstance(settings, MultiTrialSettings):
         return ""
-    return f" ({entry.end(row.dataset):,.0f})"
+    budget = settings.budgets[row.dataset]
+    if (budget.amount, budget.unit) == (row.budget, "seconds"):
+        return ""
+    return f" ({budget.amount:,.0f}{'' if budget.unit == 'seconds' else ' evaluations'})"
 
 
 def _differences(entries: Sequence[Entry]) -> Iterator[str]:
-    """How searches of this report differ from the published ones."""
-    told = {
+    """How the protocol of this report differs from the published one."""
+    different = {
         f"{key.replace('_', ' ')} {getattr(entry.study.header.settings, key)}"
         for entry in entries
         if isinstance(entry.study.header.settings, MultiTrialSettings)
         for key, value in PROTOCOL.items()
         if getattr(entry.study.header.settings, key) != value
     }
-    if told:
-        yield DIFFERENT.format(told=", ".join(sorted(told)))
+    if different:
+        yield DIFFERENT.format(settings=", ".join(sorted(different)))

@@ -1,7 +1,7 @@
-"""Results that papers report, as printed, to stand beside those of a study on the same benchmark.
+"""Results as printed in papers, for comparison with those of a study on the same benchmark.
 
-Originals that could not be read are given as later papers quote them; these disagree in places, since two versions of
-the NAS-Bench-201 paper and two settings of batch normalisation circulate.
+Where the original could not be consulted, numbers are as quoted by later papers. These disagree in places, since two
+versions of the NAS-Bench-201 paper and two settings of batch normalisation are in circulation.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ class Published(NamedTuple):
     space: str
     dataset: str
     method: str
-    """As the paper calls it."""
+    """Name in the paper."""
     algorithm: str
-    """As this project calls it; 'optimum', or empty for a network that nobody searched for."""
+    """Name in this project; 'optimum', or empty for a network that is not the result of a search."""
     validation: str
     test: str
     budget: float | None
@@ -32,15 +32,15 @@ _NB201 = "Dong and Yang, NAS-Bench-201, ICLR 2020, arXiv:2001.00326, table 5, as
 SOURCES = {
     NATS: "Dong et al., NATS-Bench, 2021, arXiv:2009.00437, table 4, as quoted in arXiv:2302.14838, table 4; 500 runs "
     "of multi-trial searches, 3 of weight sharing.",
-    RELIZO: f"{_NB201}ReLIZO, NeurIPS 2024, table 2; by all signs without running statistics in batch normalisation.",
+    RELIZO: f"{_NB201}ReLIZO, NeurIPS 2024, table 2; apparently without running statistics in batch normalisation.",
     TENAS: f"{_NB201}TE-NAS, ICLR 2021, table 1.",
     EEEA: f"{_NB201}EEEA-Net, arXiv:2108.06156, table 9.",
-    RMI: f"{_NB201}the README of RMI-NAS; by all signs of what was found on cifar10 in that budget, trained on these "
-    "data sets. A search on them ends lower, so nothing of this report stands beside it.",
+    RMI: f"{_NB201}the README of RMI-NAS; apparently the architectures found on cifar10 within that "
+    "budget, trained on these data sets. A search on them ends lower, so this report has no comparable result.",
     LLMATIC: f"{_NB201}a review of LLMatic.",
 }
 FOUND_ELSEWHERE = (RMI,)
-"""Sources of what searches on another data set found."""
+"""Sources whose architectures were searched for on another data set."""
 DATASETS = ("cifar10", "cifar100", "ImageNet16-120")
 
 # Space, method, algorithm, budgets by data set, source, then (validation, test) of each of DATASETS.
@@ -94,13 +94,13 @@ _ROWS: list[tuple[str, str, str, tuple[float | None, ...], str, tuple[tuple[str,
 ]  # fmt: skip
 
 OPTIMA = {("tss", "cifar10"): 94.37, ("tss", "cifar100"): 73.51, ("tss", "ImageNet16-120"): 47.31}
-"""Best test accuracy, percent, by which the published table is known from another one with data sets of its names."""
+"""Best test accuracy, percent: tells the published table from another one with data sets of the same names."""
 MEANS = {("sss", "cifar10"): 91.0855}
-"""Mean test accuracy of all architectures likewise: notebooks/issue-11.ipynb of NATS-Bench."""
+"""Mean test accuracy of all architectures, percent, for the same purpose: notebooks/issue-11.ipynb of NATS-Bench."""
 
 
 def rows_of(space: str, dataset: str) -> Iterator[Published]:
-    """What is published on a data set; nothing for other data sets or spaces."""
+    """Published results on a data set; none for other data sets or spaces."""
     for of_space, method, algorithm, budgets, source, accuracies in _ROWS:
         for name, budget, (validation, test) in zip(DATASETS, budgets, accuracies, strict=True):
             if (of_space, name) == (space, dataset) and test:

@@ -1,4 +1,4 @@
-"""Figures that compare algorithms: who ends better than whom, rank over time, ranks over data sets."""
+"""Section: ranks of the algorithms over the search, and over data sets."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from experiments.records.runs import Floats
-from experiments.reports.entries import Entry, final_tests
+from experiments.reports.entries import Entry, budget_unit, final_scores
 from experiments.reports.figures import (
     COLUMNS,
     INK,
@@ -25,6 +25,7 @@ from experiments.reports.figures import (
     styles,
     text_inches,
 )
+from experiments.reports.measures import with_unit
 from experiments.reports.section import SectionInput
 from experiments.reports.tables import Fact, ReportTable, number, write_table
 from experiments.reports.text import bullets, figure, format_p, sources
@@ -40,74 +41,87 @@ from experiments.statistics.inference import (
 from experiments.statistics.resampling import blocks, resample_step
 
 SHARES = np.linspace(0.01, 1, 100)
-"""Parts of the budget at which ranks are computed."""
+"""Fractions of the search at which ranks are computed."""
 AXIS, ROW, TOP, NARROW = 3.2, 0.3, 0.85, 0.18
-"""Of a diagram, inches: length of the axis, between two labels, above the axis, between two joining lines."""
+"""Lengths in a diagram, inches: of the axis, between two labels, above the axis, between two joining lines."""
 
 
 MANY_DATASETS = 10
-"""Below which Friedman's chi-squared is a rough approximation: Demšar 2006, section 3.2.2."""
+"""Number of data sets below which Friedman's chi-squared is a rough approximation: Demšar 2006, section 3.2.2."""
 RANK_TIME_RULE = (
-    "Rank over time: if one run of each algorithm is drawn at random, the rank of its answer by test accuracy, 1 is "
-    "best, mean over all such draws (computed exactly, without drawing). Algorithms without an answer yet share the "
-    "last ranks.{mean}{shared}"
+    "Rank over the search: the expected rank (1 is best) of an algorithm's incumbent by {judged} when one run of each "
+    "algorithm is drawn at random, computed exactly. Algorithms without an incumbent share the last "
+    "ranks.{mean}{weight_sharing}"
 )
+MEAN_PANEL = " The last panel is the mean over data sets."
+NO_WEIGHT_SHARING = " Weight-sharing methods are left out, since their time is not comparable."
 DIAGRAM_RULE = (
-    "Ranks over data sets: each data set counts once, by mean final test accuracy over runs. Friedman's test of "
-    "{count} algorithms on {datasets} data sets: chi-squared {statistic:.2f}, p = {p}. The bar CD is Nemenyi's "
-    "critical difference at level {alpha} ({difference:.2f} ranks): thick lines join algorithms whose ranks differ by "
-    "less (Demšar, JMLR 7, 2006). {caution}"
+    "Ranks over data sets: each data set counts once, by the mean final {judged} over runs. Friedman's test of {count} "
+    "algorithms on {datasets} data sets: chi-squared {statistic:.2f}, p = {p}. The bar CD is Nemenyi's critical "
+    "difference at level {alpha} ({difference:.2f} ranks); thick lines join algorithms whose ranks differ by less "
+    "(Demšar, JMLR 7, 2006). {caution}"
 )
 CAUTION = (
-    "**With only {datasets} data sets this has little power**: joined algorithms may well differ, the p is a rough "
-    "approximation, and the tests above say more about these data sets."
+    "**With only {datasets} data sets, this test has little power**: joined algorithms may well differ, p is a rough "
+    "approximation, and the pairwise tests above say more about these data sets."
 )
 NO_DIAGRAM = (
-    "There is no critical-difference diagram: it takes at least three algorithms with test accuracy on at least two "
-    "data sets, here {count} on {datasets}. Tests between runs say nothing about other data sets."
+    "There is no critical-difference diagram: it needs at least three algorithms with a known {judged} on at least two "
+    "data sets; here there are {count} on {datasets}. Tests between runs say nothing about other data sets."
+)
+NO_SIGNED_RANKS = (
+    "Wilcoxon's signed-rank test over data sets is left out: with {datasets} of them, p cannot be below {least:.2f}."
 )
 
 
 def section(given: SectionInput) -> str:
-    """Ranks over time and over data sets; empty if there are no two algorithms to compare."""
-    datasets, tests = given.recorded_datasets, final_tests(given.entries, given.recorded_datasets)
-    if all(len(of_dataset) < 2 for of_dataset in tests.values()):
+    """Ranks over the search and over data sets; empty if there are no two algorithms to compare."""
+    datasets, finals = given.recorded_datasets, final_scores(given.entries, given.recorded_datasets)
+    if all(len(of_dataset) < 2 for of_dataset in finals.values()):
         return ""
     parts = ["## Ranks"]
     timed = [entry for entry in given.entries if not entry.shared and set(datasets) <= set(entry.runs)]
     if len(timed) > 1:
-        write_ranks_over_time(timed, datasets, given.legend, given.directory)
-        mean = " The last panel is the mean over data sets." if len(datasets) > 1 else ""
-        shared = " Weight sharing is left out: its clock is another." if any(e.shared for e in given.entries) else ""
-        parts += [figure("rank_over_time", "Rank by test accuracy of the incumbent, over the budget spent")]
-        parts += [RANK_TIME_RULE.format(mean=mean, shared=shared)]
-    return "\n\n".join([*parts, *_over_datasets(tests, given.legend, given.directory)])
+        whole = "budget" if given.over == budget_unit(given.studies) else given.over
+        write_ranks_over_time(timed, datasets, given.legend, given.directory, f"{whole} spent (%)")
+        mean = MEAN_PANEL if len(datasets) > 1 else ""
+        weight_sharing = NO_WEIGHT_SHARING if any(entry.shared for entry in given.entries) else ""
+        parts += [figure("rank_over_time", f"Rank by {given.judged} of the incumbent, over the {whole} spent")]
+        parts += [RANK_TIME_RULE.format(judged=given.judged, mean=mean, weight_sharing=weight_sharing)]
+    return "\n\n".join([*parts, *_over_datasets(given, finals)])
 
 
-def _over_datasets(tests: Mapping[str, Mapping[str, Floats]], legend: Mapping[str, str], directory: Path) -> list[str]:
-    """Ranks over data sets, of the algorithms that have test accuracy on all."""
-    labels = [label for label in legend if all(label in of_dataset for of_dataset in tests.values())]
-    means = {label: [float(np.nanmean(of_dataset[label])) for of_dataset in tests.values()] for label in labels}
-    if len(means) < 3 or len(tests) < 2:
-        return [NO_DIAGRAM.format(count=len(means), datasets=len(tests))]
+def _over_datasets(given: SectionInput, finals: Mapping[str, Mapping[str, Floats]]) -> list[str]:
+    """Ranks over data sets, of the algorithms that have final scores on all of them."""
+    labels = [label for label in given.legend if all(label in of_dataset for of_dataset in finals.values())]
+    means = {label: [float(np.nanmean(of_dataset[label])) for of_dataset in finals.values()] for label in labels}
+    if len(means) < 3 or len(finals) < 2:
+        return [NO_DIAGRAM.format(judged=given.judged, count=len(means), datasets=len(finals))]
     ranks = rank_datasets(means)
-    write_diagram(ranks, legend, directory)
+    write_diagram(ranks, given.legend, given.directory)
     caution = CAUTION.format(datasets=ranks.datasets) if ranks.datasets < MANY_DATASETS else ""
     rule = DIAGRAM_RULE.format(
-        count=len(means), datasets=ranks.datasets, statistic=ranks.statistic,
+        judged=given.judged, count=len(means), datasets=ranks.datasets, statistic=ranks.statistic,
         p=format_p(ranks.p).replace("< ", "below "), alpha=ALPHA, difference=ranks.critical_difference, caution=caution,
     )  # fmt: skip
+    caption = f"Average rank by final {given.judged} over data sets, and critical difference"
     return [
-        figure("critical_difference", "Average rank by final test accuracy over data sets, and critical difference"),
-        write_table(_rank_table(ranks, means), directory / "ranks"),
+        figure("critical_difference", caption),
+        write_table(_rank_table(given, ranks, means), given.directory / "ranks"),
         f"{rule} {sources('ranks')}",
         _signed_ranks(means),
     ]
 
 
-def _rank_table(ranks: Ranks, means: Mapping[str, Sequence[float]]) -> ReportTable:
+def _rank_table(given: SectionInput, ranks: Ranks, means: Mapping[str, Sequence[float]]) -> ReportTable:
+    """Average ranks and, if all data sets have one measure, means over data sets."""
     order = sorted(ranks.average, key=lambda label: ranks.average[label])
-    rows = [[label, number(ranks.average[label]), number(math.fsum(means[label]) / ranks.datasets)] for label in order]
+    rows = [[label, number(ranks.average[label])] for label in order]
+    headers = ["algorithm", "average rank"]
+    if len(set(given.measures.values())) == 1:
+        measure = next(iter(given.measures.values()))
+        headers.append(with_unit(f"mean {measure.name} over data sets", measure.metric.unit))
+        rows = [[*row, measure.number(math.fsum(means[row[0]]) / ranks.datasets)] for row in rows]
     facts: list[dict[str, Fact]] = [
         {
             "algorithm": label, "average_rank": ranks.average[label], "datasets": ranks.datasets,
@@ -116,17 +130,14 @@ def _rank_table(ranks: Ranks, means: Mapping[str, Sequence[float]]) -> ReportTab
         }
         for label in order
     ]  # fmt: skip
-    return ReportTable(["algorithm", "average rank", "mean test over data sets (%)"], rows, facts)
+    return ReportTable(headers, rows, facts)
 
 
 def _signed_ranks(means: Mapping[str, Sequence[float]]) -> str:
-    """Wilcoxon tests over data sets, if there are enough for one to be significant."""
+    """Wilcoxon signed-rank tests over data sets, if there are enough for one to be significant."""
     datasets = len(next(iter(means.values())))
     if datasets < FEWEST_SIGNED:
-        return (
-            f"Wilcoxon's signed-rank test over data sets is left out: with {datasets} its p cannot be below "
-            f"{2 / 2**datasets:.2f}."
-        )
+        return NO_SIGNED_RANKS.format(datasets=datasets, least=2 / 2**datasets)
     found = (
         f"{first} and {second}: p = {format_p(p)}, {format_p(adjusted)} after Holm's correction"
         for first, second, p, adjusted in compare_over_datasets(means)
@@ -135,21 +146,25 @@ def _signed_ranks(means: Mapping[str, Sequence[float]]) -> str:
 
 
 def write_ranks_over_time(
-    entries: Sequence[Entry], datasets: Sequence[str], legend: Mapping[str, str], directory: Path
+    entries: Sequence[Entry], datasets: Sequence[str], legend: Mapping[str, str], directory: Path, spent: str
 ) -> None:
-    """A panel per data set and, of several, one for their mean; entries have runs on all of them and one budget."""
+    """A panel per data set and, if there are several, one for their mean; entries have runs on all data sets.
+
+    Args:
+        spent: label of the x axis.
+    """
     ranks = {dataset: _ranks(entries, dataset) for dataset in datasets}
     if len(datasets) > 1:
         ranks[f"mean of {len(datasets)} data sets"] = np.mean(list(ranks.values()), axis=0)
     with report_style():
-        figure = draw_ranks(ranks, [entry.label for entry in entries], legend)
+        figure = draw_ranks(ranks, [entry.label for entry in entries], legend, spent)
         save(figure, directory / "rank_over_time")
 
 
 def _ranks(entries: Sequence[Entry], dataset: str) -> Floats:
-    """Shape (entries, SHARES)."""
+    """Expected ranks of entries at SHARES of the search, shape (entries, SHARES)."""
     answers = [incumbents(entry.runs[dataset]) for entry in entries]
-    ends = [entry.end(dataset) for entry in entries]
+    ends = [entry.ends[dataset] for entry in entries]
     ranks = [
         expected_ranks([resample_step(points, shares * end) for points, end in zip(answers, ends, strict=True)])
         for shares in blocks(SHARES, sum(points.sizes.size for points in answers))
@@ -157,11 +172,12 @@ def _ranks(entries: Sequence[Entry], dataset: str) -> Floats:
     return np.concatenate(ranks, axis=1)
 
 
-def draw_ranks(ranks: Mapping[str, Floats], labels: Sequence[str], legend: Mapping[str, str]) -> Figure:
+def draw_ranks(ranks: Mapping[str, Floats], labels: Sequence[str], legend: Mapping[str, str], spent: str) -> Figure:
     """A panel per name.
 
     Args:
         ranks: name -> ranks, shape (labels, SHARES).
+        spent: label of the x axis.
     """
     look = styles(legend)
     every = list(ranks.values())
@@ -171,7 +187,7 @@ def draw_ranks(ranks: Mapping[str, Floats], labels: Sequence[str], legend: Mappi
         axes.set_title(name)
         for n, (label, values) in enumerate(zip(labels, of_labels, strict=True)):
             axes.plot(100 * SHARES, values, markevery=marks(n / len(labels), len(SHARES)), **line_style(look[label]))
-        axes.set(xlim=(0, 100), ylim=(lowest, highest), xlabel="budget spent (%)")
+        axes.set(xlim=(0, 100), ylim=(lowest, highest), xlabel=spent)
         axes.set_ylabel("rank (1 is best)" if i % COLUMNS == 0 else "")
         axes.yaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10]))
         axes.yaxis.set_major_formatter(FuncFormatter(lambda rank, _: f"{rank:g}"))
@@ -186,7 +202,7 @@ def write_diagram(ranks: Ranks, legend: Mapping[str, str], directory: Path) -> N
 
 
 def draw_diagram(ranks: Ranks, legend: Mapping[str, str]) -> Figure:
-    """An axis of ranks, best on the left; algorithms hang from it on two sides; thick lines join groups below it.
+    """An axis of ranks, the best on the left; algorithms hang from it on two sides, and thick lines join groups.
 
     As in Demšar, "Statistical Comparisons of Classifiers over Multiple Data Sets", JMLR 7, 2006, figure 1.
     """
@@ -217,7 +233,7 @@ def draw_diagram(ranks: Ranks, legend: Mapping[str, str]) -> Figure:
 
 
 def _draw_rank_axis(axes: Axes, ranks: Ranks, last: int) -> None:
-    """The axis with its numbers above, and above that the bar of the critical difference."""
+    """The axis with its numbers, and the bar of the critical difference above them."""
     axes.plot([1, last], [0, 0], color=INK, linewidth=1.3, clip_on=False)
     for rank in range(1, last + 1):
         axes.plot([rank, rank], [0, -0.08], color=INK, linewidth=1.3, clip_on=False)

@@ -1,7 +1,8 @@
-"""The section of a report about sweeps: how much each option of an algorithm matters."""
+"""Section: hyperparameter sweeps, and how much each option of an algorithm matters."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,26 +13,41 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
-from experiments.records.domains import Choice, Domain, Tuned
-from experiments.records.headers import SweepHeader
+from benchmarks.metrics import ACCURACY, Metric
+from experiments.records.domains import Choice, Domain
+from experiments.records.headers import SweepSettings, WeightSharingSettings
 from experiments.records.runs import Floats
 from experiments.records.sweep import Configuration, SweepRecords, different, ranked
 from experiments.reports.figures import RARE, figure_for, report_style, save
+from experiments.reports.measures import Measure, with_unit
 from experiments.reports.section import SectionInput
-from experiments.reports.tables import DASH, Fact, ReportTable, number, write_table
+from experiments.reports.tables import Fact, ReportTable, write_table
 from experiments.reports.text import figure, sources
 from experiments.storage.directories import RecordError
 
+SHADES = ("#C6DBEF", "#6BAED6", "#2171B5", "#08306B")
+"""Colours of the rungs, the last one darkest: "Blues" of ColorBrewer."""
+MARGIN = 0.05
+"""Margin of an axis, as a fraction of its length."""
+DECADES = 1000
+"""Largest ratio of the ends of a logarithmic axis whose ticks are 1, 2, 5, 10, ..."""
+GOLDEN = 0.618034
+BEST, FAINT = "#D55E00", "#777777"
+
+
+EDGE: dict[str, Any] = {"edgecolors": "white", "linewidths": 0.5, "zorder": 3, "clip_on": False}
+JITTER = 0.18
+"""Spread of points on an axis of names, as a fraction of the distance between two names."""
 MOST = 5
-"""Configurations in a table."""
+"""Number of configurations in a table."""
 OBJECTIVES = {
-    "final_validation": "validation accuracy for which a run chose its answer",
-    "validation_area": "validation accuracy of a run's answer, averaged over the time of the search",
+    "final_validation": "validation {metric} for which a run chose its last incumbent",
+    "validation_area": "validation {metric} of a run's incumbent, averaged over the time of the search",
 }
 RULE = (
-    "{tried} configurations of {algorithm} on {dataset}, suggested by {search}; the objective is the {objective}, in "
-    "percent, mean over runs. The table has the best; in the figure a point is a configuration, at the last rung that "
-    "it reached. All have the same seeds. The best of many looks better than it is: judge it by runs with other seeds, "
+    "{tried} configurations of {algorithm} on {dataset}, suggested by {search}; the objective is the {objective}, mean "
+    "over runs. The table shows the best ones; a point in the figure is a configuration at the last rung that it "
+    "reached. All have the same seeds. The best of many looks better than it is: judge it by runs with other seeds, "
     "such as those in the sweep's confirmation/. {sources}"
 )
 
@@ -52,86 +68,75 @@ def _sweep(records: SweepRecords, name: str, directory: Path) -> str:
     if not ranking:
         raise RecordError(f"{records.path} holds no configuration that was evaluated: repeat its nas-sweep command")
     with report_style():
-        save(sensitivity(ranking, settings.tuned, settings.rungs, settings.unit), directory / name)
-    (dataset,) = settings.study.datasets
+        save(sensitivity(ranking, settings), directory / name)
+    (dataset,), metric = settings.study.datasets, swept_metric(settings)
     rule = RULE.format(
         tried=different(rows),
         algorithm=settings.algorithm,
         dataset=dataset,
         search=settings.search,
-        objective=OBJECTIVES[settings.objective],
+        objective=OBJECTIVES[settings.objective].format(metric=metric.name),
         sources=sources(f"{name}_best"),
     )
-    table = write_table(_table(ranking, header), directory / f"{name}_best")
+    table = write_table(_table(ranking, settings), directory / f"{name}_best")
     caption = f"Objective over each option of {settings.algorithm}"
     return "\n\n".join([f"### {settings.algorithm}: {records.path.name}", table, rule, figure(name, caption)])
 
 
-def _table(ranking: Sequence[Configuration], header: SweepHeader) -> ReportTable:
-    """The best configurations; the facts are of all."""
-    rungs, unit = header.settings.rungs, header.settings.unit
+def swept_metric(settings: SweepSettings) -> Metric:
+    """The metric of a sweep's objective; one-shot accuracy for weight sharing."""
+    if isinstance(settings.study, WeightSharingSettings):
+        return ACCURACY
+    (dataset,) = settings.study.datasets
+    return settings.study.metric(dataset)
+
+
+def _table(ranking: Sequence[Configuration], settings: SweepSettings) -> ReportTable:
+    """The best configurations; facts about all."""
+    rungs, unit, measure = settings.rungs, settings.unit, Measure(swept_metric(settings), "validation")
     facts: list[dict[str, Fact]] = []
     rows = []
     for row in ranking:
         known = row.evaluation.objectives if row.evaluation else {}
-        facts.append({**row.options, **{f"objective_{rung}_{unit}": value for rung, value in known.items()}})
+        objectives = {f"objective_{rung}_{unit}": measure.value(score) for rung, score in known.items()}
+        facts.append({**row.options, **objectives})
         values = (f"{value:.4g}" if isinstance(value, float) else str(value) for value in row.options.values())
-        rows.append([*values, *(number(known[rung]) if rung in known else DASH for rung in rungs)])
-    return ReportTable([*ranking[0].options, *(f"{rung} {unit} (%)" for rung in rungs)], rows[:MOST], facts)
+        rows.append([*values, *(measure.number(known.get(rung, math.nan)) for rung in rungs)])
+    headings = (with_unit(f"{rung} {unit}", measure.metric.unit) for rung in rungs)
+    return ReportTable([*ranking[0].options, *headings], rows[:MOST], facts)
 
 
-SHADES = ("#C6DBEF", "#6BAED6", "#2171B5", "#08306B")
-"""Of the rungs, the last one darkest: "Blues" of ColorBrewer."""
-
-
-MARGIN = 0.05
-"""Beyond the ends of an axis, as a part of it."""
-
-
-DECADES = 1000
-"""Largest ratio of the ends of a logarithmic axis whose ticks are 1, 2, 5, 10, ..."""
-
-
-GOLDEN = 0.618034
-
-
-BEST, FAINT = "#D55E00", "#777777"
-
-
-EDGE: dict[str, Any] = {"edgecolors": "white", "linewidths": 0.5, "zorder": 3, "clip_on": False}
-
-
-JITTER = 0.18
-"""Of points on an axis of names, as a part of the distance between two."""
-
-
-def sensitivity(ranked: Sequence[Configuration], tuned: Tuned, rungs: Sequence[int], unit: str) -> Figure:
+def sensitivity(ranked: Sequence[Configuration], settings: SweepSettings) -> Figure:
     """One panel per knob: the objective of each configuration at the last rung that it reached.
 
     Args:
         ranked: the configurations, best first.
+        settings: those of the sweep.
     """
+    tuned, rungs, metric = settings.tuned, settings.rungs, swept_metric(settings)
     figure, panels = figure_for(len(tuned))
     reached = np.array([max(row.evaluation.objectives) for row in ranked if row.evaluation])
-    values = np.array([row.evaluation.objectives[max(row.evaluation.objectives)] for row in ranked if row.evaluation])
+    scores = np.array([row.evaluation.objectives[max(row.evaluation.objectives)] for row in ranked if row.evaluation])
     colours = {rung: SHADES[-1 - min(level, len(SHADES) - 1)] for level, rung in enumerate(reversed(rungs))}
-    low, high = _limits(values)
+    low, high = _limits(scores)
+    beyond = "v" if metric.larger_is_better else "^"
     for axes, (name, domain) in zip(panels, tuned.items(), strict=True):
         places = _places(domain, [row.options[name] for row in ranked])
         for rung in rungs:
-            for marker, seen in (("o", values >= low), ("v", values < low)):
-                at = (reached == rung) & seen
-                axes.scatter(places[at], np.maximum(values[at], low), s=28, marker=marker, color=colours[rung], **EDGE)
-        axes.scatter(places[:1], values[:1], s=160, marker="*", color=BEST, **EDGE)
+            for marker, shown in (("o", scores >= low), (beyond, scores < low)):
+                at = (reached == rung) & shown
+                values = metric.value(np.maximum(scores[at], low))
+                axes.scatter(places[at], values, s=28, marker=marker, color=colours[rung], **EDGE)
+        axes.scatter(places[:1], metric.value(scores[:1]), s=160, marker="*", color=BEST, **EDGE)
         _scale(axes, domain)
-        axes.set(xlabel=name, ylim=(low, high))
-    figure.supylabel("objective (%)", fontsize=11)
-    _legend(figure, colours, unit, beyond=bool((values < low).any()))
+        axes.set(xlabel=name, ylim=sorted(metric.value(end) for end in (low, high)))
+    figure.supylabel(with_unit("objective", metric.unit), fontsize=11)
+    _legend(figure, colours, settings.unit, beyond if (scores < low).any() else None)
     return figure
 
 
 def _places(domain: Domain, found: Sequence[Any]) -> Floats:
-    """Where configurations lie on the axis of a knob."""
+    """Positions of configurations on the axis of a knob."""
     if not isinstance(domain, Choice):
         return np.array(found, np.float64)
     spread = JITTER * (2 * (GOLDEN * np.arange(len(found)) % 1) - 1)
@@ -160,21 +165,23 @@ def _scale(axes: Axes, domain: Domain) -> None:
         )
 
 
-def _limits(values: Floats) -> tuple[float, float]:
-    """Of the axis of the objective. Rare bad configurations lie beyond its end, and triangles there stand for them."""
-    low, high = float(np.quantile(values, RARE / 2)), float(values.max())
+def _limits(scores: Floats) -> tuple[float, float]:
+    """(worst, best) score on the axis of the objective; triangles at its end are rare configurations beyond it."""
+    low, high = float(np.quantile(scores, RARE / 2)), float(scores.max())
     margin = MARGIN * (high - low) or 1.0
     return low - margin, high + margin
 
 
-def _legend(figure: Figure, colours: Mapping[int, str], unit: str, *, beyond: bool) -> None:
+def _legend(figure: Figure, colours: Mapping[int, str], unit: str, beyond: str | None) -> None:
+    """Add a legend of the rungs, and of the marker `beyond` of configurations beyond the axis, if there are any."""
     dots = [
         Line2D([], [], linestyle="", marker="o", markersize=6, color=colour, label=f"{rung} {unit}")
         for rung, colour in colours.items()
     ]
     best = Line2D([], [], linestyle="", marker="*", markersize=12, color=BEST, label="best")
-    lower = Line2D([], [], linestyle="", marker="v", markersize=6, color=FAINT, label="below the axis")
-    handles = [*dots, best, lower] if beyond else [*dots, best]
+    side = "below" if beyond == "v" else "above"
+    triangle = Line2D([], [], linestyle="", marker=beyond or "v", markersize=6, color=FAINT, label=f"{side} the axis")
+    handles = [*dots, best, triangle] if beyond else [*dots, best]
     drawn = figure.legend(handles=handles, loc="outside lower center", ncols=len(handles), handlelength=1)
     width, height = figure.get_size_inches()
     figure.set_size_inches(width, height + drawn.get_window_extent().height / figure.dpi)

@@ -11,6 +11,7 @@ from matplotlib import rcParams
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
+from benchmarks.metrics import ACCURACY
 from experiments.records.runs import Floats, Runs
 from experiments.reports.figures import (
     LEAST_WIDTH,
@@ -22,12 +23,14 @@ from experiments.reports.figures import (
     save,
     styles,
 )
+from experiments.reports.measures import Measure
 from experiments.reports.sections.curves import Curve, Panel, View, curve_of, draw, views, write_figures
 from experiments.reports.sections.pairwise import draw_matrix
 from experiments.statistics.aggregates import Band, aggregate, regret
 from experiments.statistics.inference import Comparison
 
-TEST, REGRET, LOG_TIME = View("test", False, ""), View("regret", False, ""), View("test", True, "")
+ACCURATE = Measure(ACCURACY)
+TEST, REGRET, LOG_TIME = View("score", False, ""), View("regret", False, ""), View("score", True, "")
 OPTIMUM = 95.0
 TIMES = np.array([0.0, 25.0, 50.0, 75.0, 100.0])
 VALUES = np.array([[np.nan, 40, 90, 92, 92], [np.nan, np.nan, 80, 93, 93], [np.nan, 60, 91, 94, 94.5]])
@@ -44,7 +47,7 @@ def curve(label: str, values: Floats = VALUES) -> Curve:
 def axes_of(*curves: Curve, view: View = TEST, band: Band = "iqr") -> Axes:
     """The only panel of a figure."""
     legend = {shown.label: f"{shown.label} (n = 3)" for shown in curves}
-    (axes,) = draw([Panel("cifar10", 100.0, OPTIMUM, curves)], legend, band, view).axes
+    (axes,) = draw([Panel("cifar10", 100.0, OPTIMUM, curves, ACCURATE)], legend, band, view).axes
     return axes
 
 
@@ -145,24 +148,26 @@ def test_optimum_axes_and_lines_are_labelled() -> None:
 
 
 def test_without_an_optimum_the_axis_ends_above_the_curves_and_there_is_no_regret() -> None:
-    unknown = Panel("digits", 100.0, math.nan, [curve("bohb"), curve("reinforce", VALUES - 1)], "measured seconds")
+    unknown = Panel(
+        "digits", 100.0, math.nan, [curve("bohb"), curve("reinforce", VALUES - 1)], ACCURATE, "measured seconds"
+    )
     (axes,) = draw([unknown], {"bohb": "bohb", "reinforce": "reinforce"}, "iqr", TEST).axes
     assert not axes.texts
     assert axes.get_xlabel() == "measured seconds"
     bottom, top = axes.get_ylim()
     assert 91 < bottom < 92
     assert 93.75 < top < 95, "just above the upper quartile of the better one"
-    known = Panel("cifar10", 100.0, OPTIMUM, [curve("bohb")])
+    known = Panel("cifar10", 100.0, OPTIMUM, [curve("bohb")], ACCURATE)
     assert [list(views(panels)) for panels in ([known], [unknown], [known, unknown])] == [
-        ["test_accuracy", "log_regret", "test_accuracy_log_time", "log_regret_log_time"],
-        ["test_accuracy", "test_accuracy_log_time"],
-        ["test_accuracy", "test_accuracy_log_time"],
+        ["incumbent", "log_regret", "incumbent_log_time", "log_regret_log_time"],
+        ["incumbent", "incumbent_log_time"],
+        ["incumbent", "incumbent_log_time"],
     ]
 
 
 @pytest.mark.parametrize("name", ["a", "quite_a_long_name_of_an_algorithm", "x" * 70])
 def test_the_legend_fits_into_the_figure(name: str) -> None:
-    panels = [Panel("cifar10", 100.0, OPTIMUM, [curve("bohb")])]
+    panels = [Panel("cifar10", 100.0, OPTIMUM, [curve("bohb")], ACCURATE)]
     figure = draw(panels, {"bohb": "bohb"} | {f"{name}{i}": f"{name}{i}" for i in range(3)}, "iqr", TEST)
     figure.draw_without_rendering()
     (legend,) = figure.legends
@@ -209,13 +214,13 @@ def test_a_curve_samples_runs_over_the_budget() -> None:
     )  # fmt: skip
     shown = curve_of("bohb", runs, 3.0, OPTIMUM, "step")
     assert (shown.times[0], shown.times[-1]) == (0, 3)
-    assert math.isnan(shown.test.mean[0])
-    assert (shown.test.mean[-1], shown.regret.mean[-1]) == (90, 5)
+    assert math.isnan(shown.score.mean[0])
+    assert (shown.score.mean[-1], shown.regret.mean[-1]) == (90, 5)
     assert len(curve_of("bohb", runs, 3.0, OPTIMUM, "nats").times) == 150
 
 
 def test_equal_figures_are_equal_files(tmp_path: Path) -> None:
-    panels = [Panel("cifar10", 100.0, OPTIMUM, [curve("bohb")])]
+    panels = [Panel("cifar10", 100.0, OPTIMUM, [curve("bohb")], ACCURATE)]
     with report_style():
         first, again = (save(draw(panels, {"bohb": "bohb"}, "iqr", TEST), tmp_path / name) for name in ("a", "b"))
     assert [path.suffix for path in first] == [".png", ".svg", ".pdf"]
@@ -223,7 +228,7 @@ def test_equal_figures_are_equal_files(tmp_path: Path) -> None:
 
 
 def test_the_legend_stands_where_a_panel_is_missing() -> None:
-    panels = [Panel(name, 100.0, OPTIMUM, [curve("bohb")]) for name in ("a", "b", "c")]
+    panels = [Panel(name, 100.0, OPTIMUM, [curve("bohb")], ACCURATE) for name in ("a", "b", "c")]
     figure = draw(panels, {"bohb": "bohb (n = 3)"}, "iqr", TEST)
     figure.draw_without_rendering()
     (legend,) = figure.legends
@@ -236,8 +241,8 @@ def test_the_legend_stands_where_a_panel_is_missing() -> None:
 
 def test_the_users_own_style_is_neither_used_nor_changed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(rcParams, "svg.fonttype", "none")
-    panels = [Panel("cifar10", 100.0, OPTIMUM, [curve("bohb")])]
+    panels = [Panel("cifar10", 100.0, OPTIMUM, [curve("bohb")], ACCURATE)]
     write_figures(panels, {"bohb": "bohb"}, "iqr", tmp_path)
-    assert "<text" not in (tmp_path / "test_accuracy.svg").read_text()
+    assert "<text" not in (tmp_path / "incumbent.svg").read_text()
     assert rcParams["svg.fonttype"] == "none"
     assert rcParams["svg.hashsalt"] is None

@@ -81,7 +81,7 @@ class TestPublished:
     def test_other_protocols_are_called_out(self, tmp_path: Path) -> None:
         text = section(a_study(cost_model="train_only", seed_policy="mean"), tmp_path)
         assert "**Protocols differ**" in text
-        assert "here cost model train_only, seed policy mean." in text
+        assert "here: cost model train_only, seed policy mean." in text
 
     @pytest.mark.parametrize("other", [a_study(optimum=99.0), a_study(dataset="digits"), a_study(space="nasbench101")])
     def test_other_tables_have_none(self, other: RecordedStudy, tmp_path: Path) -> None:
@@ -116,7 +116,9 @@ class TestPublished:
 
 class TestChecklist:
     def found(self, word: str, *studies: RecordedStudy) -> Item:
-        (item,) = [item for item in checklist(studies, entries_of(studies)) if word in item.practice]
+        (item,) = [
+            item for item in checklist(SectionInput(studies, entries_of(studies), Path())) if word in item.practice
+        ]
         return item
 
     def test_what_records_know_is_answered_and_the_rest_is_left_to_the_authors(self) -> None:
@@ -142,7 +144,7 @@ class TestChecklist:
         runs = {dataset: replace(run, test=np.full_like(run.test, np.nan)) for dataset, run in entries[0].runs.items()}
         untested = [replace(entries[0], runs=runs)]
         for known, answer in ((entries, "yes"), ([*entries, *untested], "partly"), (untested, "no"), ([], "no")):
-            told = {item.practice: item.answer for item in checklist([study], known)}
+            told = {item.practice: item.answer for item in checklist(SectionInput([study], known, Path()))}
             assert told["All methods are evaluated by one protocol"] == answer
             assert told["Performance over time is compared"] == answer
 
@@ -195,9 +197,13 @@ def test_the_checklist_tells_what_tuning_cost(tmp_path: Path) -> None:
         (folder / "evaluation.json").write_text(json.dumps(vars(known)))
     sweep.write([sweep.row({"sample_size": size}, "complete") for size in (2, 3, 2)])
     practice = "It is reported how hyper-parameters were tuned, and at what cost"
-    (item,) = [item for item in checklist([study], entries_of([study]), [sweep]) if item.practice == practice]
+    given = SectionInput([study], entries_of([study]), tmp_path, sweeps=[sweep.path])
+    (item,) = [item for item in checklist(given) if item.practice == practice]
     assert item.answer == "partly"
-    assert item.because.startswith("reinforce: 2 configurations by random, 18 runs in 18,000 s of host time; of bohb ")
+    assert item.because.startswith(
+        "reinforce: 2 configurations by random, 18 runs in 18,000 s of host time; for bohb, "
+    )
     elsewhere = a_study(("reinforce", "bohb"), table={"name": "another table"})
-    (item,) = [item for item in checklist([elsewhere], entries_of([elsewhere]), [sweep]) if item.practice == practice]
+    given = SectionInput([elsewhere], entries_of([elsewhere]), tmp_path, sweeps=[sweep.path])
+    (item,) = [item for item in checklist(given) if item.practice == practice]
     assert item.answer == AUTHORS

@@ -35,7 +35,7 @@ from experiments.reports.sections import final, notes, provenance
 from experiments.reports.sections.final import final_table
 from experiments.storage.directories import RecordError
 
-NAMES = ("test_accuracy", "log_regret", "test_accuracy_log_time", "log_regret_log_time", "comparison_matrix",
+NAMES = ("incumbent", "log_regret", "incumbent_log_time", "log_regret_log_time", "comparison_matrix",
          "rank_over_time", "reached", "found", "found_cells")  # fmt: skip
 TABLES = ("table", "comparison", "targets", "anytime", "diversity", "found", "overhead", "checklist",
           "study1_datasets", "study1_algorithms")  # fmt: skip
@@ -171,8 +171,8 @@ class TestTables:
             [cell.strip() for cell in line.strip("|").split("|")]
             for line in (report / "table.md").read_text().splitlines()
         ]
-        assert rows[0] == ["algorithm", "runs", "seen validation (%)", "seen test (%)", "blind validation (%)",
-                           "blind test (%)", "evaluations"]  # fmt: skip
+        assert rows[0] == ["algorithm", "runs", "seen validation accuracy (%)", "seen test accuracy (%)",
+                           "blind validation accuracy (%)", "blind test accuracy (%)", "evaluations"]  # fmt: skip
         assert rows[2:] == [
             ["random_search", "3", "92.00 ± 0.82", "93.00 ± 0.82", "–", "93.00 ± 0.82", "4.0"],
             ["bohb, one fidelity", "3", "92.83 ± 0.62", "93.83 ± 0.62", "–", "93.83 ± 0.62", "4.0"],
@@ -205,7 +205,7 @@ class TestTables:
         shutil.copytree(study, tmp_path / "part")
         (tmp_path / "part" / "trials" / "bohb-blind.parquet").unlink()
         (read,) = read_studies([tmp_path / "part"])
-        _, rows = final_table(read.header, entries_of([read]))
+        _, rows = final_table(SectionInput([read], entries_of([read]), tmp_path))
         assert rows[1] == ["bohb, one fidelity", "3 / 0", "92.83 ± 0.62", "93.83 ± 0.62", "–", "–", "4.0 / –"]
 
 
@@ -225,7 +225,9 @@ class TestTheFirstRunsOnly:
     def test_are_those_of_a_study_with_no_more(self, study: Path, tmp_path: Path) -> None:
         shorter = a_study(tmp_path / "first", a_header(runs=2), runs=2)
         (part,), (whole,) = read_studies([study], 2), read_studies([shorter])
-        assert final_table(part.header, entries_of([part])) == final_table(whole.header, entries_of([whole]))
+        assert final_table(SectionInput([part], entries_of([part]), tmp_path)) == final_table(
+            SectionInput([whole], entries_of([whole]), tmp_path)
+        )
         assert (part.finished, part.recorded.trials, part.planned) == (whole.finished, whole.recorded.trials, 3)
 
     def test_are_all_that_is_opened(self, tmp_path: Path) -> None:
@@ -239,7 +241,7 @@ class TestTheFirstRunsOnly:
     def test_are_said_to_be_a_part(self, study: Path, tmp_path: Path) -> None:
         assert main([str(study), "--runs", "2", "--out", str(tmp_path / "r")]) == 0
         text = (tmp_path / "r" / "report.md").read_text()
-        assert "**This report is of the first 2 runs** of each algorithm; first has 3." in text
+        assert "**This report covers the first 2 runs** of each algorithm; first has 3." in text
         assert "unfinished" not in text
 
     def test_are_at_least_one(self, study: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -252,8 +254,8 @@ class TestPage:
         text = (report / "report.md").read_text()
         for fact in ("tss", "made-up", "nowhere | anywhere", "seed: 7", "cost model: nats", "seed policy: sampled",
                      "crossing: keep", "incumbent: highest_fidelity", "numpy: 2.0", "commit: abc123", "eta: 3",
-                     "epoch 12 of schedule 12", "epoch 200 of schedule 200", "6111", "inter-quartile",
-                     "last incumbent told by then"):  # fmt: skip
+                     "epoch 12 of schedule 12", "epoch 200 of schedule 200", "6111", "interquartile",
+                     "latest incumbent"):  # fmt: skip
             assert fact in text, fact
         assert (report / "table.md").read_text() in text
         assert text.startswith(page_of(report.parent)[:1000])
@@ -299,7 +301,7 @@ class TestPage:
         text = page_of(path)
         assert "**random_search on blind is unfinished: 2 of 3 runs are recorded.**" in text
         assert "**1 of 2 runs of bohb on blind ended without any evaluation within the budget**" in text
-        assert "1 of 2 runs of bohb on seen have no answer" in text
+        assert "1 of 2 runs of bohb on seen have no incumbent" in text
         assert "4 of 28 evaluations in study failed" in text
 
 
@@ -308,7 +310,7 @@ class TestSeveralStudies:
         settings = {"algorithms": {"random_search": {}}, "crossing": "drop", "seed": 8}
         other = a_study(tmp_path / "second", a_header(**settings))
         studies = read_studies([study, other])
-        _, rows = final_table(studies[0].header, entries_of(studies))
+        _, rows = final_table(SectionInput(studies, entries_of(studies), tmp_path))
         names = [row[0] for row in rows]
         assert names == ["random_search (first)", "bohb, one fidelity", "random_search (second)", "optimum"]
         text = page_of(study, other)
@@ -384,6 +386,8 @@ class TestCommand:
             "std",
             "--interpolation",
             "nats",
+            "--over",
+            "evaluations",
             "--runs",
             "5",
             "--sweep",
@@ -397,7 +401,14 @@ class TestCommand:
         sweeps = [Path("one"), Path("two")]
         assert passed == [
             ([study, Path("other")], tmp_path),
-            {"band": "std", "interpolation": "nats", "runs": 5, "sweeps": sweeps, "targets": [(None, 94), ("a", 9)]},
+            {
+                "band": "std",
+                "interpolation": "nats",
+                "over": "evaluations",
+                "runs": 5,
+                "sweeps": sweeps,
+                "targets": [(None, 94), ("a", 9)],
+            },
         ]
 
     @pytest.mark.parametrize("argument", [["--band", "wide"], ["--interpolation", "cubic"], []])
@@ -435,9 +446,15 @@ class TestCommand:
             ([broken], "bohb-seen.parquet is damaged"),
             ([study, study], "is given 2 times"),
             ([study, "--out", file], "is a file, and a report is a directory"),
-            ([study, "--target", "seen=high"], "--target takes percent such as 94, or DATASET=94, got 'seen=high'"),
-            ([study, "--target", "101"], "got '101'"),
-            ([study, "--target", "unseen=94"], "a target is for 'unseen', but the studies are of seen, blind"),
+            (
+                [study, "--target", "seen=high"],
+                "--target takes a value of the metric such as 94, or",
+            ),
+            ([study, "--target", "101"], "accuracy (%) on seen ranges from 0 to 100: no search can reach 101"),
+            (
+                [study, "--target", "unseen=94"],
+                "names the data set 'unseen', but the studies have seen, blind",
+            ),
         ]
         for arguments, message in cases:
             assert main([str(argument) for argument in arguments]) == 2

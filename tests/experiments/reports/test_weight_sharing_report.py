@@ -21,6 +21,7 @@ import pyarrow as pa
 import pytest
 from msgspec import convert
 
+from benchmarks.metrics import ACCURACY
 from benchmarks.spaces import SPACES
 from experiments.cli.console import show_answers, show_results
 from experiments.cli.report import main
@@ -43,9 +44,9 @@ from experiments.reports.sections.curves import FIGURES, draw, panel_of
 from experiments.reports.sections.final import final_table
 from experiments.reports.sections.one_shot import draw_one_shot, one_shots_of
 from experiments.reports.sections.weight_sharing import (
-    accuracy_panels,
     architecture_panels,
     draw_epochs,
+    final_panels,
     training_panels,
     weight_sharing_table,
 )
@@ -162,6 +163,11 @@ def compared(*paths: Path) -> tuple[list[RecordedStudy], list[Entry]]:
     return studies, entries_of(studies)
 
 
+def given_of(*paths: Path, **options: Any) -> SectionInput:
+    studies = read_studies(paths, every_trial=options.get("interpolation") == "nats")
+    return SectionInput(studies, entries_of(studies), Path(), **options)
+
+
 def page_of(*paths: Path) -> str:
     """The notes and the description of the studies in a report."""
     studies = read_studies(paths)
@@ -216,10 +222,10 @@ class TestNumbers:
         assert runs.number.tolist() == [0, 1, 2]
         assert runs.epochs == EPOCHS
         assert runs.architecture[2].tolist() == [START, START, MIXED, MIXED]
-        assert runs.test[:, -1].tolist() == [94, 94, 93]
+        assert runs.final[:, -1].tolist() == [94, 94, 93]
         assert runs.one_shot_validation[1].tolist() == [11, 21, 31, 41]
         assert runs.seconds["derivation"][2].tolist() == [3, 3, 3, 3]
-        assert darts.epochs["digits"].test[:, -1].tolist() == [54, 54, 54]
+        assert darts.epochs["digits"].final[:, -1].tolist() == [54, 54, 54]
 
     def test_of_the_end(self, study: Path) -> None:
         _, (gdas, _) = compared(study)
@@ -229,7 +235,7 @@ class TestNumbers:
         means = {name: float(value.mean) for name, value in finals.items()}
         assert means == pytest.approx(
             {
-                "test": 281 / 3, "regret": 95 - 281 / 3, "rank": 1500, "beats": 50 + 1 / 30, "one_shot_validation": 41,
+                "final": 281 / 3, "regret": 95 - 281 / 3, "rank": 1500, "beats": 50 + 1 / 30, "one_shot_validation": 41,
                 "search_seconds": 128,
                 "weights_seconds": 80, "architecture_seconds": 40, "controller_seconds": 0, "derivation_seconds": 8,
                 "relative_entropy": 0.2, "skip_connect edges": 1 / 3, "none edges": 1 / 3,
@@ -358,7 +364,7 @@ class TestComparison:
 class TestTables:
     def test_the_searched_column_has_no_one_shot_scores(self, report: Path) -> None:
         rows = cells((report / "table.md").read_text())
-        assert rows[0][2:] == ["digits searched validation (%)", "digits test (%)", "evaluations"]
+        assert rows[0][2:] == ["digits searched validation accuracy (%)", "digits test accuracy (%)", "evaluations"]
         assert rows[1:] == [
             ["random_search", "2", "84.00 ± 0.00", "93.00 ± 0.00", "4.0"],
             ["gdas", "3", "–", "93.67 ± 0.47", "–"],
@@ -379,7 +385,8 @@ class TestTables:
     def test_what_only_weight_sharing_has(self, report: Path) -> None:
         rows = cells((report / "table_shared.md").read_text())
         assert rows == [
-            ["method", "runs", "epochs", "test (%)", "regret (points)", "rank", "beats (%)", "one-shot validation (%)",
+            ["method", "runs", "epochs", "test accuracy (%)", "regret (points)", "rank", "beats (%)",
+             "one-shot validation (%)",
              "search (s)", "weights (s)", "architecture (s)", "controller (s)", "derivation (s)", "relative entropy",
              "skip_connect edges", "none edges"],
             ["gdas", "3", "4", "93.67 ± 0.47", "1.33 ± 0.47", "1,500 ± 707", "90.0 ± 4.7", "41.00 ± 0.82",
@@ -405,15 +412,16 @@ class TestTables:
         for old, spread in ((True, ""), (False, " ± 6.20")):
             best = Optimum(6111, OPTIMUM, math.nan, 80.5) if old else Optimum(6111, OPTIMUM, math.nan, 80.5, 6.2, 9)
             path = weight_sharing_study(tmp_path / f"{old}", replace(header, optima={"digits": best}))
-            headers, rows = weight_sharing_table(entries_of(read_studies([path])))
+            given = given_of(path)
+            headers, rows = weight_sharing_table(given, given.entries)
             below = dict(zip(headers, rows[-1], strict=True))
             assert below["method"] == "random architecture"
-            found = [below[name] for name in ("test (%)", "regret (points)", "rank", "beats (%)")]
+            found = [below[name] for name in ("test accuracy (%)", "regret (points)", "rank", "beats (%)")]
             assert found == [f"80.50{spread}", f"14.50{spread}", "", "50.0"]
 
     def test_unknown_accuracy_is_a_dash(self, tmp_path: Path) -> None:
-        _, entries = compared(weight_sharing_study(tmp_path / "bare", shared_header()))
-        _, rows = weight_sharing_table(entries)
+        given = given_of(weight_sharing_study(tmp_path / "bare", shared_header()))
+        _, rows = weight_sharing_table(given, given.entries)
         assert rows[0][3:8] == ["–", "–", "–", "–", "41.00 ± 0.82"]
 
 
@@ -449,12 +457,12 @@ class TestOneShot:
         assert cells(files["table_one_shot.md"].read_text())[1:] == [["gdas", "2", "0.00 ± 1.00", "0.00 ± 1.00"]]
         with files["table_one_shot.csv"].open() as stream:
             assert [float(row["spearman"]) for row in csv.DictReader(stream)] == [1, -1]
-        (axes,) = draw_one_shot(one_shots_of(compared(compared_study)[1])).axes
+        (axes,) = draw_one_shot(one_shots_of(compared(compared_study)[1]), ACCURACY).axes
         assert axes.get_title() == "gdas: ρ = 1.00, -1.00"
         assert [line.get_xdata().tolist() for line in axes.lines] == [[1, 2, 9, 3], [4, 3, 1, 2]]
         assert files["one_shot.svg"].read_text().count("<use ") >= 8
         assert files["table_one_shot.tex"].read_text().isascii()
-        assert "accuracy of 4 random architectures" in files["report.md"].read_text()
+        assert "two numbers of 4 random architectures" in files["report.md"].read_text()
 
     def test_is_left_out_where_nothing_was_compared(self, study: Path) -> None:
         assert "table_one_shot" not in page_of(study)
@@ -465,34 +473,36 @@ class TestCurves:
         self, study: Path, tmp_path: Path
     ) -> None:
         for budget, end in ((100.0, 192.0), (1000.0, 1000.0)):
-            studies, entries = compared(study, multi_trial_study(tmp_path / f"{budget}", budget))
-            panel = panel_of(common_header(studies), entries, "digits", "nats")
+            given = given_of(study, multi_trial_study(tmp_path / f"{budget}", budget), interpolation="nats")
+            panel = panel_of(given, given.entries, "digits")
             ends = {curve.label: curve.times[-1] for curve in panel.curves}
-            assert panel.budget == end
+            assert panel.end == end
             assert ends == {"gdas": 192, "darts_v1": 192, "random_search": pytest.approx(budget * 149 / 150)}
             assert panel.time == "measured or simulated seconds"
-        alone = panel_of(StudyRecords(study).header(), compared(study)[1], "digits", "step")
-        assert (alone.budget, alone.time) == (192, "measured seconds")
+        given = given_of(study)
+        alone = panel_of(given, given.entries, "digits")
+        assert (alone.end, alone.time) == (192, "measured seconds")
 
     def test_an_epoch_counts_until_the_next_whatever_the_interpolation(self, study: Path) -> None:
-        _, entries = compared(study)
         for interpolation in INTERPOLATIONS:
-            gdas, _ = panel_of(StudyRecords(study).header(), entries, "digits", interpolation).curves
-            assert gdas.test.mean[-1] == pytest.approx(281 / 3)
-            assert np.nanmin(gdas.test.mean) == 80
+            given = given_of(study, interpolation=interpolation)
+            gdas, _ = panel_of(given, given.entries, "digits").curves
+            assert gdas.score.mean[-1] == pytest.approx(281 / 3)
+            assert np.nanmin(gdas.score.mean) == 80
 
     def test_the_axis_shows_a_collapse(self, study: Path) -> None:
-        panel = panel_of(StudyRecords(study).header(), compared(study)[1], "digits", "step")
+        given = given_of(study)
+        panel = panel_of(given, given.entries, "digits")
         limits = {name: draw([panel], LEGEND, "iqr", view).axes[0].get_ylim() for name, view in FIGURES.items()}
-        assert 50 < limits["test_accuracy"][0] < 54
-        assert 50 < limits["test_accuracy_log_time"][0] < 54
+        assert 50 < limits["incumbent"][0] < 54
+        assert 50 < limits["incumbent_log_time"][0] < 54
         assert 41 < limits["log_regret"][1] < 50
 
 
 class TestEpochFigures:
     def test_accuracy_has_the_mean_of_each_epoch_and_the_optimum(self, study: Path) -> None:
-        _, entries = compared(study)
-        (axes,) = draw_epochs(accuracy_panels(entries), LEGEND, "iqr").axes
+        given = given_of(study)
+        (axes,) = draw_epochs(final_panels(given, given.entries), LEGEND, "iqr").axes
         lines = {tuple(np.asarray(line.get_ydata(), float).round(2).tolist()) for line in axes.lines}
         assert lines == {(80, 80, 93.67, 93.67), (80, 80, 54, 54), (95, 95)}
         assert np.asarray(axes.lines[0].get_xdata()).tolist() == [1, 2, 3, 4]
@@ -531,7 +541,8 @@ class TestEpochFigures:
     def test_one_epoch_of_one_run_is_a_mark(self, tmp_path: Path) -> None:
         path = weight_sharing_study(tmp_path / "short", shared_header("gdas", **LOOKED_UP, runs=1), runs=1, epochs=1)
         write_report([path], tmp_path / "report", band="sem")
-        (axes,) = draw_epochs(accuracy_panels(compared(path)[1]), LEGEND, "sem").axes
+        given = given_of(path)
+        (axes,) = draw_epochs(final_panels(given, given.entries), LEGEND, "sem").axes
         assert axes.lines[0].get_markevery() is None
         low, high = axes.get_xlim()
         assert low < 1 < high
@@ -545,8 +556,8 @@ class TestEpochFigures:
 
 
 class TestReport:
-    FIGURES = ("test_accuracy", "log_regret", "test_accuracy_log_time", "log_regret_log_time", "comparison_matrix",
-               "reached", "found", "found_cells", "shared_accuracy", "shared_architecture", "shared_training",
+    FIGURES = ("incumbent", "log_regret", "incumbent_log_time", "log_regret_log_time", "comparison_matrix",
+               "reached", "found", "found_cells", "shared_final", "shared_architecture", "shared_training",
                "cell_gdas", "cell_darts_v1")  # fmt: skip
     TABLES = ("table", "table_shared", "found", "diversity", "checklist", "study1_datasets", "study1_algorithms")
     MORE = ("comparison", "targets", "anytime", "overhead", "study2_datasets", "study2_algorithms")
@@ -570,7 +581,7 @@ class TestReport:
         assert "**The searched score of weight-sharing methods (gdas, darts_v1) is one-shot**" in text
         assert "**Seconds are of two kinds**: measured on a fast GPU in shared; simulated in multi-trial" in text
         assert "The studies differ" not in text
-        assert "divided by log(5): 1 is uniform" in text
+        assert "divided by that of a uniform distribution: 1 is uniform" in text
 
     def test_draws_the_most_frequent_answer(self, report: Path) -> None:
         text = (report / "report.md").read_text()
@@ -597,8 +608,8 @@ class TestReport:
         assert {file.name for file in out.iterdir()} == self.files(drawn) | {".files"}
         text = (out / "report.md").read_text()
         assert text.startswith("# Architecture search on tss: weight sharing on digits\n")
-        assert "## Curves\n\nCurves of test accuracy over time are left out: no benchmark table" in text
-        assert "**How good the architectures of gdas, darts_v1 are is unknown**" in text
+        assert "## Curves\n\nThere are no curves of test accuracy: without a benchmark table" in text
+        assert "**The performance of the architectures of gdas, darts_v1 is unknown**" in text
         assert "have no test accuracy at the reporting fidelity" not in text
         assert "Seconds were measured on a fast GPU" in text
         assert "crosses the budget" not in text
@@ -660,5 +671,4 @@ def test_a_report_of_multi_trial_studies_has_nothing_of_weight_sharing(multi_tri
     files = write_report([multi_trial], tmp_path / "report").files
     assert not [file.name for file in files if "shared" in file.name or file.name.startswith("cell")]
     assert "eight sharing" not in (tmp_path / "report" / "report.md").read_text()
-    studies, entries = compared(multi_trial)
-    assert final_table(studies[0].header, entries)[1][0][4] == "4.0"
+    assert final_table(given_of(multi_trial))[1][0][4] == "4.0"

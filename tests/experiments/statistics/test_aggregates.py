@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -37,7 +38,7 @@ def points(*runs: list[tuple[float, float]]) -> Trajectories:
     flat = [point for run in runs for point in run]
     elapsed, test = (np.array([point[i] for point in flat], float) for i in (0, 1))
     first = np.cumsum([0, *map(len, runs)])
-    return Trajectories(first, elapsed, np.zeros(len(flat), np.int32), np.full(len(flat), np.nan), test)
+    return Trajectories(first, elapsed, np.zeros(len(flat), np.int32), test)
 
 
 class TestTrajectories:
@@ -52,21 +53,22 @@ class TestTrajectories:
         assert found.first.tolist() == [0, 2, 2, 3]
         assert found.sizes.tolist() == [2, 0, 1]
         assert found.elapsed.tolist() == [2, 4, 6]
-        assert found.test.tolist() == [20, 15, 40]
-        assert found.validation.tolist() == [10, 10, 10]
+        assert found.final.tolist() == [20, 15, 40]
 
     def test_incumbents_at_every_trial_repeat_the_answer_within_its_run(self) -> None:
         found = incumbents_at_every_trial(self.RUNS)
         assert found.first.tolist() == [0, 3, 3, 5]
         assert found.elapsed.tolist() == [2, 3, 4, 6, 7]
-        assert found.test.tolist() == [20, 20, 15, 40, 40]
+        assert found.final.tolist() == [20, 20, 15, 40, 40]
 
-    def test_they_carry_the_architecture_and_validation_of_the_answer(self) -> None:
+    def test_they_carry_the_architecture_and_final_score_of_the_answer(self) -> None:
         rows = [("a", "d", 0, 5, 1.0, True, 60.0, 1.0), ("a", "d", 0, 6, 2.0, False, 61.0, 2.0)]
         (runs,) = runs_by_group(trials_table(rows)).values()
         assert incumbents(runs).architecture.tolist() == [5]
         assert incumbents_at_every_trial(runs).architecture.tolist() == [5, 5]
-        assert incumbents_at_every_trial(runs).validation.tolist() == [60.0, 60.0]
+        assert incumbents_at_every_trial(runs).final.tolist() == [1.0, 1.0]
+        untested = replace(runs, tested=False)
+        assert incumbents_at_every_trial(untested).final.tolist() == [60.0, 60.0]
 
 
 class TestStep:
@@ -171,7 +173,7 @@ def test_very_many_runs_are_taken_in_parts_to_the_same_result(monkeypatch: pytes
     parts = blocks(times, len(runs))
     assert max(len(part) for part in parts) <= 30
     assert np.concatenate(parts).tolist() == times.tolist()
-    found = Aggregate.concatenate_runs([aggregate(resample(runs, part, "step"), interval=True) for part in parts])
+    found = Aggregate.concatenate([aggregate(resample(runs, part, "step"), interval=True) for part in parts])
     for name in ("count", "mean", "std", "sem", "lower", "median", "upper", "low", "high"):
         np.testing.assert_allclose(getattr(found, name), getattr(whole, name), rtol=1e-12, err_msg=name)
 

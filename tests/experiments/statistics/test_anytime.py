@@ -101,6 +101,6 @@ class TestMeanOverTime:
                           enumerate(sorted(rng.uniform(1, 99, 8)))] for _ in range(5)))  # fmt: skip
         times = (np.arange(20_000) + 0.5) / 200
         values = resample_step(incumbents(runs), times)
-        firsts = incumbents(runs).test[incumbents(runs).first[:-1], None]
+        firsts = incumbents(runs).final[incumbents(runs).first[:-1], None]
         np.testing.assert_allclose(mean_over_time(runs, 100.0), np.where(np.isnan(values), firsts, values).mean(axis=1),
                                    atol=0.05)  # fmt: skip

@@ -111,7 +111,7 @@ def test_a_report_has_no_optimum_and_no_regret(hyperband: StudyRecords, tmp_path
 
     assert main([str(hyperband.path), "--out", str(tmp_path / "report")]) == 0
     assert not list((tmp_path / "report").glob("*regret*"))
-    assert (tmp_path / "report" / "test_accuracy.png").exists()
+    assert (tmp_path / "report" / "incumbent.png").exists()
     for name in ("report.md", "table.md", "table.csv", "table.tex"):
         text = (tmp_path / "report" / name).read_text()
         assert "hyperband" in text

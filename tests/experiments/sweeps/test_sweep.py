@@ -381,7 +381,7 @@ def test_the_figure_shows_ranges_choices_and_outliers(tmp_path: Path) -> None:
         row({"size": 2, "rate": 0, "kind": "other"}, at10=1),
     ]
     with report_style():
-        figure = sensitivity(ranked(rows), domains, (10, 30, 90), "runs")
+        figure = sensitivity(ranked(rows), a_header((10, 30, 90), **domains).settings)
         files = save(figure, tmp_path / "sensitivity")
     assert [file.suffix for file in files] == [".png", ".svg", ".pdf"]
     assert [axes.get_xlabel() for axes in figure.axes] == ["size", "rate", "kind"]

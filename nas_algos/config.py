@@ -16,9 +16,9 @@ def knob(
     default: T, help: str, *, symbol: str = "", unit: str = "", low: float | None = None, high: float | None = None,
     log: bool = False,
 ) -> T:  # fmt: skip
-    """A field of an algorithm's config: its meaning, the paper's symbol, the unit, and the closed range it may take.
+    """A field of an algorithm's config: its meaning, the paper's symbol, its unit and its closed range.
 
-    `log` says that tuning it makes sense on a logarithmic scale.
+    `log` means that it should be tuned on a logarithmic scale.
     """
     metadata = {"help": help, "symbol": symbol, "unit": unit, "low": low, "high": high, "log": log}
     return field(default=default, metadata=metadata)
@@ -48,16 +48,16 @@ class Config:
 
 def check_knobs(config: type[Config]) -> None:
     """InputError unless a Config is a dataclass of knobs, each of them int, float, bool or a Literal of strings."""
-    told = f"the Config {config.__qualname__}"
+    owner = f"the Config {config.__qualname__}"
     if inspect.get_annotations(config).keys() - config.__dataclass_fields__.keys():
-        raise InputError(f"{told} is no dataclass: put @dataclass(frozen=True) before it")
+        raise InputError(f"{owner} is no dataclass: put @dataclass(frozen=True) before it")
     kinds = get_type_hints(config)
     for option in fields(config):
         kind = kinds[option.name]
         if "help" not in option.metadata:
-            raise InputError(f"{option.name} of {told} is no knob: write {option.name} = knob(DEFAULT, 'what it is')")
+            raise InputError(f"{option.name} of {owner} is no knob: write {option.name} = knob(DEFAULT, 'what it is')")
         if kind not in (int, float, bool) and not all(isinstance(value, str) for value in get_args(kind) or [kind]):
-            raise InputError(f"{option.name} of {told} is {kind}; a knob is int, float, bool, or a Literal of strings")
+            raise InputError(f"{option.name} of {owner} is {kind}; a knob is int, float, bool, or a Literal of strings")
 
 
 def describe_range(option: Field[Any]) -> str:

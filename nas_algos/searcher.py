@@ -6,7 +6,7 @@ The tell rules, held for every searcher on every space by `tests/nas_algos/test_
 2. Telling a trial that was never asked, or was told already, raises ValueError and changes nothing.
 3. A failed evaluation is told as an Outcome whose score is NaN; it is never hidden and never mistaken for a good score.
 4. The same seed and the same sequence of asks and tells give the same trials, in any process.
-5. `state_dict` is complete, random state included: a search that was saved and loaded goes on as if it had not been.
+5. `state_dict` is complete, random state included: a search that was saved and loaded continues as if it had not been.
 """
 
 from __future__ import annotations
@@ -39,9 +39,9 @@ class Searcher(ABC):
     """Base of the search algorithms. A subclass says what to evaluate next, and what it learns from a result.
 
     Args:
-        space: where to search.
+        space: the space to search.
         config: the algorithm's own Config.
-        fidelity: the highest fidelity; single-fidelity algorithms evaluate every architecture there.
+        fidelity: the highest fidelity; single-fidelity algorithms evaluate every architecture at it.
         rng: the only source of randomness.
     """
 
@@ -56,11 +56,11 @@ class Searcher(ABC):
 
     @abstractmethod
     def propose(self) -> tuple[Arch, Fidelity]:
-        """The next architecture to evaluate, and how far to train it."""
+        """The next architecture to evaluate, which is valid in the space, and the fidelity to evaluate it at."""
 
     @abstractmethod
     def learn(self, trial: Trial, outcome: Outcome) -> None:
-        """Take in the outcome of one trial."""
+        """Learn from the outcome of one trial, which may have failed."""
 
     @property
     def fidelities(self) -> tuple[Fidelity, ...]:
@@ -71,14 +71,14 @@ class Searcher(ABC):
         """The next trial. Never waits: a searcher always has an architecture to try.
 
         Raises:
-            InputError: `propose` returns something else than it says.
+            InputError: `propose` returned something other than an architecture and a fidelity.
         """
         match self.propose():
             case (tuple() as arch, Fidelity() as fidelity):
                 pass
             case other:
-                told = f"{type(self).__name__}.propose returns an architecture, a tuple of choices, and a Fidelity"
-                raise InputError(f"{told}; got {other!r}")
+                expected = f"{type(self).__name__}.propose returns an architecture, a tuple of choices, and a Fidelity"
+                raise InputError(f"{expected}; got {other!r}")
         trial = Trial(self.next_id, arch, fidelity)
         self._open[trial.id] = trial
         self.next_id += 1
@@ -100,7 +100,7 @@ class Searcher(ABC):
         return {"of": self._identity(), "rng": self.rng.bit_generator.state, **copy.deepcopy(state)}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go on from a `state_dict` of a searcher built with the same arguments; ValueError if of another one."""
+        """Resume from the `state_dict` of a searcher built with the same arguments; ValueError for any other state."""
         if state.get("of") != self._identity():
             raise ValueError(f"expected a state of {self._identity()}, got one of {state.get('of')}")
         self.rng.bit_generator.state = state["rng"]

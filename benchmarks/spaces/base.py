@@ -202,9 +202,12 @@ class ProductSpace(ABC):
         Raises:
             InputError: `arch` is not in the space.
         """
-        self.check(arch)
+        if len(arch) != len(self.options):
+            self.check(arch)  # raises
         position = 0
         for choice, options in zip(arch, self.options, strict=True):
+            if not 0 <= choice < options:
+                self.check(arch)  # raises
             position = position * options + choice
         return position
 
@@ -330,6 +333,7 @@ class ConstrainedSpace(ProductSpace):
         return [other for other in super().neighbours(arch) if self.allows(other)]
 
     def position(self, arch: Arch) -> int:
+        self.check(arch)
         return bisect_left(self._allowed, super().position(arch))
 
     def at_position(self, position: int) -> Arch:

@@ -5,7 +5,7 @@ Optimization", JMLR 18, 2018, https://arxiv.org/abs/1603.06560, algorithm 1. Bra
 0.7.4, n = floor((s_max + 1) / (s + 1)) eta^s, where the paper has ceil((s_max + 1) eta^s / (s + 1)): [9, 3, 1], [3, 1],
 [3] for eta = 3 and epochs 1, 4, 12. A promoted architecture is trained from scratch and charged in full.
 
-With several trials open and a rung waiting for results, the next bracket is begun. Failed evaluations are not promoted.
+With several trials open and a rung waiting for results, the next bracket starts. Failed evaluations are not promoted.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class HyperbandConfig(Config):
 
 @dataclass
 class Bracket:
-    """Successive halving: `sizes[r]` architectures are trained to `rungs[r]`, the best go on to rung r + 1."""
+    """Successive halving: `sizes[r]` architectures are trained to `rungs[r]`, the best are promoted to rung r + 1."""
 
     rungs: tuple[Fidelity, ...]
     sizes: list[int]
@@ -45,11 +45,14 @@ class Bracket:
 
     @property
     def waiting(self) -> bool:
-        """Every architecture of the rung is asked; the rest depends on results."""
+        """Whether every architecture of the rung is asked, so that the next step depends on results."""
         return self.asked == self.sizes[self.rung]
 
     def record(self, trial: Trial, score: float) -> bool:
-        """Take a result; True once the bracket is finished. The rung's last result promotes the best (ties: older)."""
+        """Record a result; returns whether the bracket is finished.
+
+        The last result of a rung promotes its best architectures; of equal ones the one that was asked first.
+        """
         self.results[trial.id] = (score, trial.arch)
         if len(self.results) < self.sizes[self.rung]:
             return False
@@ -74,7 +77,7 @@ class Hyperband(Searcher):
             raise InputError(
                 f"min_epochs must be at most the {fidelity.epoch} epochs of the search, got {config.min_epochs}"
             )
-        self.begun = 0  # brackets
+        self.started = 0  # number of brackets
         self.brackets: dict[int, Bracket] = {}  # unfinished ones, by number
         self.bracket_of: dict[int, int] = {}  # open trial id -> bracket
 
@@ -98,20 +101,22 @@ class Hyperband(Searcher):
     def propose(self) -> tuple[Arch, Fidelity]:
         number = next((n for n, bracket in self.brackets.items() if not bracket.waiting), None)
         if number is None:
-            number = self._begin()
+            number = self._start_bracket()
         bracket = self.brackets[number]
         bracket.asked += 1
         self.bracket_of[self.next_id] = number
         arch = self.sample() if bracket.rung == 0 else bracket.promoted.pop()
         return arch, bracket.rungs[bracket.rung]
 
-    def _begin(self) -> int:
+    def _start_bracket(self) -> int:
         s_max, eta = self.s_max, self.config.eta
-        s = s_max - self.begun % (s_max + 1)
+        s = s_max - self.started % (s_max + 1)
         first = (s_max + 1) // (s + 1) * eta**s
-        self.brackets[self.begun] = Bracket(self.fidelities[-s - 1 :], [max(1, first // eta**r) for r in range(s + 1)])
-        self.begun += 1
-        return self.begun - 1
+        self.brackets[self.started] = Bracket(
+            self.fidelities[-s - 1 :], [max(1, first // eta**r) for r in range(s + 1)]
+        )
+        self.started += 1
+        return self.started - 1
 
     def learn(self, trial: Trial, outcome: Outcome) -> None:
         number = self.bracket_of.pop(trial.id)

@@ -3,7 +3,7 @@
 White, Nolen, Savani: "Exploring the Loss Landscape in Neural Architecture Search", UAI 2021,
 https://arxiv.org/abs/2005.02960, algorithm 1, and its variant that moves at the first improvement. The paper stops at a
 local optimum; here, as in its experiments with a fixed budget, the search restarts from a new random architecture.
-Architectures told once are not asked again (until all are told): their score is remembered.
+An architecture with a known score is not asked again until all architectures of the space have one.
 
 With several trials open and the neighbourhood asked but not yet told, the searcher asks random architectures ahead; the
 best of those becomes the next start.
@@ -34,13 +34,13 @@ class LocalSearchConfig(Config):
 
 
 class LocalSearch(Searcher):
-    """Climbs to the best neighbour until there is none better, then starts again."""
+    """Climbs to the best neighbour until none is better, then restarts."""
 
     Config = LocalSearchConfig
 
     def __init__(self, space: Space, config: LocalSearchConfig, fidelity: Fidelity, rng: np.random.Generator) -> None:
         super().__init__(space, config, fidelity, rng)
-        self.scores: dict[Arch, float] = {}  # everything told; a failed evaluation is -inf
+        self.scores: dict[Arch, float] = {}  # of every architecture told; -inf if its evaluation failed
         self.starts: list[Arch] = []  # random architectures told since the last climb began
         self.random_ids: set[int] = set()  # open trials that are such random architectures
         self.centre: Arch | None = None  # where the climb stands
@@ -78,13 +78,13 @@ class LocalSearch(Searcher):
             self._climb()
 
     def _climb(self) -> None:
-        """Move to improving neighbours as far as the told scores lead; give the climb up at a local optimum."""
+        """Move to improving neighbours as far as the known scores lead; end the climb at a local optimum."""
         while self.centre is not None:
             finished = not self.pending and all(arch in self.scores for arch in self.unasked)
             if not finished and self.config.accept == "best":
                 return
-            told = [arch for arch in self.space.neighbours(self.centre) if arch in self.scores]
-            best = max(told, key=self.scores.__getitem__, default=self.centre)
+            known = [arch for arch in self.space.neighbours(self.centre) if arch in self.scores]
+            best = max(known, key=self.scores.__getitem__, default=self.centre)
             if self.scores[best] > self.scores[self.centre]:
                 self._move(best)
             elif finished:

@@ -32,7 +32,7 @@ class RegularizedEAConfig(Config):
     mutation: Literal["uniform", "official"] = knob(
         "uniform",
         "uniform: one decision, drawn uniformly, changes, as in the paper; official: the NATS-Bench scripts' rule "
-        "(tss prefers the edges of early nodes, sss may leave the architecture as it is)",
+        "(tss prefers the edges of early nodes, sss may leave the architecture as it is; other spaces: as uniform)",
     )
 
 

@@ -43,9 +43,11 @@ class Reinforce(Searcher):
     """Samples every decision from softmax(theta); each outcome moves theta along (r - b) grad log p(arch)."""
 
     Config = ReinforceConfig
+    _FIXED = Searcher._FIXED | {"_last"}
 
     def __init__(self, space: Space, config: ReinforceConfig, fidelity: Fidelity, rng: np.random.Generator) -> None:
         super().__init__(space, config, fidelity, rng)
+        self._last = tuple(options - 1 for options in space.options)
         exists = np.arange(max(space.options)) < np.array(space.options)[:, None]  # (decisions, most options)
         self.theta = np.full(exists.shape, -np.inf)  # logits; minus infinity where a decision has no such option
         self.theta[exists] = config.init_scale * rng.standard_normal(sum(space.options))
@@ -55,11 +57,10 @@ class Reinforce(Searcher):
 
     def propose(self) -> tuple[Arch, Fidelity]:
         cumulative = self.policy.cumsum(axis=1)
-        last = np.array(self.space.options) - 1
         for _ in range(MAX_DRAWS):
             uniform = self.rng.random((len(cumulative), 1))
-            choices = np.minimum((cumulative < uniform).sum(axis=1), last)  # inverse CDF
-            arch = tuple(choices.tolist())
+            choices = (cumulative[:, :-1] < uniform).sum(axis=1).tolist()  # inverse CDF
+            arch = tuple(map(min, choices, self._last))  # the CDF at the last choice may be rounded to below 1
             if self.space.is_valid(arch):
                 return arch, self.fidelity
         return self.space.sample(self.rng), self.fidelity

@@ -166,7 +166,7 @@ def test_all_failing_is_an_endless_row_of_first_rungs() -> None:
 def test_finished_brackets_are_forgotten() -> None:
     searcher = hyperband()
     play(searcher, 200, total)
-    assert (searcher.brackets, searcher.bracket_of, searcher.begun) == ({}, {}, 30)
+    assert (searcher.brackets, searcher.bracket_of, searcher.started) == ({}, {}, 30)
 
 
 @pytest.mark.parametrize("space", SPACES)

@@ -28,7 +28,7 @@ ARROWS = {
 }
 # Room of experiments -> rooms of experiments that it may import besides itself. The factory stands beside records: it
 # trains and writes its own directories, and studies that train use it.
-ROOMS: dict[str, set[str]] = {
+ARROWS_OF_EXPERIMENTS: dict[str, set[str]] = {
     "storage": set(),
     "execution": {"storage"},
     "records": {"storage"},
@@ -96,11 +96,11 @@ def test_imports_point_one_way(module: str, path: Path) -> None:
 def test_imports_between_the_rooms_of_experiments_point_one_way(module: str, path: Path) -> None:
     room = module.split(".")[1]
     reached = {name.split(".")[1] for name in imported(path) if name.startswith("experiments.")}
-    assert reached - {room} <= ROOMS[room]
+    assert reached - {room} <= ARROWS_OF_EXPERIMENTS[room]
 
 
 def test_the_rooms_of_experiments_have_an_order() -> None:
-    TopologicalSorter(ROOMS).prepare()  # raises CycleError for arrows that lead back
+    TopologicalSorter(ARROWS_OF_EXPERIMENTS).prepare()  # raises CycleError for arrows that lead back
 
 
 def test_no_module_imports_itself_through_others() -> None:

@@ -58,6 +58,7 @@ class Bracket:
             return False
         if self.rung + 1 == len(self.rungs):
             return True
+        # algorithm 1, line 8: T = top_k(T, L, floor(n_i / eta))
         ranked = sorted(self.results.items(), key=lambda result: (-result[1][0], result[0]))
         survivors = [arch for _, (score, arch) in ranked if score > -math.inf][: self.sizes[self.rung + 1]]
         self.rung += 1
@@ -110,8 +111,8 @@ class Hyperband(Searcher):
 
     def _start_bracket(self) -> int:
         s_max, eta = self.s_max, self.config.eta
-        s = s_max - self.started % (s_max + 1)
-        first = (s_max + 1) // (s + 1) * eta**s
+        s = s_max - self.started % (s_max + 1)  # algorithm 1, line 1
+        first = (s_max + 1) // (s + 1) * eta**s  # algorithm 1, line 2: n
         self.brackets[self.started] = Bracket(
             self.fidelities[-s - 1 :], [max(1, first // eta**r) for r in range(s + 1)]
         )

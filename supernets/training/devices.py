@@ -1,4 +1,4 @@
-"""What networks run on."""
+"""Devices and threads that networks run on."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from benchmarks.errors import InputError
 
 @contextmanager
 def threads(count: int) -> Iterator[None]:
-    """PyTorch computes on `count` threads of this process inside."""
+    """A context in which PyTorch computes on `count` threads of this process."""
     before = torch.get_num_threads()
     torch.set_num_threads(count)
     try:
@@ -22,17 +22,17 @@ def threads(count: int) -> Iterator[None]:
 
 
 def single_threaded() -> AbstractContextManager[None]:
-    """One thread: small networks gain nothing by more, and trainings run side by side."""
+    """A context with one thread: small networks gain nothing from more, and trainings run side by side."""
     return threads(1)
 
 
 def gpu_count() -> int:
-    """How many GPUs PyTorch can use here."""
+    """The number of GPUs that PyTorch can use here."""
     return torch.cuda.device_count() if torch.cuda.is_available() else 0
 
 
 def usable_device(name: str | None = None) -> str:
-    """`name`, or if it is None 'cuda' where there is a GPU, else 'cpu'.
+    """`name`, or if it is None, 'cuda' where there is a GPU and 'cpu' elsewhere.
 
     Raises:
         InputError: there is no such device here.
@@ -52,6 +52,6 @@ def gpu_name(device: torch.device | str) -> str | None:
 
 
 def wait_for(device: torch.device) -> None:
-    """Returns when everything begun on the device is done."""
+    """Return when the device has finished everything it was given."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)

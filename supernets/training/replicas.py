@@ -1,12 +1,12 @@
-"""Networks of one structure side by side in one: small networks cost less per network, and compute the same.
+"""Networks of one structure side by side in one, which costs small networks less and computes the same.
 
 Channels k c, ..., k c + c - 1 of every layer belong to network k of K. Convolutions become grouped, the classifier a
 batch of matrix products; what acts on single channels (batch normalisation, ReLU, pooling, sums) stays as it is. The
-mathematics is that of K separate networks, the rounding of sums may differ.
+mathematics is that of K separate networks; the rounding of sums may differ.
 
 Where networks have different numbers of channels in a layer, the narrower ones are filled up with channels whose
 weights are all zero, those of their batch normalisation included. Such channels give zeros, no gradient reaches their
-weights, and weight decay leaves zeros as they are: they stay zero in training, and nobody sees them.
+weights, and weight decay leaves zeros as they are: they stay zero in training and affect no result.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ def side_by_side(networks: Sequence[CandidateNetwork]) -> CandidateNetwork:
 
 
 def _width(channels: Sequence[int]) -> int:
-    """How many channels each of the networks gets that have `channels`."""
+    """The number of channels that each network gets, for networks with these `channels`."""
     most = max(channels)
     return most if most == min(channels) else -(-most // LANES) * LANES
 

@@ -14,7 +14,7 @@ from supernets.images.labelled import Batch
 from supernets.images.tasks import ImageTask
 from supernets.settings import TrainConfig
 from supernets.training.devices import wait_for
-from supernets.training.trainees import _trainees
+from supernets.training.trainees import trainees_of
 
 
 class ImageSeconds(NamedTuple):
@@ -32,7 +32,7 @@ def time_per_image(
     The network is trained as `train_candidates` would train it.
     """
     rng = torch.Generator().manual_seed(0)
-    (trainee,) = _trainees([network.build(rng)], task, config, device)
+    (trainee,) = trainees_of([network.build(rng)], task, config, device)
     first = next(trainee.batches.epochs([rng]))
     batch = Batch(first.images[: config.batch_size], first.labels[: config.batch_size])
     split = next(iter(trainee.task.evaluation.values())).head(trainee.typical_batch)

@@ -24,15 +24,15 @@ from supernets.images.labelled import Batch
 from supernets.images.tasks import ImageTask
 from supernets.settings import TrainConfig, learning_rate
 from supernets.training.epochs import Measurement
-from supernets.training.trainees import _InPyTorch, _Trainee, _trainees
+from supernets.training.trainees import PyTorchTrainee, Trainee, trainees_of
 
 Beat = Callable[[float], None]
-"""Told after every few steps the seconds of one training's steps so far: at most those that its record will have."""
+"""Called every few steps with the seconds of one training so far: at most those that its record will have."""
 
 
 @dataclass(frozen=True)
 class TrainingRecord:
-    """What one training was and gave; epoch e is at position e - 1 of every tuple of all epochs."""
+    """The recipe and the results of one training; the tuples have one entry per epoch."""
 
     task: str
     split: str  # how the task's images were split
@@ -41,10 +41,10 @@ class TrainingRecord:
     learning_rates: tuple[float, ...]
     measurements: Mapping[str, tuple[Measurement, ...]]
     """Split -> its measurements. 'train': averages while the network changes, in training mode; 'valid' and 'test':
-    after the epoch, in evaluation mode. Without `test_every_epoch`, 'test' has the last epoch alone."""
+    after the epoch, in evaluation mode. Without `test_every_epoch`, 'test' has the last epoch only."""
 
     def pooled(self, *splits: str) -> tuple[Measurement, ...]:
-        """The measurements of several splits as if of one: 'valid' and 'test' give the official 'ori-test'."""
+        """The measurements of several splits taken together: 'valid' and 'test' are the official 'ori-test'."""
         sizes = [self.images[split] for split in splits]
         epochs = zip(*(self.measurements[split] for split in splits), strict=True)
         return tuple(_pooled(parts, sizes) for parts in epochs)
@@ -69,17 +69,18 @@ def train_candidates(
     stop_after: int | None = None,
     beat: Beat | None = None,
 ) -> list[TrainingRecord]:
-    """Builds and trains each network from its seed.
+    """Build and train each network from its seed.
 
     Small networks are trained by compiled code where it `serves`, one after the other; elsewhere all are trained side
     by side in PyTorch, which is cheaper than one by one. Networks of other classes than CandidateNetwork are trained
     one by one. The weights of each network, its order of images and their variation all come from its own seed. What a
-    training gives depends on how, and beside which others, it is done by rounding alone.
+    training gives depends on how, and beside which others, it is done only by rounding.
 
     Args:
         networks: equal ones with different seeds, or others of one `structure`.
-        stop_after: epochs to train of the `config.epochs` for which the learning rates are; None for all.
-        beat: with several networks, told of the one in training.
+        stop_after: the number of epochs to train, out of the `config.epochs` of the learning rate schedule; None for
+            all.
+        beat: with several networks, called with the seconds of the one in training.
 
     Raises:
         InputError: a network is for other images or classes than the task has; there are not as many seeds as networks,
@@ -98,7 +99,7 @@ def train_candidates(
         raise InputError(f"a training stops after 1 to {config.epochs} epochs, those of its schedule; got {last}")
     rngs = [torch.Generator().manual_seed(seed) for seed in seeds]
     candidates = [network.build(rng) for network, rng in zip(networks, rngs, strict=True)]
-    trainees = _trainees(candidates, task, config, device)
+    trainees = trainees_of(candidates, task, config, device)
     if len(trainees) == 1:
         return _train(trainees[0], rngs, last, beat)
     return [record for one, rng in zip(trainees, rngs, strict=True) for record in _train(one, [rng], last, beat)]
@@ -114,19 +115,19 @@ def train_candidate(
 def train(
     network: nn.Module, task: ImageTask, config: TrainConfig, rng: torch.Generator, device: torch.device | str = "cpu"
 ) -> TrainingRecord:
-    """Trains `network`, which maps images to (features, logits), in place on `device` and in PyTorch.
+    """Train `network`, which maps images to (features, logits), in place on `device` in PyTorch.
 
-    Draws from `rng`, on the CPU.
+    Everything random is drawn from `rng`, on the CPU.
 
     On a CPU the same network, task, config and state of `rng` give the same record, times aside.
     """
-    return _train(_InPyTorch(network, task, config, 1, device), [rng], config.epochs)[0]
+    return _train(PyTorchTrainee(network, task, config, 1, device), [rng], config.epochs)[0]
 
 
 def _train(
-    trainee: _Trainee, rngs: Sequence[torch.Generator], last: int, beat: Beat | None = None
+    trainee: Trainee, rngs: Sequence[torch.Generator], last: int, beat: Beat | None = None
 ) -> list[TrainingRecord]:
-    """Trains K networks side by side up to epoch `last`, each with the images its `rng` draws; a record of each."""
+    """Train K networks side by side up to epoch `last`, each on the images its `rng` draws; a record of each."""
     task, config = trainee.task, trainee.config
     rates = tuple(learning_rate(config, epoch) for epoch in range(last))
     measurements: dict[str, list[list[Measurement]]] = {split: [] for split in ("train", *task.evaluation)}
@@ -148,7 +149,7 @@ def _train(
 
 
 def _beating(batches: Iterator[Batch], before: float, networks: int, beat: Beat) -> Iterator[Batch]:
-    """The same batches. `beat` is told after each what the training has taken: `before`, and this epoch so far."""
+    """The same batches; after each, `beat` is called with the seconds `before` this epoch plus those of it so far."""
     start = time.perf_counter()
     for batch in batches:
         yield batch

@@ -19,23 +19,23 @@ from supernets.training.native.network import NativeNetwork, Sgd, serves
 from supernets.training.replicas import check_alike, side_by_side
 
 
-class _Trainee(Protocol):
-    """K networks side by side, and what trains them."""
+class Trainee(Protocol):
+    """K networks side by side, and the code that trains them."""
 
     task: ImageTask
     config: TrainConfig
     batches: TrainingBatches
-    typical_batch: int  # images of a split, of which each takes as long as it does in a pass over the whole split
+    typical_batch: int  # evaluation images that take as long, per image, as those of a whole split
 
     def train_epoch(self, batches: Iterable[Batch], rate: float) -> list[Measurement]:
-        """What `self.batches` gives for the K networks, in steps of `config.batch_size` images."""
+        """Train on batches of `self.batches`, in steps of `config.batch_size` images; a measurement per network."""
 
     def evaluate(self, split: LabelledImages) -> list[Measurement]:
-        """The networks as they are, in evaluation mode."""
+        """Evaluate the networks in evaluation mode; a measurement per network."""
 
 
-class _InPyTorch:
-    """K networks side by side in one."""
+class PyTorchTrainee:
+    """K networks side by side in one, trained by PyTorch."""
 
     def __init__(
         self, network: nn.Module, task: ImageTask, config: TrainConfig, networks: int, device: torch.device | str
@@ -64,8 +64,8 @@ class _InPyTorch:
         return evaluate(self._network, split, self.task.normalisation, self.config, self._networks)
 
 
-class _Compiled:
-    """One network; several of its small batches are trained on in one call."""
+class CompiledTrainee:
+    """One network, trained by compiled code on several small batches per call."""
 
     BATCHES_AT_ONCE = 16
 
@@ -95,15 +95,19 @@ class _Compiled:
         return [Measurement(sum(losses) / images, 100 * sum(rights) / images, time.perf_counter() - start)]
 
 
-def _trainees(
+def trainees_of(
     networks: Sequence[nn.Module], task: ImageTask, config: TrainConfig, device: torch.device | str
-) -> Sequence[_Trainee]:
-    """One for each of the networks, or one for all side by side; InputError if these differ in more than channels."""
+) -> Sequence[Trainee]:
+    """A trainee for each network if compiled code serves them, else one for all side by side.
+
+    Raises:
+        InputError: the networks differ in more than their numbers of channels.
+    """
     candidates = [network for network in networks if isinstance(network, CandidateNetwork)]
     if len(candidates) < len(networks):
-        return [_InPyTorch(network, task, config, 1, device) for network in networks]
+        return [PyTorchTrainee(network, task, config, 1, device) for network in networks]
     configs = [network.config for network in candidates]
     check_alike(configs)
     if not config.mixed_precision and serves(configs, task, config.batch_size, device):
-        return [_Compiled(network, task, config) for network in candidates]
-    return [_InPyTorch(side_by_side(candidates), task, config, len(networks), device)]
+        return [CompiledTrainee(network, task, config) for network in candidates]
+    return [PyTorchTrainee(side_by_side(candidates), task, config, len(networks), device)]

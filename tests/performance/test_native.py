@@ -32,7 +32,7 @@ def test_small_networks_train_faster_than_in_pytorch(
     assert serves([network], task, batch, "cpu")
     with single_threaded():
         compiled = time_per_image(network, task, config, repeats=15)
-        monkeypatch.setattr("supernets.training.train.serves", lambda *_where: False)
+        monkeypatch.setattr("supernets.training.trainees.serves", lambda *_where: False)
         pytorch = time_per_image(network, task, config, repeats=15)
     ratios = [one / other for one, other in zip(pytorch, compiled, strict=True)]
     what = f"{canvas}x{canvas}, batch {batch}, C = {width}"

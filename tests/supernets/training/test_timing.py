@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from itertools import count
@@ -99,7 +100,7 @@ def fixed_seconds(monkeypatch: pytest.MonkeyPatch, name: str, seconds: list[floa
         calls.append(args)
         return [Measurement(0.0, 0.0, seconds[len(calls) - 1])]
 
-    monkeypatch.setattr(f"supernets.training.train.{name}", timed)
+    monkeypatch.setattr(f"supernets.training.trainees.{name}", timed)
     return calls
 
 
@@ -146,9 +147,15 @@ def test_time_per_image_depends_on_no_global_draw(monkeypatch: pytest.MonkeyPatc
 # Seconds of a training, by a clock that moves on by 6 whenever it is read.
 
 
+def read_clock(monkeypatch: pytest.MonkeyPatch, ticks: Iterator[float]) -> None:
+    """Replace the clock of the trainings."""
+    for module in ("train", "epochs", "trainees"):
+        monkeypatch.setattr(f"supernets.training.{module}.time", SimpleNamespace(perf_counter=ticks.__next__))
+
+
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("supernets.training.train.time", SimpleNamespace(perf_counter=count(step=6.0).__next__))
+    read_clock(monkeypatch, count(step=6.0))
 
 
 @pytest.mark.usefixtures("clock", "in_pytorch")
@@ -198,7 +205,7 @@ def test_compiled_time_per_image_is_the_median_of_full_batches_after_one_uncount
     """Evaluation of four batches. By a clock that tells the seconds below, one pass after the other: four of each."""
     passes = [99, 5, 1, 6, 99, 2, 3, 40]
     ticks = iter([tick for seconds in passes for tick in (0.0, float(seconds))])
-    monkeypatch.setattr("supernets.training.train.time", SimpleNamespace(perf_counter=ticks.__next__))
+    read_clock(monkeypatch, ticks)
     sizes: list[tuple[str, int]] = []
     for name in ("train", "evaluate"):
         monkeypatch.setattr(
@@ -220,7 +227,7 @@ def test_compiled_networks_have_the_seconds_of_their_own_passes() -> None:
 @pytest.mark.usefixtures("clock")
 def test_the_seconds_so_far_of_compiled_training_are_told_after_some_steps(monkeypatch: pytest.MonkeyPatch) -> None:
     """An epoch reads the clock at its start, before and after each of its 3 parts, and at its end."""
-    monkeypatch.setattr("supernets.training.trainees._Compiled.BATCHES_AT_ONCE", 1)
+    monkeypatch.setattr("supernets.training.trainees.CompiledTrainee.BATCHES_AT_ONCE", 1)
     told: list[float] = []
     (record,) = train_candidates([NETWORK], DIGITS, replace(CONFIG, epochs=2), [1], beat=told.append)
     assert told == [6, 12, 18, 30 + 6, 30 + 12, 30 + 18]
@@ -230,7 +237,7 @@ def test_the_seconds_so_far_of_compiled_training_are_told_after_some_steps(monke
 def test_telling_the_seconds_of_compiled_training_changes_no_result(monkeypatch: pytest.MonkeyPatch) -> None:
     config, told = replace(CONFIG, epochs=2), list[float]()
     (plain,) = train_candidates([NETWORK], DIGITS, config, [1])
-    monkeypatch.setattr("supernets.training.trainees._Compiled.BATCHES_AT_ONCE", 2)
+    monkeypatch.setattr("supernets.training.trainees.CompiledTrainee.BATCHES_AT_ONCE", 2)
     (observed,) = train_candidates([NETWORK], DIGITS, config, [1], beat=told.append)
     for split, values in plain.measurements.items():
         assert [value.accuracy for value in values] == [value.accuracy for value in observed.measurements[split]]

@@ -153,7 +153,7 @@ def test_a_training_is_that_of_pytorch_until_rounding_grows(monkeypatch: pytest.
     """The same weights, images and course: of a network without convolutions in its cells, up to rounding."""
     network, recipe = NetworkConfig.tiny((1, 4, 1, 0, 4, 1), width=4, depth=1, in_channels=1), replace(CONFIG, epochs=2)
     compiled = train_candidate(network, SMALL, recipe, seed=3)
-    monkeypatch.setattr("supernets.training.train.serves", lambda *_where: False)
+    monkeypatch.setattr("supernets.training.trainees.serves", lambda *_where: False)
     for split, epochs in train_candidate(network, SMALL, recipe, seed=3).measurements.items():
         for own, other in zip(compiled.measurements[split], epochs, strict=True):
             assert own.loss == pytest.approx(other.loss, rel=0.02)
@@ -202,7 +202,7 @@ def test_it_serves_small_networks_of_float32_on_a_cpu() -> None:
 
 
 def test_mixed_precision_is_pytorch_s(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("supernets.training.train.NativeNetwork", None)  # calling it fails
+    monkeypatch.setattr("supernets.training.trainees.NativeNetwork", None)  # calling it fails
     record = train_candidate(NETWORK, SMALL, replace(CONFIG, mixed_precision=True), 0)
     assert record.measurements["train"][0].loss > 0
 

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import signal
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -90,6 +93,32 @@ def test_an_interrupted_export_goes_on(table: BenchmarkTable, tmp_path: Path, wo
     assert not (partial / "meta.pickle.pbz2").exists()
     assert export_benchmark(table, out, workers=workers, progress=quiet) == EXPORTED
     assert not partial.exists()
+    assert {name: (out / name).stat().st_ino for name in written} == written
+    export_benchmark(table, tmp_path / "straight", workers=1, progress=quiet)
+    assert contents(out) == contents(tmp_path / "straight")
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from benchmarks.table import BenchmarkTable
+from experiments.tables.exporting import BLOCK, export_benchmark
+
+def progress(task, done, total):
+    if done >= BLOCK:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+export_benchmark(BenchmarkTable.open(Path(sys.argv[1])), Path(sys.argv[2]), workers=1, progress=progress)
+"""
+
+
+def test_a_killed_export_is_resumed(table: BenchmarkTable, tmp_path: Path) -> None:
+    out, partial = tmp_path / "out", tmp_path / "out.partial"
+    killed = subprocess.run([sys.executable, "-c", KILLED, table.path, out], check=False)
+    assert killed.returncode == -signal.SIGKILL
+    written = {path.name: path.stat().st_ino for path in partial.glob("0*")}
+    assert len(written) >= BLOCK - 1
+    assert export_benchmark(table, out, workers=1, progress=quiet) == EXPORTED
     assert {name: (out / name).stat().st_ino for name in written} == written
     export_benchmark(table, tmp_path / "straight", workers=1, progress=quiet)
     assert contents(out) == contents(tmp_path / "straight")

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from benchmarks.errors import InputError
+from benchmarks.options import option
 from benchmarks.spaces.sss import CHANNELS
 
 
@@ -14,9 +15,9 @@ from benchmarks.spaces.sss import CHANNELS
 class NetworkScale:
     """How large the networks of a space are; the defaults are the published ones. Each space reads its own fields."""
 
-    width: int = 16  # tss: C, the channels of the first stage; doubled at each reduction
-    depth: int = 5  # tss: N, the cells per stage
-    channels: tuple[int, ...] = CHANNELS  # sss: what the eight choices of a layer stand for
+    width: int = option(16, "channels of the first stage, doubled at each reduction", symbol="C", low=1)
+    depth: int = option(5, "cells per stage", symbol="N", low=1)
+    channels: tuple[int, ...] = option(CHANNELS, "the eight channel counts that a layer chooses from", low=1)
 
     def __post_init__(self) -> None:
         if len(self.channels) != len(CHANNELS):
@@ -32,16 +33,20 @@ PUBLISHED_SCALE = NetworkScale()
 class TrainConfig:
     """The recipe; the defaults are the published 12-epoch one."""
 
-    epochs: int = 12  # E
-    batch_size: int = 256
-    learning_rate: float = 0.1  # lr(0)
-    momentum: float = 0.9
-    nesterov: bool = True
-    weight_decay: float = 5e-4
-    evaluation_batch_size: int = 256
-    mixed_precision: bool = False  # bfloat16 where PyTorch deems it safe: faster on recent GPUs, slower on most CPUs
-    channels_last: bool = False  # memory layout of images and weights: faster on CPUs, and on GPUs in mixed precision
-    test_every_epoch: bool = True  # else after the last epoch only
+    epochs: int = option(12, "length of the training", symbol="E", unit="epochs", low=1)
+    batch_size: int = option(256, "images per training step", low=1)
+    learning_rate: float = option(0.1, "learning rate of the first epoch; it falls to 0 by a cosine", symbol="lr(0)")
+    momentum: float = option(0.9, "momentum of SGD", low=0)
+    nesterov: bool = option(True, "Nesterov momentum")
+    weight_decay: float = option(5e-4, "weight decay of all parameters", low=0)
+    evaluation_batch_size: int = option(256, "images per evaluation batch", low=1)
+    mixed_precision: bool = option(
+        False, "bfloat16 where PyTorch deems it safe: faster on recent GPUs, slower on most CPUs"
+    )
+    channels_last: bool = option(
+        False, "channels-last images and weights: faster on CPUs, and on GPUs in mixed precision"
+    )
+    test_every_epoch: bool = option(True, "evaluate on the test images after every epoch, not only after the last")
 
     def __post_init__(self) -> None:
         if min(self.epochs, self.batch_size, self.evaluation_batch_size) < 1 or self.learning_rate <= 0:

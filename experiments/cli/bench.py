@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from benchmarks.spaces import SPACES
 from experiments.cli import bench_build
-from experiments.cli.config_options import guarded, new_parser
+from experiments.cli.config_options import given_options, guarded, new_parser
 from experiments.cli.option_groups import add_images
 from supernets.settings import PUBLISHED_SCALE, applies_to
 
@@ -165,7 +165,7 @@ def _export(given: argparse.Namespace) -> int:
 
 def _one_shot(given: argparse.Namespace) -> int:
     from experiments.cli.console import progress_bar, show_one_shot
-    from experiments.cli.network_request import images_of
+    from experiments.factory.images import Images
     from experiments.records.study import StudyRecords
     from experiments.studies.one_shot import one_shot
     from experiments.tables.store import find_table
@@ -180,7 +180,7 @@ def _one_shot(given: argparse.Namespace) -> int:
     settings = StudyRecords(given.directory).header().settings
     with progress_bar() as progress:
         table = find_table(settings.space, given.table, settings.datasets, progress=progress)
-        images = images_of(settings.images.dataset if settings.images else "digits", given)
+        images = Images(settings.images.dataset if settings.images else "digits", **given_options(Images, given))
         compared = one_shot(given.directory, table, images, given.architectures, given.seed, progress, device)
     show_one_shot(compared)
     metric = table.task(settings.datasets[0]).metric

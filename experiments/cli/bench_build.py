@@ -4,25 +4,27 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from benchmarks.errors import InputError
 from benchmarks.spaces import SPACES, space_named
-from experiments.cli.network_request import images_of, recipe_of, resources_of, scale_of
-from experiments.cli.option_groups import add_device, add_images, add_network, add_recipe
-
-if TYPE_CHECKING:
-    pass
+from experiments.cli.config_options import add_options, given_options
+from experiments.cli.option_groups import add_images, add_network, add_recipe
+from experiments.execution.resources import ResourceRequest
+from experiments.factory.defaults import recipe_for, scale_for
+from experiments.factory.images import Images
+from supernets.settings import NetworkScale, TrainConfig
 
 
 def add_commands(commands: Any, style: dict[str, Any]) -> None:
     """Add the three commands to the parsers of nas-bench."""
     build = commands.add_parser("build", help="train the architectures of a space: a benchmark from scratch", **style)
     _add_what(build.add_argument_group("what to train"))
-    default = "Published sizes by default, smaller ones for digits."
-    add_network(build.add_argument_group("networks", default))
-    default = "The published one by default; for digits batches of 16 and a learning rate of 0.05."
-    add_recipe(build.add_argument_group("recipe", default))
+    scale = "The defaults are the published ones, smaller ones on digits."
+    add_network(build.add_argument_group("networks", scale))
+    recipe = "The defaults are the published ones; those of digits are batches of 16, a learning rate of 0.05, "
+    recipe += "channels-last images, and a test after the last epoch only."
+    add_recipe(build.add_argument_group("recipe", recipe))
     _add_where(build.add_argument_group("where"))
     calibrate = commands.add_parser("calibrate", help="time the architectures of a build, on a quiet machine", **style)
     calibrate.add_argument("directory", type=Path, metavar="DIR", help="of nas-bench build")
@@ -51,10 +53,7 @@ def _add_what(group: Any) -> None:
 
 def _add_where(group: Any) -> None:
     group.add_argument("--out", type=Path, required=True, metavar="DIR", help="what is there already is not repeated")
-    workers = "Ray tasks at a time; 0: this process, without Ray (default: one per core or GPU)"
-    group.add_argument("--workers", type=int, metavar="N", help=workers)
-    add_device(group)
-    group.add_argument("--ray-address", metavar="ADDRESS", help="a running Ray cluster (default: start Ray here)")
+    add_options(group, ResourceRequest)
 
 
 def build(given: argparse.Namespace) -> int:
@@ -62,14 +61,13 @@ def build(given: argparse.Namespace) -> int:
     from experiments.factory.directory import BuildDirectory
     from experiments.factory.factory import build as run, build_header, plan
 
-    if given.workers is not None and given.workers < 0:
-        raise InputError(f"--workers is 0 or more, got {given.workers}")
-    resources, images = resources_of(given), images_of(given.dataset, given)
+    resources = ResourceRequest(**given_options(ResourceRequest, given)).resolve()
+    images = Images(given.dataset, **given_options(Images, given))
     header = build_header(
         given.space,
         images,
-        scale_of(given.dataset, given),
-        recipe_of(given.dataset, given),
+        scale_for(given.space, given.dataset, given_options(NetworkScale, given)),
+        recipe_for(given.dataset, given_options(TrainConfig, given)),
         canonical=given.canonical,
         device=resources.device,
     )
@@ -89,7 +87,7 @@ def calibrate(given: argparse.Namespace) -> int:
     from supernets.training.devices import usable_device
 
     directory = BuildDirectory(given.directory)
-    images = images_of(directory.header().dataset, given)
+    images = Images(directory.header().dataset, **given_options(Images, given))
     with progress_bar() as progress:
         run(directory, images, usable_device(given.device), progress)
     print(f"{given.directory}: timed; make a table with: nas-bench merge {given.directory}")
@@ -102,7 +100,7 @@ def merge(given: argparse.Namespace) -> int:
     from experiments.tables.store import home
 
     if given.name and given.out:
-        raise InputError("--name is of an installed table, --out is a file: give one of them")
+        raise InputError("--name is for an installed table, --out for a file: give one of them")
     directories = [BuildDirectory(path) for path in given.directories]
     first = directories[0].header()
     path = given.out or home() / f"{given.name or f'{first.space}-{first.dataset}'}.arrow"

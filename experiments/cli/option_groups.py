@@ -4,50 +4,39 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
-from pathlib import Path
+from dataclasses import fields
 from typing import Any, get_args
 
 from benchmarks.costs import COST_MODELS
 from benchmarks.errors import InputError
+from experiments.cli.config_options import add_options
+from experiments.execution.resources import ResourceRequest
+from experiments.factory.images import Images
 from experiments.studies.presets import PRESETS
 from experiments.studies.search_loop import Crossing, IncumbentRule
-from supernets.settings import applies_to
+from supernets.settings import NetworkScale, TrainConfig, applies_to
 
 
 def add_images(group: Any) -> None:
-    """Options that `images_of` reads."""
-    group.add_argument("--data-dir", type=Path, metavar="DIR", help="files of the data set; digits needs none")
-    seed = "of the split into training, validation and test images where none is published (default: 0)"
-    group.add_argument("--split-seed", type=int, metavar="N", help=seed)
+    """Options of images: files and split."""
+    add_options(group, Images)
 
 
 def add_network(group: Any) -> None:
-    """Options that `scale_of` reads."""
-    group.add_argument("--width", type=int, metavar="C", help=f"channels of the first stage{applies_to('width')}")
-    group.add_argument("--depth", type=int, metavar="N", help=f"cells per stage{applies_to('depth')}")
-    channels = f"the eight channel counts that a layer chooses from{applies_to('channels')}"
-    group.add_argument("--channels", nargs=8, type=int, metavar="C", help=channels)
+    """Options of networks: their size."""
+    texts = {field.name: f"{field.metadata['help']}{applies_to(field.name)}" for field in fields(NetworkScale)}
+    add_options(group, NetworkScale, help=texts)
 
 
 def add_recipe(group: Any, prefix: str = "") -> None:
-    """Options that `recipe_of` reads; `prefix` is put before the names of all."""
-    group.add_argument(f"--{prefix}batch-size", type=int, metavar="N", help="images per step")
-    group.add_argument(f"--{prefix}evaluation-batch-size", type=int, metavar="N", help="images per evaluation batch")
-    group.add_argument(f"--{prefix}learning-rate", type=float, metavar="LR", help="of the first epoch")
-    group.add_argument(f"--{prefix}momentum", type=float, metavar="M", help="of SGD")
-    group.add_argument(f"--{prefix}weight-decay", type=float, metavar="WD", help="of all parameters")
-    switch = argparse.BooleanOptionalAction
-    group.add_argument(f"--{prefix}nesterov", action=switch, help="Nesterov momentum")
-    group.add_argument(f"--{prefix}mixed-precision", action=switch, help="bfloat16 where PyTorch deems it safe")
-    group.add_argument(f"--{prefix}channels-last", action=switch, help="memory layout of images and weights")
-    group.add_argument(f"--{prefix}test-every-epoch", action=switch, help="not only after the last epoch")
+    """Options of trainings but their length; `prefix` begins their names."""
+    names = [field.name for field in fields(TrainConfig) if field.name != "epochs"]
+    add_options(group, TrainConfig, names, prefix=prefix)
 
 
 def add_device(group: Any) -> None:
-    """Options that `resources_of` reads."""
-    group.add_argument("--device", help="cpu or cuda (default: cuda where there is a GPU)")
-    gpus = "of each training on cuda; below 1, trainings share a GPU (default: 1)"
-    group.add_argument("--gpus-per-training", type=float, metavar="G", help=gpus)
+    """Options of the device of trainings."""
+    add_options(group, ResourceRequest, ("device", "gpus_per_training"))
 
 
 def add_evaluation_options(group: Any) -> None:

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchmarks.errors import InputError, unknown_name
+from benchmarks.errors import InputError
 from benchmarks.spaces import SPACES
-from experiments.cli.config_options import add_config_options, build_config, first_pass, guarded, new_parser
-from experiments.cli.names import config_of, import_from_here, key_of, owners_of
+from experiments.cli.config_options import (
+    add_config_options,
+    first_pass,
+    guarded,
+    import_from_working_directory,
+    new_parser,
+)
 from experiments.cli.option_groups import (
     add_evaluation_options,
     add_network_options,
@@ -23,9 +28,10 @@ from experiments.cli.option_groups import (
 from experiments.cli.table_request import ORDINARY, study_on_table
 from experiments.cli.training_request import search_by_training
 from experiments.cli.weight_sharing_request import search_by_weight_sharing
-from experiments.studies.config_files import ConfigFile
+from experiments.studies.algorithms import configured_algorithms, read_config_files
 from experiments.studies.presets import STUDIES, Preset, preset_named
 from nas_algos.multi_trial import ALGORITHMS
+from nas_algos.registry import algorithm_key, config_named, owners_of
 from nas_algos.weight_sharing import METHODS
 
 if TYPE_CHECKING:
@@ -43,15 +49,19 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _given(arguments: list[str]) -> argparse.Namespace:
     arguments = with_config_files(with_study(arguments))
     names = first_pass(arguments, "--algo")
-    import_from_here(names)
+    import_from_working_directory(names)
     parser = _parser(names)
     given, unknown = parser.parse_known_args(arguments)
     if unknown:
-        owners = [f"{flag} belongs to {name}" for flag in unknown for name in owners_of(flag)]
+        owners = [f"{flag} belongs to {name}" for flag in unknown for name in owners_of(_knob(flag))]
         parser.error("; ".join([f"unrecognized arguments: {' '.join(unknown)}", *owners]))
-    if given.study and {key_of(name) for name in names} & METHODS.keys():
+    if given.study and {algorithm_key(name) for name in names} & METHODS.keys():
         raise InputError(f"--study {given.study} compares multi-trial algorithms: leave it out for weight sharing")
     return given
+
+
+def _knob(flag: str) -> str:
+    return flag.split("=")[0].removeprefix("--").replace("-", "_")
 
 
 def with_study(arguments: list[str]) -> list[str]:
@@ -63,20 +73,9 @@ def with_study(arguments: list[str]) -> list[str]:
 
 def with_config_files(arguments: list[str]) -> list[str]:
     """The arguments, and the algorithms of the files named in them that they leave out."""
-    named = {key_of(name) for name in first_pass(arguments, "--algo")}
-    others = set(_config_files(map(Path, first_pass(arguments, "--config")))) - named
+    named = {algorithm_key(name) for name in first_pass(arguments, "--algo")}
+    others = set(read_config_files(map(Path, first_pass(arguments, "--config")))) - named
     return [*arguments, "--algo", *sorted(others)] if others else arguments
-
-
-def _config_files(paths: Iterable[Path]) -> dict[str, tuple[Path, ConfigFile]]:
-    """Algorithm -> its file."""
-    found: dict[str, tuple[Path, ConfigFile]] = {}
-    for path in paths:
-        file = ConfigFile.read(path)
-        if file.algorithm in found:
-            raise InputError(f"{found[file.algorithm][0]} and {path} are both of {file.algorithm}: give one of them")
-        found[file.algorithm] = path, file
-    return found
 
 
 def _parser(names: Sequence[str]) -> argparse.ArgumentParser:
@@ -90,15 +89,15 @@ def _parser(names: Sequence[str]) -> argparse.ArgumentParser:
     _add_what(parser.add_argument_group("what to run"))
     add_evaluation_options(parser.add_argument_group("how multi-trial evaluations are scored and charged"))
     _add_where(parser.add_argument_group("where"))
-    default = "Defaults are those of nas-bench build."
+    default = "The defaults are the published ones; digits has smaller ones, which nas-bench build --help lists."
     trained = parser.add_argument_group("images and networks (weight sharing, and --evaluate train)", default)
     add_network_options(trained)
     add_recipe_options(parser.add_argument_group("recipe (--evaluate train)", default))
     add_weight_sharing_options(parser.add_argument_group("weight sharing"))
     configs: dict[str, type[Config]] = {}
-    for name in map(key_of, names):
-        with suppress(InputError):  # which is told when all options are known
-            configs[name] = config_of(name)
+    for name in map(algorithm_key, names):
+        with suppress(InputError):  # raised again once all options are known
+            configs[name] = config_named(name)
     add_config_options(parser, configs)
     return parser
 
@@ -141,7 +140,8 @@ def _run(given: argparse.Namespace) -> int:
     if given.workers < 0 or (given.ray_address and not given.workers):
         raise InputError("--workers is 0 or more, and at least 1 with --ray-address")
     preset = preset_named(given.preset) if given.preset else ORDINARY
-    directory = _search(given, _algorithms(given, preset), preset)
+    algorithms = configured_algorithms(given.algo, preset, given.config, vars(given))
+    directory = _search(given, algorithms, preset)
     shown = SUMMARISED if given.runs > SUMMARISED else None
     studies = read_studies([directory], shown)
     show_results(*long_table(studies[0].header, entries_of(studies)))
@@ -159,41 +159,17 @@ def _run(given: argparse.Namespace) -> int:
     return 0
 
 
-def _algorithms(given: argparse.Namespace, preset: Preset) -> dict[str, Config]:
-    """Name -> options, of multi-trial algorithms or of weight-sharing methods."""
-    algorithms: dict[str, Config] = {}
-    files = _config_files(given.config)
-    for name in given.algo:
-        key = key_of(name)
-        if key not in (*ALGORITHMS, *METHODS) and ":" not in key:
-            raise InputError(unknown_name("algorithm", name, [*ALGORITHMS, *METHODS]))
-        if key in algorithms:
-            raise InputError(f"the algorithm {key} is given twice")
-        config, options = config_of(key), dict(preset.configs.get(key, {}))
-        if key in files:
-            path, file = files[key]
-            options |= file.checked(path, config)
-        algorithms[key] = build_config(config, options, given)
-    kinds = {name in METHODS for name in algorithms}
-    if len(kinds) > 1:
-        raise InputError(
-            f"{', '.join(algorithms)}: multi-trial algorithms and weight-sharing methods have different budgets. Run "
-            "them with two commands and give both directories to nas-report"
-        )
-    return algorithms
-
-
 def _search(given: argparse.Namespace, algorithms: dict[str, Config], preset: Preset) -> Path:
     """Run the study that is asked for; returns its directory."""
     if algorithms.keys() & METHODS.keys():
         for add_options in (add_evaluation_options, add_recipe_options):
-            refuse(given, add_options, "is of multi-trial algorithms, not of weight-sharing methods")
+            refuse(given, add_options, "only applies to multi-trial algorithms, not to weight-sharing methods")
         return search_by_weight_sharing(given, algorithms)
     if given.evaluate == "train":
         return search_by_training(given, algorithms, preset)
-    refuse(given, add_network_options, "is of networks that are trained here: give --evaluate train with it")
-    refuse(given, add_recipe_options, "is of architectures that are really trained: give --evaluate train with it")
-    refuse(given, add_weight_sharing_options, "is of weight-sharing methods")
+    refuse(given, add_network_options, "only applies to networks that are trained: give --evaluate train with it")
+    refuse(given, add_recipe_options, "only applies to networks that are trained: give --evaluate train with it")
+    refuse(given, add_weight_sharing_options, "only applies to weight-sharing methods")
     return _search_table(given, algorithms, preset)
 
 

@@ -12,10 +12,16 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from benchmarks.errors import InputError, unknown_name
+from benchmarks.errors import InputError
 from benchmarks.spaces import SPACES
-from experiments.cli.config_options import add_config_options, build_config, first_pass, guarded, new_parser
-from experiments.cli.names import config_of, import_from_here, key_of
+from experiments.cli.config_options import (
+    add_config_options,
+    first_pass,
+    given_options,
+    guarded,
+    import_from_working_directory,
+    new_parser,
+)
 from experiments.cli.option_groups import (
     add_evaluation_options,
     add_network_options,
@@ -24,10 +30,12 @@ from experiments.cli.option_groups import (
 )
 from experiments.cli.table_request import ORDINARY, study_on_table
 from experiments.cli.weight_sharing_request import weight_sharing_study
-from experiments.execution.resources import Resources
+from experiments.execution.resources import ResourceRequest, Resources
+from experiments.studies.algorithms import configured
 from experiments.studies.presets import preset_named
 from experiments.sweeps.knobs import tuned_knobs
 from nas_algos.multi_trial import ALGORITHMS
+from nas_algos.registry import algorithm_key, config_named, known_key
 from nas_algos.weight_sharing import METHODS
 
 if TYPE_CHECKING:
@@ -35,7 +43,7 @@ if TYPE_CHECKING:
     from experiments.records.sweep import SweepRecords
     from experiments.studies.table_study import TableStudy
     from experiments.studies.weight_sharing_study import WeightSharingStudy
-    from experiments.sweeps.tune import Scheduler, Sweep
+    from experiments.sweeps.tune import Sweep
     from nas_algos.config import Config
 
     RunStudy = Callable[[Any, Path], StudyRecords]
@@ -50,7 +58,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """The command; returns its exit code."""
     arguments = list(sys.argv[1:] if argv is None else argv)
     names = first_pass(arguments, "--algo")
-    import_from_here(names)
+    import_from_working_directory(names)
     return guarded("nas-sweep", lambda: _sweep(_parser(names).parse_args(arguments)))
 
 
@@ -67,12 +75,12 @@ def _parser(names: Sequence[str]) -> argparse.ArgumentParser:
     _add_how(parser.add_argument_group("how"))
     add_evaluation_options(parser.add_argument_group("how multi-trial evaluations are scored and charged"))
     _add_where(parser.add_argument_group("where"))
-    default = "Defaults are those of nas-bench build."
+    default = "The defaults are the published ones; digits has smaller ones, which nas-bench build --help lists."
     add_network_options(parser.add_argument_group("images and networks (weight sharing)", default))
     add_weight_sharing_options(parser.add_argument_group("weight sharing"))
     for name in names[:1]:
-        with suppress(InputError):  # which is told when all options are known
-            add_config_options(parser, {key_of(name): config_of(key_of(name))})
+        with suppress(InputError):  # raised again once all options are known
+            add_config_options(parser, {algorithm_key(name): config_named(algorithm_key(name))})
     return parser
 
 
@@ -138,10 +146,8 @@ def _described(given: argparse.Namespace) -> tuple[Sweep, Resources]:
     """The sweep that is asked for, and what it runs on."""
     preset = preset_named(given.preset) if given.preset else ORDINARY
     given.dataset = [given.dataset] if given.dataset else None
-    key = key_of(given.algo)
-    if key not in (*ALGORITHMS, *METHODS) and ":" not in key:
-        raise InputError(unknown_name("algorithm", given.algo, [*ALGORITHMS, *METHODS]))
-    config, shared = config_of(key), key in METHODS
+    key = known_key(given.algo)
+    config, shared = config_named(key), key in METHODS
     tuned = tuned_knobs(config, given.tune, FIDELITY if shared else {})
     for name in tuned:
         if getattr(given, name) is not None:
@@ -149,40 +155,34 @@ def _described(given: argparse.Namespace) -> tuple[Sweep, Resources]:
             raise InputError(f"{name} is both tuned and given: leave {flag} or its --tune out")
     if given.runs is None:
         given.runs = RUNS["shared" if shared else "table"]
-    base = build_config(config, preset.configs.get(key, {}), given)
+    base = configured(config, preset.configs.get(key, {}), vars(given))
     if shared:
-        refuse(given, add_evaluation_options, "is of multi-trial algorithms, not of weight-sharing methods")
-        from experiments.cli.network_request import resources_of
-
-        resources = resources_of(given)
+        refuse(given, add_evaluation_options, "only applies to multi-trial algorithms, not to weight-sharing methods")
+        resources = ResourceRequest(**given_options(ResourceRequest, given)).resolve()
         return _of(
             given, tuned, weight_sharing_study(given, {key: base}, resources.device), asdict(base)["epochs"]
         ), resources
     if given.evaluate == "train":
         raise InputError("a sweep looks evaluations up in a table: leave --evaluate train out")
     for add_options in (add_network_options, add_weight_sharing_options):
-        refuse(given, add_options, "is of weight-sharing methods")
+        refuse(given, add_options, "only applies to weight-sharing methods")
     return _of(given, tuned, study_on_table(given, {key: base}, preset), given.runs), Resources(
         given.workers or os.cpu_count() or 1, address=given.ray_address
     )
 
 
 def _of(given: argparse.Namespace, tuned: Any, study: TableStudy | WeightSharingStudy, last: int) -> Sweep:
-    from experiments.sweeps.evaluator import rungs_to
-    from experiments.sweeps.tune import Sweep, evaluator_for
+    from experiments.sweeps.planning import planned_sweep
 
-    if given.search == "bohb" and given.scheduler:
-        raise InputError("--search bohb has Hyperband's brackets: leave --scheduler out")
-    scheduler: Scheduler = "hyperband" if given.search == "bohb" else given.scheduler or "asha"
-    if scheduler == "none" and given.first_rung is not None:
-        raise InputError("--scheduler none compares configurations at the end only: leave --first-rung out")
-    return Sweep(
-        evaluator=evaluator_for(study, next(iter(study.algorithms)), given.objective),
-        tuned=tuned,
-        rungs=(last,) if scheduler == "none" else rungs_to(last, given.first_rung),
+    return planned_sweep(
+        study,
+        given.objective,
+        tuned,
         search=given.search,
-        scheduler=scheduler,
+        scheduler=given.scheduler,
         trials=given.trials,
+        last=last,
+        first=given.first_rung,
     )
 
 

@@ -11,29 +11,35 @@ from pathlib import Path
 
 from benchmarks.errors import InputError
 from experiments.cli.budget_request import crossing_of, requested_budget
+from experiments.cli.config_options import given_options
 from experiments.cli.option_groups import (
     RECIPE,
     add_weight_sharing_options,
     refuse,
 )
+from experiments.execution.resources import ResourceRequest
+from experiments.factory.defaults import recipe_for, scale_for
+from experiments.factory.images import Images
 from experiments.records.budgets import Budget
 from experiments.studies.presets import Preset
 from nas_algos.config import Config
+from supernets.settings import NetworkScale, TrainConfig
 
 
 def search_by_training(given: argparse.Namespace, algorithms: Mapping[str, Config], preset: Preset) -> Path:
     """Run the study; returns its directory."""
     budget = _checked(given)
-    refuse(given, add_weight_sharing_options, "is of weight-sharing methods, which --evaluate train does not go with")
+    refuse(given, add_weight_sharing_options, "only applies to weight-sharing methods, not to --evaluate train")
     from experiments.cli.console import progress_bar
-    from experiments.cli.network_request import images_of, recipe_of, resources_of, scale_of
     from experiments.factory.factory import build_header
     from experiments.studies.runner import default_directory, run_study
     from experiments.studies.training_study import TrainingStudy
 
     dataset = given.dataset[0] if given.dataset else "digits"
-    images, resources = images_of(dataset, given), resources_of(given)
-    scale, recipe = scale_of(dataset, given), recipe_of(dataset, given, RECIPE)
+    images = Images(dataset, **given_options(Images, given))
+    resources = ResourceRequest(**given_options(ResourceRequest, given)).resolve()
+    scale = scale_for(given.space, dataset, given_options(NetworkScale, given))
+    recipe = recipe_for(dataset, given_options(TrainConfig, given, prefix=RECIPE))
     build = build_header(given.space, images, scale, recipe, canonical=False, device=resources.device)
     study = TrainingStudy(
         build,

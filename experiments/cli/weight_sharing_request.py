@@ -4,27 +4,27 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmarks.errors import InputError
+from experiments.cli.config_options import given_options
+from experiments.execution.resources import ResourceRequest
+from experiments.factory.defaults import scale_for
+from experiments.factory.images import Images
 from nas_algos.config import Config
+from supernets.settings import NetworkScale
 
 if TYPE_CHECKING:
     from experiments.studies.weight_sharing_study import WeightSharingStudy
-
-IMAGES = {"cifar10": "cifar10-valid"}
-"""Data set as the published tables call it -> images that are searched on, where these are called otherwise."""
 
 
 def search_by_weight_sharing(given: argparse.Namespace, algorithms: Mapping[str, Config]) -> Path:
     """Run the study; returns its directory."""
     from experiments.cli.console import progress_bar
-    from experiments.cli.network_request import resources_of
     from experiments.studies.runner import default_directory, run_study
 
-    resources = resources_of(given)
+    resources = ResourceRequest(**given_options(ResourceRequest, given)).resolve()
     study = weight_sharing_study(given, algorithms, resources.device)
     study.check()
     directory: Path = given.out or default_directory(study)
@@ -36,9 +36,10 @@ def search_by_weight_sharing(given: argparse.Namespace, algorithms: Mapping[str,
 def weight_sharing_study(
     given: argparse.Namespace, algorithms: Mapping[str, Config], device: str
 ) -> WeightSharingStudy:
-    """The study that is asked for; a table that nobody asked for is used if it fits."""
-    from experiments.cli.network_request import images_of, scale_of
-    from experiments.studies.weight_sharing_study import OtherTableError, WeightSharingStudy
+    """The study that is asked for; the usual table is used if it fits."""
+    from experiments.cli.console import progress_bar
+    from experiments.studies.found_architectures import searched_images, table_of_images, with_table_that_fits
+    from experiments.studies.weight_sharing_study import WeightSharingStudy
     from nas_algos.weight_sharing.configs import MethodConfig
 
     if given.dataset and len(given.dataset) > 1:
@@ -46,14 +47,15 @@ def weight_sharing_study(
             f"weight-sharing methods take one data set, got {', '.join(given.dataset)}: start a study of each"
         )
     dataset = given.dataset[0] if given.dataset else "digits"
-    images = IMAGES.get(dataset, dataset)
-    table, dataset = _table(given, images)
+    images = searched_images(dataset)
+    with progress_bar() as progress:
+        table, dataset = table_of_images(given.space, given.table, images, progress)
     study = WeightSharingStudy(
         space=given.space,
         algorithms={name: config for name, config in algorithms.items() if isinstance(config, MethodConfig)},
         dataset=dataset,
-        images=images_of(images, given),
-        scale=scale_of(dataset, given),
+        images=Images(images, **given_options(Images, given)),
+        scale=scale_for(given.space, dataset, given_options(NetworkScale, given)),
         runs=given.runs,
         seed=given.seed,
         threads=1 if given.threads is None else given.threads,
@@ -63,32 +65,7 @@ def weight_sharing_study(
     if table is None:
         print(f"no table of {study.space} has {study.dataset}: the architectures found are not looked up")
     elif not given.table:
-        try:
-            study.check_table()
-        except OtherTableError as reason:
+        study, reason = with_table_that_fits(study)
+        if reason:
             print(f"the architectures found are not looked up: {reason}")
-            return replace(study, table=None)
     return study
-
-
-def _table(given: argparse.Namespace, images: str) -> tuple[Path | None, str]:
-    """Where the architectures found are looked up, and what it calls their images: as they are called, or otherwise.
-
-    None if there is no table of them and none was asked for.
-    """
-    from experiments.cli.console import progress_bar
-    from experiments.tables.store import MissingTableError, find_table
-
-    names = [name for name, known_as in IMAGES.items() if known_as == images] + [images]
-    for name in names:
-        try:
-            with progress_bar() as progress:
-                table = find_table(given.space, given.table, [name], progress=progress)
-        except MissingTableError:
-            if given.table:
-                raise
-            continue
-        if name in table.info.tasks or name == names[-1]:
-            table.task(name)  # raises on an unknown name
-            return table.path, name
-    return None, names[0]

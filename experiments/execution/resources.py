@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
+
+from benchmarks.errors import InputError
+from benchmarks.options import option
 
 
 @dataclass(frozen=True)
@@ -17,3 +21,49 @@ class Resources:
     """GPUs of each task; a fraction lets several tasks share one GPU."""
     address: str | None = None
     """Address of a running Ray cluster ('auto', 'HOST:PORT', 'ray://HOST:PORT'); None starts Ray on this machine."""
+
+
+@dataclass(frozen=True)
+class ResourceRequest:
+    """What is asked for; `resolve` fills in the rest for this machine."""
+
+    workers: int | None = option(
+        None, "Ray tasks at a time; 0: this process, without Ray (default: one per core or GPU)", low=0
+    )
+    ray_address: str | None = option(None, "address of a running Ray cluster (default: start Ray on this machine)")
+    device: str | None = option(None, "cpu or cuda (default: cuda if there is a GPU)")
+    gpus_per_training: float | None = option(
+        None, "GPUs of each training on cuda; below 1, trainings share a GPU (default: 1)"
+    )
+
+    def resolve(self) -> Resources:
+        """The resources: as many workers as there are cores or GPUs if no number is given. Imports PyTorch.
+
+        Raises:
+            InputError: this machine has no such device, or too few GPUs.
+        """
+        from supernets.training.devices import gpu_count, usable_device
+
+        device = usable_device(self.device)
+        gpus = 1.0 if self.gpus_per_training is None else self.gpus_per_training
+        if gpus <= 0:
+            raise InputError(f"--gpus-per-training is above 0, got {gpus}")
+        if self.workers is not None and self.workers < 0:
+            raise InputError(f"--workers is 0 or more, got {self.workers}")
+        if not device.startswith("cuda"):
+            workers = (os.cpu_count() or 1) if self.workers is None else self.workers
+            return Resources(workers, device, 0.0, self.ray_address)
+        return self._on_gpus(device, gpus, gpu_count())
+
+    def _on_gpus(self, device: str, gpus: float, available: int) -> Resources:
+        workers = max(1, int(available / gpus)) if self.workers is None else self.workers
+        if workers and device != "cuda":
+            raise InputError(
+                f"Ray assigns a GPU to each of {workers} workers: give --device cuda, or --workers 0 for {device}"
+            )
+        if not self.ray_address and workers * gpus > available:
+            raise InputError(
+                f"{workers} workers with {gpus:g} GPUs each need {workers * gpus:g}; this machine has {available}: "
+                "give fewer --workers, or --gpus-per-training below 1, with which they share a GPU"
+            )
+        return Resources(workers, device, gpus, self.ray_address)

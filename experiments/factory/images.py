@@ -5,11 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from benchmarks.errors import InputError
-from experiments.factory.directory import BuildHeader
-from supernets.images.tasks import ImageTask, image_task
+from benchmarks.options import option
+
+if TYPE_CHECKING:
+    from experiments.factory.directory import BuildHeader
+    from supernets.images.tasks import ImageTask
 
 
 @dataclass(frozen=True)
@@ -17,8 +20,13 @@ class Images:
     """Where a worker finds the images of a build."""
 
     dataset: str
-    data_dir: Path | None
-    seed: int
+    data_dir: Path | None = option(None, "directory of the files of the data set; digits needs none")
+    seed: int = option(
+        0,
+        "seed of the split into training, validation and test images where none is published",
+        flag="split-seed",
+        low=0,
+    )
 
     def task(self) -> ImageTask:
         return _task(self.dataset, self.data_dir, self.seed)
@@ -39,6 +47,8 @@ class Images:
 @lru_cache(maxsize=1)
 def _task(dataset: str, data_dir: Path | None, seed: int) -> ImageTask:
     """The images of a build, read once per process."""
+    from supernets.images.tasks import image_task  # imports PyTorch
+
     return image_task(dataset, data_dir, seed)
 
 

@@ -7,8 +7,9 @@ from dataclasses import Field, fields, replace
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from benchmarks.errors import InputError, unknown_name
+from benchmarks.options import describe_range
 from experiments.records.domains import Choice, Domain, Range
-from nas_algos.config import Config, describe_range
+from nas_algos.config import Config
 
 SCALES = ("log", "linear")
 

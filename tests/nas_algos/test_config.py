@@ -11,7 +11,8 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 import pytest
 
 from benchmarks.errors import InputError
-from nas_algos.config import Config, default_of, describe_range, knob
+from benchmarks.options import default_of, describe_range
+from nas_algos.config import Config, knob
 from nas_algos.multi_trial import ALGORITHMS, algorithm_named
 from nas_algos.weight_sharing import METHODS, method_named
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from argparse import Namespace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -14,7 +14,7 @@ import torch
 from benchmarks.errors import InputError
 from benchmarks.table import BenchmarkTable
 from experiments.cli.bench import main
-from experiments.cli.network_request import resources_of
+from experiments.execution.resources import ResourceRequest
 from experiments.tables.quality import qualities
 
 CSV = """arch,cifar10_valid_accuracy_12,cifar10_train_seconds_12,cifar10_test_accuracy_90
@@ -385,14 +385,13 @@ def test_looking_at_tables_imports_neither_torch_nor_ray() -> None:
     ],
 )
 def test_no_more_workers_than_gpus_have_room_for(
-    options: dict[str, object], gpus: int, found: object, monkeypatch: pytest.MonkeyPatch
+    options: dict[str, Any], gpus: int, found: object, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    given = {"device": None, "gpus_per_training": None, "workers": None, "ray_address": None} | options
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: gpus)
     if isinstance(found, str):
         with pytest.raises(InputError, match=found):
-            resources_of(Namespace(**given))
+            ResourceRequest(**options).resolve()
         return
-    resources = resources_of(Namespace(**given))
+    resources = ResourceRequest(**options).resolve()
     assert (resources.workers, resources.device, resources.gpus) == found

@@ -69,7 +69,7 @@ def refused(argv: list[str], capsys: pytest.CaptureFixture[str], command: Any = 
         (["--tune", *KNOBS, "--search", "bohb", "--runs", "1"], "bohb needs two rungs"),
         (["--tune", *KNOBS, "--scheduler", "none", "--first-rung", "3"], "leave --first-rung out"),
         (["--tune", *KNOBS, "--evaluate", "train"], "leave --evaluate train out"),
-        (["--tune", *KNOBS, "--width", "4"], "--width is of weight-sharing methods"),
+        (["--tune", *KNOBS, "--width", "4"], "--width only applies to weight-sharing methods"),
         (["--tune", *KNOBS, "--dataset", "cifar11"], "no data set 'cifar11'; it has made-up"),
         (["--tune", *KNOBS, "--search", "grid"], "invalid choice: 'grid'"),
         (["--tune", *KNOBS, "--eta", "4"], "unrecognized arguments: --eta 4"),
@@ -90,7 +90,7 @@ def test_bad_input_is_refused_with_a_reason(
     [
         (["epochs=1:9"], "epochs cannot be tuned: the epochs are what"),
         (["tau_max=1:20", "--objective", "validation_area"], "the objective of weight sharing is final_validation"),
-        (["tau_max=1:20", "--cache"], "--cache is of multi-trial algorithms"),
+        (["tau_max=1:20", "--cache"], "--cache only applies to multi-trial algorithms"),
     ],
 )
 def test_weight_sharing_has_epochs_for_rungs(more: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:

@@ -27,6 +27,7 @@ from benchmarks.spaces import SPACES
 from benchmarks.table import BenchmarkTable
 from experiments.records.headers import WeightSharingSettings
 from experiments.records.study import EPOCHS_SCHEMA, StudyRecords
+from experiments.studies.found_architectures import table_of_images
 from tests.conftest import write_made_up_table
 
 TINY = ["--width", "2", "--depth", "1", "--epochs", "3", "--batch-size", "200"]
@@ -218,19 +219,15 @@ def test_images_are_looked_up_under_the_name_that_a_table_has_for_them(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Published tables have what is found on cifar10-valid under cifar10, tables made here under cifar10-valid."""
-    from argparse import Namespace
-
-    from experiments.cli.weight_sharing_request import _table
-
     for name in ("cifar10-valid", "cifar10"):
         home = tmp_path / name
         home.mkdir()
         table = write_made_up_table(home, "tss", name)
         monkeypatch.setenv("NAS_BENCH_HOME", str(home))
-        assert _table(Namespace(space="tss", table=None), "cifar10-valid") == (table.path, name)
-        assert _table(Namespace(space="tss", table=str(table.path)), "cifar10-valid") == (table.path, name)
+        assert table_of_images("tss", None, "cifar10-valid", lambda *_: None) == (table.path, name)
+        assert table_of_images("tss", str(table.path), "cifar10-valid", lambda *_: None) == (table.path, name)
     monkeypatch.setenv("NAS_BENCH_HOME", str(tmp_path))
-    assert _table(Namespace(space="tss", table=None), "cifar10-valid") == (None, "cifar10")
+    assert table_of_images("tss", None, "cifar10-valid", lambda *_: None) == (None, "cifar10")
 
 
 def test_several_tables_are_not_taken_for_none(
@@ -408,10 +405,19 @@ def test_the_size_space_is_searched_alike(method: str, tmp_path: Path) -> None:
         (["--algo", "gdas", "bohb", "--space", "tss"], "give both directories to nas-report"),
         (["--algo", "gdas", "gdas", "--space", "tss"], "the algorithm gdas is given twice"),
         (["--algo", "gdass", "--space", "tss"], "did you mean 'gdas'"),
-        (["--algo", "gdas", "--space", "tss", "--budget", "3"], "--budget is of multi-trial algorithms"),
-        (["--algo", "gdas", "--space", "tss", "--evaluate", "train"], "--evaluate is of multi-trial algorithms"),
-        (["--algo", "gdas", "--space", "tss", "--recipe-momentum", "0"], "--recipe-momentum is of multi-trial"),
-        (["--algo", "random_search", "--space", "tss", "--threads", "2"], "--threads is of weight-sharing methods"),
+        (["--algo", "gdas", "--space", "tss", "--budget", "3"], "--budget only applies to multi-trial algorithms"),
+        (
+            ["--algo", "gdas", "--space", "tss", "--evaluate", "train"],
+            "--evaluate only applies to multi-trial algorithms",
+        ),
+        (
+            ["--algo", "gdas", "--space", "tss", "--recipe-momentum", "0"],
+            "--recipe-momentum only applies to multi-trial",
+        ),
+        (
+            ["--algo", "random_search", "--space", "tss", "--threads", "2"],
+            "--threads only applies to weight-sharing methods",
+        ),
         (["--algo", "gdas", "--space", "tss", "--threads", "0"], "at least 1 run and 1 thread per run"),
         (["--algo", "gdas", "--space", "tss", "--dataset", "digits", "cifar10"], "take one data set"),
         (["--algo", "gdas", "--space", "tss", "--dataset", "cifar10"], "cifar10-valid is read from files"),

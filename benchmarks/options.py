@@ -1,0 +1,41 @@
+"""Options: fields of data classes that say what they mean, in which unit and range, for command lines and messages.
+
+A field made by `option` carries the metadata help, symbol, unit, low, high, log and flag. Algorithms, recipes,
+networks, images and resources describe their options in this one way, and the command line is generated from it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import MISSING, Field, field
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+
+def option(
+    default: T, help: str, *, symbol: str = "", unit: str = "", low: float | None = None, high: float | None = None,
+    log: bool = False, flag: str = "",
+) -> T:  # fmt: skip
+    """Return a field of a data class with its meaning, the paper's symbol, the unit, and the closed range.
+
+    Args:
+        log: whether tuning it makes sense on a logarithmic scale.
+        flag: its name on the command line, if that is not the field's.
+    """
+    metadata = {"help": help, "symbol": symbol, "unit": unit, "low": low, "high": high, "log": log, "flag": flag}
+    value: T = field(default=default, metadata=metadata)
+    return value
+
+
+def describe_range(option: Field[Any]) -> str:
+    """'[1, 100]', '[0, inf)' for the closed range of an option."""
+    low, high = option.metadata["low"], option.metadata["high"]
+    left = "(-inf" if low is None else f"[{low:g}"
+    right = "inf)" if high is None else f"{high:g}]"
+    return f"{left}, {right}"
+
+
+def default_of(option: Field[Any]) -> Any:
+    """The default of an option."""
+    assert option.default is not MISSING, "every option has a default"
+    return option.default

@@ -1,0 +1,31 @@
+"""All algorithms by name: multi-trial ones and weight-sharing methods."""
+
+from __future__ import annotations
+
+from benchmarks.errors import InputError, unknown_name
+from nas_algos.config import Config
+from nas_algos.multi_trial import ALGORITHMS, algorithm_named
+from nas_algos.weight_sharing import METHODS, method_named
+
+
+def algorithm_key(name: str) -> str:
+    """The name under which an algorithm is recorded; MODULE:CLASS of an algorithm of one's own stays as it is."""
+    return name if ":" in name else name.replace("-", "_")
+
+
+def known_key(name: str) -> str:
+    """`algorithm_key`; InputError lists the names there are if it is none of them and not MODULE:CLASS."""
+    key = algorithm_key(name)
+    if key not in (*ALGORITHMS, *METHODS) and ":" not in key:
+        raise InputError(unknown_name("algorithm", name, [*ALGORITHMS, *METHODS]))
+    return key
+
+
+def config_named(key: str) -> type[Config]:
+    """The options of an algorithm; those of weight-sharing methods import PyTorch."""
+    return method_named(key).Config if key in METHODS else algorithm_named(key).Config
+
+
+def owners_of(knob: str) -> list[str]:
+    """The algorithms that have the knob."""
+    return [name for name in (*ALGORITHMS, *METHODS) if knob in config_named(name).__dataclass_fields__]

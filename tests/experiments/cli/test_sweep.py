@@ -243,7 +243,7 @@ def test_a_searcher_is_tuned_by_a_script_of_one_s_own(tss_table: BenchmarkTable,
         ('algorithm = "regularised_ea"', [], "did you mean 'regularized_ea'"),
         ('algorithm = "regularized_ea"\nsample_size = 3', [], "an unknown key 'sample_size'"),
         ("sample_size 3", [], "is not in TOML"),
-        ('algorithm = "bohb"', ["--config", "file.toml"], "file.toml and file.toml are both of bohb"),
+        ('algorithm = "bohb"', ["--config", "file.toml"], "file.toml and file.toml both configure bohb"),
         ('algorithm = "bohb"', ["--config", "missing.toml"], "there is no file missing.toml"),
     ],
 )

@@ -247,6 +247,8 @@ def entries_of(studies: Sequence[RecordedStudy], over: BudgetUnit | None = None)
     longest: dict[str, float] = {}
     for (_, dataset), runs in (item for of_study in groups for item in of_study.items()):
         longest[dataset] = max(longest.get(dataset, 0.0), float(runs.elapsed.max()))
+    if counted == "evaluations" and all(is_weight_sharing(study.header) for study in studies):
+        raise ReportError("weight-sharing methods have no evaluations to count: draw them --over seconds")
     if counted == "seconds" and longest and not any(longest.values()):
         raise ReportError("these records have no seconds: the benchmark has no times. Draw them --over evaluations")
     return [

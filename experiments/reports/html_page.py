@@ -1,7 +1,7 @@
-"""A report's page as one HTML file that needs no network: its Markdown rendered, with every figure inside.
+"""The page of a report as one HTML file that needs no network: its Markdown rendered, with all figures embedded.
 
-Text out of records stays text: HTML is shown as written, and what does not lead to a section of the page or to a file
-beside it is no link. The page's own policy forbids the browser to fetch anything.
+Text from records stays text: HTML is shown as written, and only references to a section of the page or to a file next
+to it become links. The page's own policy forbids the browser to fetch anything.
 """
 
 from __future__ import annotations
@@ -17,17 +17,18 @@ from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
 LOCAL = re.compile(r"#[\w-]+|[\w-]+(\.[\w-]+)+")
-"""A section of the page, or a file beside it."""
+"""A reference to a section of the page, or to a file next to it."""
 ROOM = 3_500_000
-"""Bytes of all figures, if pixels can help: encoded, a third more, they keep the page below 5 MB."""
+"""Largest total size of all figures in bytes, beyond which the largest drawings become pixels: encoded, a third larger,
+they keep the page below 5 MB."""
 SVG_SIZE = re.compile(r'<svg\b[^>]*? width="([\d.]+)pt" height="([\d.]+)pt"')
 """Width and height in points, as matplotlib writes them."""
 SVG_PATH = re.compile(r' d="[^"]*"')
 MORE_DECIMALS = re.compile(r"(\.\d\d)\d+")
-"""Of a coordinate: those after the second are a quarter of a figure's size and are not seen."""
+"""Decimals of a coordinate after the second: a quarter of a figure's size, and invisible."""
 PIXELS_PER_POINT = 4 / 3  # of CSS
 BOX: dict[str, str | int | float] = {"class": "box", "tabindex": 0}
-"""Attributes of an element that scrolls, also by the keyboard."""
+"""Attributes of an element that scrolls, with the keyboard too."""
 POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
 STYLE = Path(__file__).with_name("page.css")
 PAGE = """\
@@ -54,7 +55,7 @@ PAGE = """\
 
 
 class _Parser(MarkdownIt):
-    """CommonMark with tables, without HTML and links to elsewhere."""
+    """CommonMark with tables, without HTML and without links to other places."""
 
     def __init__(self) -> None:
         super().__init__("commonmark", {"html": False})
@@ -65,12 +66,12 @@ class _Parser(MarkdownIt):
 
 
 def html_page(markdown: str, directory: Path) -> str:
-    """The page as HTML; equal input gives equal output.
+    """Render the page as HTML; equal input gives equal output.
 
     Args:
-        markdown: begins with its title, a first-level heading. An image alone in a paragraph is a figure, and the
-            paragraph after it the caption.
-        directory: of the figures, as SVG and PNG.
+        markdown: begins with its title, a first-level heading. An image alone in a paragraph is a figure, and the next
+            paragraph is its caption.
+        directory: the directory of the figures as SVG and PNG.
     """
     parser = _Parser()
     tokens = parser.parse(markdown)
@@ -110,7 +111,7 @@ def _name_sections(tokens: Sequence[Token]) -> dict[str, str]:
 
 
 def _text(inline: Token) -> str:
-    """Without its markup."""
+    """The text without its markup."""
     return "".join(child.content for child in inline.children or ())
 
 
@@ -120,7 +121,7 @@ def _contents(sections: dict[str, str]) -> str:
 
 
 def _join_captions(tokens: list[Token]) -> None:
-    """Turn each paragraph that is an image, and the next paragraph, into a figure and its caption."""
+    """Turn each paragraph that is an image, with the paragraph after it, into a figure and its caption."""
     for i, token in enumerate(tokens):
         pictured = [child.type for child in token.children or ()] == ["image"]
         if pictured and [after.type for after in tokens[i + 1 : i + 3]] == ["paragraph_close", "paragraph_open"]:
@@ -131,7 +132,7 @@ def _join_captions(tokens: list[Token]) -> None:
 
 
 def _drawings(directory: Path, tokens: Iterable[Token]) -> dict[Path, str]:
-    """The SVG of each figure, to 0.01 points; without those that pixels save most of, if ROOM is short."""
+    """The SVG of each figure, to 0.01 points, without those for which pixels save most if they exceed ROOM."""
     sources = [(directory / str(token.attrs["src"])).with_suffix(".svg") for token in tokens if token.type == "image"]
     drawings = {
         path: SVG_PATH.sub(lambda lines: MORE_DECIMALS.sub(r"\1", lines[0]), path.read_text("utf-8"))
@@ -150,7 +151,7 @@ def _drawings(directory: Path, tokens: Iterable[Token]) -> dict[Path, str]:
 
 
 def _embedded(token: Token, directory: Path, drawings: Mapping[Path, str]) -> Token:
-    """An image with the figure in the place of its name; other tokens as they are."""
+    """Replace the name of an image by the figure itself; return other tokens unchanged."""
     if token.type != "image":
         return token
     vector = (directory / str(token.attrs["src"])).with_suffix(".svg")
@@ -169,7 +170,7 @@ def _embedded(token: Token, directory: Path, drawings: Mapping[Path, str]) -> To
 
 
 def _boxed(tokens: Iterable[Token]) -> list[Token]:
-    """Each table and image in a box that scrolls by itself, so that the page need not."""
+    """Put each table and image into a box that scrolls by itself, so that the page need not."""
     boxed = []
     for token in tokens:
         if token.type in ("table_open", "image"):

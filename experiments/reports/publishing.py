@@ -11,14 +11,17 @@ from pathlib import Path
 from experiments.reports.entries import ReportError
 
 WRITTEN = ".files"
-"""Holds the names of the files of a report."""
+"""Name of the file that lists the files of a report."""
 
 
 @contextmanager
 def publish(out: Path) -> Iterator[Path]:
-    """A directory to write a report into. It becomes `out` when the block ends, and vanishes if the block raises.
+    """Yield a directory for a report, which becomes `out` when the block ends and is removed if the block raises.
 
-    What an earlier report wrote into `out` is replaced or taken away; other files there stay.
+    Files that an earlier report wrote into `out` are replaced or removed; other files there stay.
+
+    Raises:
+        ReportError: `out` is a file, or cannot be written.
     """
     out = out.resolve()
     if out.exists() and not out.is_dir():
@@ -36,7 +39,7 @@ def publish(out: Path) -> Iterator[Path]:
         before = (out / WRITTEN).read_text("utf-8").splitlines() if (out / WRITTEN).exists() else []
         for file in sorted(directory.iterdir(), key=lambda file: file.stem == "report"):  # the page last
             os.replace(file, out / file.name)
-        for name in {Path(name).name for name in before} - set(written):  # of a report of something else
+        for name in {Path(name).name for name in before} - set(written):  # written by an earlier report only
             (out / name).unlink(missing_ok=True)
     except OSError as error:
         raise ReportError(f"cannot write the report into {out} ({error}): choose another --out") from error

@@ -5,8 +5,9 @@ from __future__ import annotations
 import csv
 from collections.abc import Mapping
 
+from experiments.records.headers import MultiTrialSettings
 from experiments.records.study import is_weight_sharing
-from experiments.reports.entries import Entry
+from experiments.reports.entries import Entry, budget_unit
 from experiments.reports.measures import Measure
 from experiments.reports.section import SectionInput
 from experiments.reports.summary import FinalCells, final_cells, optimum_cells, validation_kind
@@ -39,13 +40,15 @@ def section(given: SectionInput) -> str:
 
 
 def _table_rule(given: SectionInput) -> str:
-    kinds = {is_weight_sharing(study.header) for study in given.studies}
+    weight_sharing = any(is_weight_sharing(study.header) for study in given.studies)
+    settings = [study.header.settings for study in given.studies]
+    timed = any(isinstance(held, MultiTrialSettings) for held in settings) and budget_unit(given.studies) == "seconds"
     untested = [dataset for dataset, measure in given.measures.items() if measure.split == "validation"]
     validation = "" if untested else f", with its own validation {_metric_name(given)}"
     return TABLE_RULE.format(
         untested=UNTESTED.format(datasets=", ".join(untested)) if untested else "",
-        crossing=CROSSING if False in kinds else "",
-        weight_sharing=WEIGHT_SHARING if True in kinds else "",
+        crossing=CROSSING if timed else "",
+        weight_sharing=WEIGHT_SHARING if weight_sharing else "",
         optimum=OPTIMUM.format(judged=given.judged, validation=validation) if given.header.optima else "",
     )
 

@@ -74,7 +74,7 @@ def _or_worst(score: float) -> float:
 
 
 def section(given: SectionInput) -> str:
-    """The architectures with which searches ended; empty if no run has an answer."""
+    """The architectures with which searches ended; empty if no run has an incumbent."""
     header, legend, directory = given.header, given.legend, given.directory
     name = header.settings.space
     space = SPACES.get(name)  # None for a user-defined space that cannot be imported

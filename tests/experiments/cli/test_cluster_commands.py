@@ -73,7 +73,7 @@ def test_a_node_with_other_versions_is_refused(
     monkeypatch.setattr("experiments.execution.ray_tasks.versions", lambda *names: {**versions(*names), "numpy": "1.0"})
     assert run.main(["--algo", "random_search", "--space", "tss", "--runs", "2", "--out", "s", *there]) == 2
     said = capsys.readouterr().err
-    assert f"has {{'numpy': '{versions()['numpy']}'}}, and the one that records has {{'numpy': '1.0'}}" in said
+    assert f"has {{'numpy': '{versions()['numpy']}'}}, but the node that records has {{'numpy': '1.0'}}" in said
     assert "Traceback" not in said
 
 

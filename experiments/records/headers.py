@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from math import isnan, nan
@@ -93,9 +94,9 @@ class StudySettings(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind")
         return "measured" if self.measured else "simulated"
 
     @property
+    @abstractmethod
     def source(self) -> str:
-        """Where the accuracies come from, in words."""
-        raise NotImplementedError
+        """Where the scores come from, in words."""
 
 
 class MultiTrialSettings(StudySettings, frozen=True, kw_only=True):

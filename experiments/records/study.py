@@ -25,7 +25,7 @@ from typing import NamedTuple
 
 import pyarrow as pa
 
-from experiments.records.headers import StudyHeader, WeightSharingSettings
+from experiments.records.headers import StudyHeader
 from experiments.storage.atomic import parquet, write_atomically, write_parquet
 from experiments.storage.directories import RecordedDirectory, RecordError
 from experiments.storage.parquet import read_parquet
@@ -213,18 +213,3 @@ def _first_run(file: Path) -> int:
 def _joined(tables: Iterable[pa.Table], schema: pa.Schema) -> pa.Table:
     found = list(tables)
     return pa.concat_tables(found).unify_dictionaries() if found else schema.empty_table()
-
-
-def is_weight_sharing(header: StudyHeader) -> bool:
-    """Whether a study is of weight-sharing searches."""
-    return isinstance(header.settings, WeightSharingSettings)
-
-
-def measured(header: StudyHeader) -> bool:
-    """Whether a study's seconds were spent in it, rather than looked up in a table."""
-    return header.settings.measured
-
-
-def clock(header: StudyHeader) -> str:
-    """Which seconds the clock of a study's searches counts: 'measured' or 'simulated'."""
-    return header.settings.clock

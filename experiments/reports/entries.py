@@ -15,9 +15,15 @@ from msgspec import structs
 
 from benchmarks.errors import InputError
 from experiments.records.budgets import BudgetUnit
-from experiments.records.headers import MultiTrialSettings, StudyHeader, TableSettings, TrainingSettings
+from experiments.records.headers import (
+    MultiTrialSettings,
+    StudyHeader,
+    TableSettings,
+    TrainingSettings,
+    WeightSharingSettings,
+)
 from experiments.records.runs import Floats, Group, RecordedTrials, Runs, finished_runs, mean_search_seconds
-from experiments.records.study import StudyRecords, is_weight_sharing
+from experiments.records.study import StudyRecords
 from experiments.reports.tables import joined
 from experiments.statistics import aggregates as statistics
 from experiments.statistics.aggregates import Answers, Final
@@ -70,6 +76,11 @@ class RecordedStudy:
     planned: int
     """Runs of each algorithm on each data set in the whole study."""
 
+    @property
+    def shared(self) -> bool:
+        """Whether its searches share weights."""
+        return isinstance(self.header.settings, WeightSharingSettings)
+
     def settings(self, keys: Sequence[str]) -> dict[str, Any]:
         """The settings in `keys`, without the order of data sets and who imported a table, which never matter."""
         identity = self.header.identity
@@ -105,7 +116,7 @@ class Entry:
     @property
     def shared(self) -> bool:
         """Whether this is a weight-sharing method."""
-        return is_weight_sharing(self.study.header)
+        return self.study.shared
 
     def answers(self, dataset: str) -> Answers:
         """The last incumbents of its runs on a data set."""
@@ -161,8 +172,8 @@ def read_studies(
 
 def disagreement(one: RecordedStudy, other: RecordedStudy) -> tuple[str, Any, Any] | None:
     """(setting, its value in one, its value in the other) that keeps two studies from sharing a report, if any."""
-    if is_weight_sharing(one.header) == is_weight_sharing(other.header):
-        same = WEIGHT_SHARING_MUST_AGREE if is_weight_sharing(one.header) else MUST_AGREE
+    if one.shared == other.shared:
+        same = WEIGHT_SHARING_MUST_AGREE if one.shared else MUST_AGREE
         return difference(one.settings(same), other.settings(same))
     both = [key for key in LOOKED_UP if one.header.identity.get(key) and other.header.identity.get(key)]
     mixed = (*MIXED_MUST_AGREE, *both)
@@ -192,7 +203,7 @@ def common_header(studies: Sequence[RecordedStudy]) -> StudyHeader:
 def _read(path: Path, name: str, runs: int | None, every_trial: bool) -> RecordedStudy:
     records = StudyRecords(path)
     header, overhead = records.header(), records.overhead(runs)
-    shared, planned = is_weight_sharing(header), header.settings.runs
+    shared, planned = isinstance(header.settings, WeightSharingSettings), header.settings.runs
     recorded = RecordedTrials.of(records.trials_by_job(runs), every_trial or shared, header.settings.untested)
     groups = recorded.groups
     if runs is not None:
@@ -247,7 +258,7 @@ def entries_of(studies: Sequence[RecordedStudy], over: BudgetUnit | None = None)
     longest: dict[str, float] = {}
     for (_, dataset), runs in (item for of_study in groups for item in of_study.items()):
         longest[dataset] = max(longest.get(dataset, 0.0), float(runs.elapsed.max()))
-    if counted == "evaluations" and all(is_weight_sharing(study.header) for study in studies):
+    if counted == "evaluations" and all(study.shared for study in studies):
         raise ReportError("weight-sharing methods have no evaluations to count: draw them --over seconds")
     if counted == "seconds" and longest and not any(longest.values()):
         raise ReportError("these records have no seconds: the benchmark has no times. Draw them --over evaluations")
@@ -268,7 +279,7 @@ def budget_unit(studies: Sequence[RecordedStudy]) -> BudgetUnit:
 
 def _counting(over: BudgetUnit, runs: Runs, study: RecordedStudy) -> Runs:
     """Runs of a study whose `elapsed` counts evaluations, if a multi-trial study is to be drawn over these."""
-    if over == "seconds" or is_weight_sharing(study.header):
+    if over == "seconds" or study.shared:
         return runs
     return replace(runs, elapsed=runs.order.astype(float))
 

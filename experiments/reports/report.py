@@ -75,10 +75,5 @@ def write_report(
 
 def page(header: StudyHeader, sections: Sequence[str]) -> str:
     """The Markdown of report.md: a title, then the sections that are not empty."""
-    title = f"# Architecture search on {header.settings.space}: {_source(header)}"
+    title = f"# Architecture search on {header.settings.space}: {header.settings.source}"
     return "\n\n".join([title, *filter(None, sections)]) + "\n"
-
-
-def _source(header: StudyHeader) -> str:
-    """Where the accuracies come from."""
-    return header.settings.source

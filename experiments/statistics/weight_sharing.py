@@ -136,9 +136,10 @@ def one_shot_rankings(rows: pa.Table) -> dict[Group, list[OneShotRanking]]:
 
 
 def relative_entropy(space: Space, entropy: Floats) -> Floats:
-    """Entropy (nats) divided by the greatest possible one: 1 for a uniform distribution over options, 0 for a certain
-    choice."""
-    return entropy / math.log(max(space.options))
+    """Entropy (nats, mean over decisions) divided by the greatest possible one: 1 if all distributions over options are
+    uniform, 0 for a certain choice."""
+    greatest = math.fsum(math.log(options) for options in space.options) / len(space.options)
+    return entropy / greatest
 
 
 def weight_sharing_finals(

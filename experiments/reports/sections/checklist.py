@@ -11,7 +11,6 @@ from collections.abc import Iterator, Sequence
 from typing import Literal, NamedTuple
 
 from experiments.records.headers import MultiTrialSettings, SweepSettings, TrainingSettings
-from experiments.records.study import is_weight_sharing, measured
 from experiments.records.sweep import SweepRecords
 from experiments.reports.entries import Entry, RecordedStudy
 from experiments.reports.section import SectionInput
@@ -85,7 +84,7 @@ def _tables(studies: Sequence[RecordedStudy]) -> str:
 def _comparison(given: SectionInput) -> Iterator[Item]:
     studies, entries = given.studies, given.entries
     benchmark = "All methods are compared on one benchmark: data, splits, space, training and its settings"
-    if len({is_weight_sharing(study.header) for study in studies}) > 1:
+    if len({study.shared for study in studies}) > 1:
         yield Item(benchmark, "partly", "multi-trial searches and weight sharing share the space and the data set only")
     else:
         yield Item(benchmark, "yes", "studies that differ in these cannot share a report")
@@ -117,7 +116,7 @@ def _confounders(studies: Sequence[RecordedStudy]) -> Item:
     made_by += [dict(code) for study in studies for code in study.header.resumed_with]
     if any(code["versions"] != made_by[0]["versions"] for code in made_by[1:]):
         return Item(practice, "partly", "versions or hardware differ between studies or their parts: see What was run")
-    if any(measured(study.header) for study in studies):
+    if any(study.header.settings.measured for study in studies):
         return Item(practice, "partly", "one set of versions and one kind of hardware; its other load is unknown")
     return Item(practice, "yes", "one set of versions; time does not depend on the hardware")
 
@@ -161,7 +160,7 @@ def _tuned_for(sweep: SweepSettings, entry: Entry) -> bool:
 
 
 def _reporting(studies: Sequence[RecordedStudy]) -> Iterator[Item]:
-    shared = any(is_weight_sharing(study.header) for study in studies)
+    shared = any(study.shared for study in studies)
     yield Item(
         "The time of the whole method, not of its search alone, is reported",
         "partly" if shared else "yes",

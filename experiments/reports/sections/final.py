@@ -6,7 +6,6 @@ import csv
 from collections.abc import Mapping
 
 from experiments.records.headers import MultiTrialSettings
-from experiments.records.study import is_weight_sharing
 from experiments.reports.entries import Entry, budget_unit
 from experiments.reports.measures import Measure
 from experiments.reports.section import SectionInput
@@ -40,7 +39,7 @@ def section(given: SectionInput) -> str:
 
 
 def _table_rule(given: SectionInput) -> str:
-    weight_sharing = any(is_weight_sharing(study.header) for study in given.studies)
+    weight_sharing = any(study.shared for study in given.studies)
     settings = [study.header.settings for study in given.studies]
     timed = any(isinstance(held, MultiTrialSettings) for held in settings) and budget_unit(given.studies) == "seconds"
     untested = [dataset for dataset, measure in given.measures.items() if measure.split == "validation"]

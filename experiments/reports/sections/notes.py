@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import combinations
 
 from experiments.records.headers import TrainingSettings
-from experiments.records.study import is_weight_sharing, measured
 from experiments.reports.entries import MUST_AGREE, OWN, WEIGHT_SHARING_MUST_AGREE, Entry, RecordedStudy, difference
 from experiments.reports.measures import Measure
 from experiments.reports.section import SectionInput
@@ -34,7 +33,7 @@ def notes(given: SectionInput) -> Iterator[str]:
             f"**There is no test on {', '.join(untested)}**: the benchmark has validation scores only. Searches choose "
             "by validation, so these numbers are optimistic."
         )
-    hardware = {study.name: study.header.versions["hardware"] for study in studies if measured(study.header)}
+    hardware = {study.name: study.header.versions["hardware"] for study in studies if study.header.settings.measured}
     if len(set(hardware.values())) > 1:
         yield f"**Seconds were measured on different hardware** and cannot be compared: {_where(hardware)}."
     yield from _weight_sharing(studies, entries, hardware)
@@ -51,8 +50,8 @@ def notes(given: SectionInput) -> Iterator[str]:
         yield from _missing(entry, given.measures)
     for study in studies:
         yield from _course(study)
-    yield from _differences([study for study in studies if not is_weight_sharing(study.header)], MUST_AGREE)
-    yield from _differences([study for study in studies if is_weight_sharing(study.header)], WEIGHT_SHARING_MUST_AGREE)
+    yield from _differences([study for study in studies if not study.shared], MUST_AGREE)
+    yield from _differences([study for study in studies if study.shared], WEIGHT_SHARING_MUST_AGREE)
 
 
 def _where(hardware: Mapping[str, str]) -> str:
@@ -69,7 +68,7 @@ def _weight_sharing(
         f"**The searched score of weight-sharing methods ({names}) is one-shot**: validation accuracy with the shared "
         "weights of the supernet, which is not comparable with the accuracy of a trained architecture."
     )
-    simulated = ", ".join(study.name for study in studies if not measured(study.header))
+    simulated = ", ".join(study.name for study in studies if not study.header.settings.measured)
     if simulated:
         yield (
             f"**Seconds are of two kinds**: measured {_where(hardware)}; simulated in {simulated}, from training times "

@@ -7,7 +7,6 @@ from dataclasses import asdict, astuple
 from math import nan
 
 from experiments.records.headers import MultiTrialSettings, Optimum
-from experiments.records.study import is_weight_sharing
 from experiments.reports.entries import Entry, RecordedStudy
 from experiments.reports.measures import Measure
 from experiments.reports.section import SectionInput
@@ -83,7 +82,7 @@ def _algorithms(study: RecordedStudy, entries: Sequence[Entry]) -> ReportTable:
         facts.append(
             {"algorithm": entry.label, **used, **{name: format_setting(value) for name, value in options.items()}}
         )
-    more = [] if is_weight_sharing(study.header) else ["trials at"]
+    more = [] if study.shared else ["trials at"]
     return ReportTable(["algorithm", "options", *more], rows, facts)
 
 

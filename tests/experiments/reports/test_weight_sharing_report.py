@@ -23,6 +23,7 @@ from msgspec import convert
 
 from benchmarks.metrics import ACCURACY
 from benchmarks.spaces import SPACES
+from benchmarks.spaces.sss import SizeSpace
 from experiments.cli.console import show_answers, show_results
 from experiments.cli.report import main
 from experiments.records.budgets import Budget
@@ -58,6 +59,15 @@ from experiments.storage.directories import RecordError
 from supernets.settings import NetworkScale
 
 TSS, SSS = SPACES["tss"], SPACES["sss"]
+
+
+class UnevenSpace(SizeSpace):
+    """Decisions with 2, 8 and 1 options."""
+
+    decisions = ("first", "second", "third")
+    choices = (tuple("ab"), tuple("abcdefgh"), tuple("a"))
+
+
 START, CONV, MIXED, SKIP = (TSS.index(arch) for arch in [(2,) * 6, (3,) * 6, (3, 3, 0, 3, 1, 3), (1,) * 6])
 TEST = {START: 80.0, CONV: 94.0, MIXED: 93.0, SKIP: 54.0}
 RANK = {CONV: 1000, MIXED: 2500, SKIP: 15000}
@@ -244,6 +254,10 @@ class TestNumbers:
 
     def test_entropy_is_relative_to_the_uniform_distribution(self) -> None:
         assert relative_entropy(SSS, np.array([0, math.log(8)])).tolist() == [0, 1]
+
+    def test_entropy_is_relative_to_the_uniform_distribution_where_numbers_of_options_differ(self) -> None:
+        uniform = (math.log(2) + math.log(8) + math.log(1)) / 3
+        assert relative_entropy(UnevenSpace(), np.array([0, uniform])).tolist() == pytest.approx([0, 1])
 
     def test_traits_are_those_of_the_space(self) -> None:
         edges = traits(TSS, NetworkScale(), np.array([[START, SKIP], [MIXED, CONV]], np.int32))

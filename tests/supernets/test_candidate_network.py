@@ -281,7 +281,7 @@ def test_official_configs_are_understood() -> None:
         (SIZE_CELL, (8, 8), 10, r"3N \+ 2 channel counts, N >= 1: .* got 2"),
         (SIZE_CELL, (8, 8, 0, 8, 8), 10, "at least 1"),
         (SIZE_CELL, (8, 8, 8, 8, 8), 0, "at least 1"),
-        ((5, 0, 0, 0, 0, 0), (8, 8, 8, 8, 8), 10, "a choice in tss is one of 0..4, got 5"),
+        ((5, 0, 0, 0, 0, 0), (8, 8, 8, 8, 8), 10, "a choice of 1<-0 in tss is one of 0..4, got 5"),
         ((0, 0), (8, 8, 8, 8, 8), 10, "6 decisions, got 2"),
     ],
 )

@@ -132,7 +132,7 @@ def test_an_answer_that_was_only_trained_briefly_has_no_test_accuracy(tmp_path: 
     assert math.isnan(row["report_test"])
     assert main([str(records.path)]) == 0
     page = (records.path / "report" / "report.md").read_text()
-    assert "The answers of 1 of 1 runs of hyperband on digits have no test accuracy at the reporting fidelity" in page
+    assert "The incumbents of 1 of 1 runs of hyperband on digits have no test accuracy at the reporting" in page
     assert "have no answer" not in page
 
 

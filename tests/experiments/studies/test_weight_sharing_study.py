@@ -305,14 +305,14 @@ from experiments.cli.run import main
 from nas_algos.weight_sharing.search import SupernetSearch
 
 tables.EMBEDDED = Path(os.environ["NAS_BENCH_HOME"])  # as in this test
-epoch = Search._epoch
+epoch = SupernetSearch._epoch
 
 def slow(self, number, progress):
     record = epoch(self, number, progress)
     time.sleep(0.3)
     return record
 
-Search._epoch = slow
+SupernetSearch._epoch = slow
 sys.exit(main(sys.argv[1:]))
 """
 

@@ -285,4 +285,4 @@ def test_an_interrupted_command_exits_130(monkeypatch: pytest.MonkeyPatch, capsy
 
     monkeypatch.setattr("experiments.tables.exporting.write_atomically", interrupt)
     assert main(["export", "digits"]) == 130
-    assert "the same command goes on" in capsys.readouterr().err
+    assert "repeat the command to resume it" in capsys.readouterr().err

@@ -499,7 +499,7 @@ def test_ctrl_c_is_one_line_and_keeps_what_was_done(many: Path, home: Path) -> N
     os.killpg(process.pid, signal.SIGCONT)
     output, errors = process.communicate(timeout=60)
     assert (process.returncode, output) == (130, "")
-    assert errors == "nas-bench: interrupted; the same command goes on where it stopped\n"
+    assert errors == "nas-bench: interrupted; repeat the command to resume it\n"
     assert files(home) == ["many.arrow.journal", "many.arrow.partial"]
 
 

@@ -340,8 +340,9 @@ def test_an_impossible_task_or_scale_is_refused(task: ImageTask, new_search: New
     with pytest.raises(InputError, match="no validation images"):
         new_search("gdas", other_task=replace(task, evaluation={"test": task.evaluation["test"]}))
     descending = NetworkScale(channels=(8, 7, 6, 5, 4, 3, 2, 1))
+    tas, seeds = method_named("tas"), np.random.SeedSequence(0)
     with pytest.raises(InputError, match="ascend"):
-        SupernetSearch(method_named("tas"), method_named("tas").Config(), task, descending, np.random.SeedSequence(0))
+        SupernetSearch(tas, "sss", tas.Config(), task, descending, seeds)
 
 
 # It learns.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 
 from benchmarks.errors import InputError
 from benchmarks.options import option
@@ -30,10 +30,9 @@ PUBLISHED_SCALE = NetworkScale()
 
 
 @dataclass(frozen=True)
-class TrainConfig:
-    """The recipe; the defaults are the published 12-epoch one."""
+class Recipe:
+    """How networks are trained, whatever the number of epochs; the defaults are the published recipe."""
 
-    epochs: int = option(12, "length of the training", symbol="E", unit="epochs", low=1)
     batch_size: int = option(256, "images per training step", low=1)
     learning_rate: float = option(0.1, "learning rate of the first epoch; it falls to 0 by a cosine", symbol="lr(0)")
     momentum: float = option(0.9, "momentum of SGD", low=0)
@@ -49,10 +48,26 @@ class TrainConfig:
     test_every_epoch: bool = option(True, "evaluate on the test images after every epoch, not only after the last")
 
     def __post_init__(self) -> None:
-        if min(self.epochs, self.batch_size, self.evaluation_batch_size) < 1 or self.learning_rate <= 0:
-            raise InputError(f"epochs and batch sizes are at least 1 and the learning rate is above 0, got {self}")
+        if min(self.batch_size, self.evaluation_batch_size) < 1 or self.learning_rate <= 0:
+            raise InputError(f"batch sizes are at least 1 and the learning rate is above 0, got {self}")
         if min(self.momentum, self.weight_decay) < 0 or (self.nesterov and not self.momentum):
             raise InputError(f"momentum (of Nesterov's kind above 0) and weight decay are at least 0, got {self}")
+
+    def lasting(self, epochs: int) -> TrainConfig:
+        """The training by this recipe that takes `epochs` epochs."""
+        return TrainConfig(epochs=epochs, **{field.name: getattr(self, field.name) for field in fields(Recipe)})
+
+
+@dataclass(frozen=True)
+class TrainConfig(Recipe):
+    """A training: a recipe and its length; the defaults are the published 12-epoch one."""
+
+    epochs: int = option(12, "length of the training", symbol="E", unit="epochs", low=1)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.epochs < 1:
+            raise InputError(f"a training takes at least 1 epoch, got {self}")
 
 
 def learning_rate(config: TrainConfig, epoch: int) -> float:

@@ -13,7 +13,7 @@ from experiments.cli.option_groups import add_images, add_network, add_recipe
 from experiments.execution.resources import ResourceRequest
 from experiments.factory.defaults import recipe_for, scale_for
 from experiments.factory.images import Images
-from supernets.settings import NetworkScale, TrainConfig
+from supernets.settings import NetworkScale, Recipe
 
 
 def add_commands(commands: Any, style: dict[str, Any]) -> None:
@@ -67,7 +67,7 @@ def build(given: argparse.Namespace) -> int:
         given.space,
         images,
         scale_for(given.space, given.dataset, given_options(NetworkScale, given)),
-        recipe_for(given.dataset, given_options(TrainConfig, given)),
+        recipe_for(given.dataset, given_options(Recipe, given)),
         canonical=given.canonical,
         device=resources.device,
     )

@@ -14,7 +14,7 @@ from experiments.execution.resources import ResourceRequest
 from experiments.factory.images import Images
 from experiments.studies.presets import PRESETS
 from experiments.studies.search_loop import Crossing, IncumbentRule
-from supernets.settings import NetworkScale, TrainConfig, applies_to
+from supernets.settings import NetworkScale, Recipe, applies_to
 
 
 def add_images(group: Any) -> None:
@@ -30,8 +30,7 @@ def add_network(group: Any) -> None:
 
 def add_recipe(group: Any, prefix: str = "") -> None:
     """Options of trainings but their length; `prefix` begins their names."""
-    names = [field.name for field in fields(TrainConfig) if field.name != "epochs"]
-    add_options(group, TrainConfig, names, prefix=prefix)
+    add_options(group, Recipe, prefix=prefix)
 
 
 def add_device(group: Any) -> None:

@@ -23,7 +23,7 @@ from experiments.factory.images import Images
 from experiments.records.budgets import Budget
 from experiments.studies.presets import Preset
 from nas_algos.config import Config
-from supernets.settings import NetworkScale, TrainConfig
+from supernets.settings import NetworkScale, Recipe
 
 
 def search_by_training(given: argparse.Namespace, algorithms: Mapping[str, Config], preset: Preset) -> Path:
@@ -39,7 +39,7 @@ def search_by_training(given: argparse.Namespace, algorithms: Mapping[str, Confi
     images = Images(dataset, **given_options(Images, given))
     resources = ResourceRequest(**given_options(ResourceRequest, given)).resolve()
     scale = scale_for(given.space, dataset, given_options(NetworkScale, given))
-    recipe = recipe_for(dataset, given_options(TrainConfig, given, prefix=RECIPE))
+    recipe = recipe_for(dataset, given_options(Recipe, given, prefix=RECIPE))
     build = build_header(given.space, images, scale, recipe, canonical=False, device=resources.device)
     study = TrainingStudy(
         build,

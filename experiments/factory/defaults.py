@@ -8,7 +8,7 @@ from typing import Any
 
 from benchmarks.errors import InputError
 from experiments.factory.digits import RECIPE
-from supernets.settings import PUBLISHED_SCALE, NetworkScale, TrainConfig, settings_of
+from supernets.settings import PUBLISHED_SCALE, NetworkScale, Recipe, settings_of
 
 
 def scale_for(space: str, dataset: str, options: Mapping[str, Any]) -> NetworkScale:
@@ -24,6 +24,6 @@ def scale_for(space: str, dataset: str, options: Mapping[str, Any]) -> NetworkSc
     return replace(settings.digits_scale if dataset == "digits" else PUBLISHED_SCALE, **options)
 
 
-def recipe_for(dataset: str, options: Mapping[str, Any]) -> TrainConfig:
+def recipe_for(dataset: str, options: Mapping[str, Any]) -> Recipe:
     """The usual recipe for a data set, with `options` instead where they are given."""
-    return replace(RECIPE if dataset == "digits" else TrainConfig(), **options)
+    return replace(RECIPE if dataset == "digits" else Recipe(), **options)

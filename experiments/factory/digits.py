@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from supernets.settings import TrainConfig
+from supernets.settings import Recipe
 
-RECIPE = TrainConfig(batch_size=16, learning_rate=0.05, channels_last=True, test_every_epoch=False)
+RECIPE = Recipe(batch_size=16, learning_rate=0.05, channels_last=True, test_every_epoch=False)
 """Training recipe; batches are small, so that few images give many steps."""

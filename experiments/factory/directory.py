@@ -19,7 +19,8 @@ import pyarrow as pa
 from benchmarks.spaces import Space
 from experiments.storage.directories import RecordError, ResumableDirectory
 from experiments.storage.sharded_log import Key, ShardedLog
-from supernets.settings import NetworkScale, TrainConfig
+from supernets.images.facts import ImageFacts
+from supernets.settings import NetworkScale, Recipe, TrainConfig
 
 FORMAT = 1
 SPLITS = ("train", "valid", "test")
@@ -85,8 +86,7 @@ class BuildHeader:
     """(channels, height, width)."""
     num_classes: int
     scale: NetworkScale
-    recipe: TrainConfig
-    """Its number of epochs does not count: each training has the epochs of its schedule."""
+    recipe: Recipe
     canonical: bool
     """Whether one architecture of each class of isomorphic ones is trained for all of them: the one with the fewest
     FLOPs, or among several the one with the lowest index."""
@@ -102,8 +102,20 @@ class BuildHeader:
         return facts
 
     def recipe_of(self, schedule: str) -> TrainConfig:
-        """The recipe of a schedule, which is named after its number of epochs."""
-        return replace(self.recipe, epochs=int(schedule))
+        """The training of a schedule, which is named after its number of epochs."""
+        return self.recipe.lasting(int(schedule))
+
+    @property
+    def image_facts(self) -> ImageFacts:
+        """The images on which the build trains."""
+        return ImageFacts(
+            dataset=self.dataset,
+            split=self.split,
+            fingerprint=self.fingerprint,
+            counts=self.images,
+            image_shape=self.image_shape,
+            num_classes=self.num_classes,
+        )
 
     def resumed_by(self, other: BuildHeader) -> BuildHeader:
         """This header with the makers of `other` added."""
@@ -115,7 +127,6 @@ class BuildHeader:
 
     def _facts(self) -> dict[str, Any]:
         facts: dict[str, Any] = json.loads(json.dumps(asdict(self)))  # msgspec omits what a decoder filled in
-        del facts["recipe"]["epochs"]
         return facts
 
 

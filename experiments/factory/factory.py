@@ -18,7 +18,7 @@ from experiments.storage.sharded_log import Row
 from supernets.candidate_network import CandidateConfig
 from supernets.counting import cost_of
 from supernets.networks import candidate_config
-from supernets.settings import NetworkScale, TrainConfig
+from supernets.settings import NetworkScale, Recipe
 from supernets.training.devices import gpu_name, single_threaded
 from supernets.training.native.compilation import compiler_version
 from supernets.training.native.network import serves
@@ -31,12 +31,23 @@ SIDE_BY_SIDE = 16
 
 
 def build_header(
-    space: str, images: Images, scale: NetworkScale, recipe: TrainConfig, *, canonical: bool, device: str
+    space: str, images: Images, scale: NetworkScale, recipe: Recipe, *, canonical: bool, device: str
 ) -> BuildHeader:
     """The header of a build that trains `space` on `images`; errors as `image_task`."""
     maker = Maker(versions("torch"), git_commit(), gpu_name(device) or processor(), compiler_version())
+    facts = images.task().facts()
     return BuildHeader(
-        space=space, **images.facts(), scale=scale, recipe=recipe, canonical=canonical, made_with=(maker,)
+        space=space,
+        dataset=facts.dataset,
+        split=facts.split,
+        fingerprint=facts.fingerprint,
+        images=facts.counts,
+        image_shape=facts.image_shape,
+        num_classes=facts.num_classes,
+        scale=scale,
+        recipe=recipe,
+        canonical=canonical,
+        made_with=(maker,),
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from benchmarks.errors import InputError
 from benchmarks.options import option
@@ -30,18 +30,6 @@ class Images:
 
     def task(self) -> ImageTask:
         return _task(self.dataset, self.data_dir, self.seed)
-
-    def facts(self) -> dict[str, Any]:
-        """The fields of a `BuildHeader` that describe the images; errors as `image_task`."""
-        task = self.task()
-        return {
-            "dataset": task.name,
-            "split": task.split,
-            "fingerprint": task.fingerprint(),
-            "images": {"train": len(task.train), **{name: len(part) for name, part in task.evaluation.items()}},
-            "image_shape": task.image_shape,
-            "num_classes": task.num_classes,
-        }
 
 
 @lru_cache(maxsize=1)

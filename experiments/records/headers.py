@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, is_dataclass
 from math import isnan, nan
 from pathlib import Path
 from typing import Any, ClassVar, Literal, TypeVar
@@ -20,7 +20,8 @@ from experiments.records.budgets import Budget
 from experiments.records.domains import Choice, Range
 from experiments.records.old_formats import upgrade_study, upgrade_sweep
 from experiments.storage.directories import RecordError
-from supernets.settings import NetworkScale
+from supernets.images.facts import ImageFacts
+from supernets.settings import NetworkScale, Recipe
 
 FORMAT = 2
 """Of study.json and sweep.json."""
@@ -37,21 +38,6 @@ class TableIdentity(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     provenance: Mapping[str, Any] = {}
     """How the table came about, as its file says."""
-
-
-class ImageFacts(msgspec.Struct, frozen=True, kw_only=True):
-    """The images on which networks were trained."""
-
-    dataset: str
-    split: str
-    """How they were split."""
-    fingerprint: str
-    """SHA-256 of all images and labels."""
-    counts: Mapping[str, int]
-    """Number of images of each split."""
-    image_shape: tuple[int, ...]
-    """(channels, height, width)."""
-    num_classes: int
 
 
 class StudySettings(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind"):
@@ -134,8 +120,7 @@ class TrainingSettings(MultiTrialSettings, frozen=True, kw_only=True, tag="train
 
     images: ImageFacts
     scale: NetworkScale
-    recipe: Mapping[str, Any]
-    """`supernets.settings.TrainConfig` without its number of epochs."""
+    recipe: Recipe
     canonical: bool = False
     """Whether one architecture of each isomorphism class was trained for all of them."""
 
@@ -319,8 +304,24 @@ def _read(path: Path, kind: type[H], upgrade: Callable[[dict[str, Any]], dict[st
         found = msgspec.convert(facts, _Versioned).format
         if found > FORMAT:
             raise RecordError(f"{path} has format {found}; this version reads formats up to {FORMAT}")
-        return msgspec.convert(upgrade(facts), kind)
+        header = msgspec.convert(upgrade(facts), kind)
     except RecordError:
         raise
     except (msgspec.MsgspecError, AttributeError, LookupError, TypeError, ValueError, RecursionError) as error:
         raise RecordError(f"{path} is damaged ({error})") from error
+    _set_defaults(header)
+    return header
+
+
+def _set_defaults(held: Any) -> None:
+    """Set the fields of data classes that took their default: msgspec encodes only those that it has set."""
+    if is_dataclass(held):
+        for field in fields(held):
+            object.__setattr__(held, field.name, getattr(held, field.name))
+            _set_defaults(getattr(held, field.name))
+    elif isinstance(held, msgspec.Struct):
+        for name in held.__struct_fields__:
+            _set_defaults(getattr(held, name))
+    elif isinstance(held, Mapping):
+        for value in held.values():
+            _set_defaults(value)

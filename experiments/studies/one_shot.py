@@ -18,11 +18,9 @@ from experiments.records.runs import Group
 from experiments.records.study import ONE_SHOT_SCHEMA, StudyRecords
 from experiments.statistics.weight_sharing import OneShotRanking, one_shot_rankings
 from experiments.storage.directories import RecordError
-from experiments.studies.jobs import Job, seeds_of
-from experiments.studies.weight_sharing_study import image_facts, resume_from
+from experiments.studies.jobs import Job, split_into_jobs
+from experiments.studies.weight_sharing_study import WeightSharingStudy, resume_from
 from experiments.tables.oracles import oracle_of
-from nas_algos.weight_sharing import method_named
-from nas_algos.weight_sharing.search import SupernetSearch
 from supernets.training.devices import threads
 
 
@@ -56,7 +54,7 @@ def one_shot(
     settings = records.header().settings
     if not isinstance(settings, WeightSharingSettings):
         raise RecordError(f"{directory} is no study of weight-sharing methods: give the --out directory of one")
-    if image_facts(images) != settings.images:
+    if images.task().facts() != settings.images:
         raise InputError(f"the images here are not those of {directory}: give its --data-dir and --split-seed")
     finished = sorted(records.finished())
     if not finished:
@@ -67,11 +65,11 @@ def one_shot(
     if len(measured) < count:
         raise InputError(f"{table.info.name} has measured {len(measured)} architectures, {count} were asked for")
     drawn = np.sort(np.random.default_rng(seed).choice(measured, count, replace=False))
-    jobs = [Job(algorithm, dataset, run, run + 1) for algorithm in settings.algorithms for run in range(settings.runs)]
+    study = WeightSharingStudy.recorded(settings, images, device)
     compared = []
-    for job in jobs:
+    for job in split_into_jobs(study.algorithms, [dataset], study.runs, 1):
         if job.name in finished:
-            shared = _accuracies(settings, records, job, images, drawn, device, progress)
+            shared = _accuracies(study, records, job, drawn, progress)
             columns = [
                 [job.algorithm] * count,
                 [job.dataset] * count,
@@ -87,29 +85,18 @@ def one_shot(
 
 
 def _accuracies(
-    settings: WeightSharingSettings,
+    study: WeightSharingStudy,
     records: StudyRecords,
     job: Job,
-    images: Images,
     drawn: NDArray[np.int64],
-    device: str,
     progress: Progress,
 ) -> NDArray[np.float64]:
     """Percent validation accuracy with the shared weights of a run, shape (architectures,)."""
-    method, space = method_named(job.algorithm), space_named(settings.space)
-    search = SupernetSearch(
-        method,
-        settings.space,
-        method.Config(**settings.algorithms[job.algorithm]),
-        images.task(),
-        settings.scale,
-        seeds_of(settings.seed, job.algorithm, job.dataset, job.first),
-        device,
-    )
+    space, search = space_named(study.space), study.search(job.algorithm, job.first)
     resume_from(records.checkpoints_path / f"{job.name}.pt", search)
-    what = f"{job.algorithm}, run {job.first + 1} of {settings.runs}"
+    what = f"{job.algorithm}, run {job.first + 1} of {study.runs}"
     accuracies = []
-    with threads(settings.threads):
+    with threads(study.threads):
         for done, index in enumerate(drawn, start=1):
             accuracies += search.one_shot([space.arch(int(index))])
             progress(what, done, len(drawn))

@@ -19,7 +19,7 @@ from experiments.execution.resources import Resources
 from experiments.factory.directory import BuildDirectory, BuildHeader
 from experiments.factory.images import Images
 from experiments.records.budgets import Budget
-from experiments.records.headers import ImageFacts, StudyHeader, TrainingSettings
+from experiments.records.headers import StudyHeader, TrainingSettings
 from experiments.records.study import JobFiles, StudyRecords
 from experiments.studies.jobs import Job
 from experiments.studies.plan import Plan
@@ -74,16 +74,9 @@ class TrainingStudy(Plan):
         settings = self.settings(
             TrainingSettings,
             space=build.space,
-            images=ImageFacts(
-                dataset=build.dataset,
-                split=build.split,
-                fingerprint=build.fingerprint,
-                counts=build.images,
-                image_shape=build.image_shape,
-                num_classes=build.num_classes,
-            ),
+            images=build.image_facts,
             scale=build.scale,
-            recipe=build.identity["recipe"],
+            recipe=build.recipe,
             canonical=build.canonical,
             fidelity={build.dataset: self.fidelity},
             report_fidelity={build.dataset: self.fidelity},

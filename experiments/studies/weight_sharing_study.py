@@ -20,7 +20,6 @@ from experiments.execution.resources import Resources
 from experiments.execution.tasks import run_tasks
 from experiments.factory.images import Images
 from experiments.records.headers import (
-    ImageFacts,
     Optimum,
     StudyHeader,
     TableIdentity,
@@ -110,6 +109,35 @@ class WeightSharingStudy(Study):
     def oracle(self) -> Oracle | None:
         return oracle_of(self.table, self.dataset) if self.table else None
 
+    @classmethod
+    def recorded(cls, settings: WeightSharingSettings, images: Images, device: str) -> WeightSharingStudy:
+        """The study that a header describes, without its table."""
+        (dataset,) = settings.datasets
+        return cls(
+            space=settings.space,
+            algorithms={name: method_named(name).Config(**options) for name, options in settings.algorithms.items()},
+            dataset=dataset,
+            images=images,
+            scale=settings.scale,
+            runs=settings.runs,
+            seed=settings.seed,
+            threads=settings.threads,
+            device=device,
+            table=None,
+        )
+
+    def search(self, algorithm: str, run: int) -> SupernetSearch:
+        """A run of one of the methods, before its first epoch."""
+        return SupernetSearch(
+            method_named(algorithm),
+            self.space,
+            self.algorithms[algorithm],
+            self.images.task(),
+            self.scale,
+            seeds_of(self.seed, algorithm, self.dataset, run),
+            self.device,
+        )
+
     def jobs(self) -> list[Job]:
         """Order jobs by run rather than by method, so that all methods have results early."""
         return sorted(split_into_jobs(self.algorithms, [self.dataset], self.runs, 1), key=lambda job: job.first)
@@ -124,7 +152,7 @@ class WeightSharingStudy(Study):
             runs=self.runs,
             seed=self.seed,
             report_fidelity={self.dataset: oracle.report_fidelity} if oracle else {},
-            images=image_facts(self.images),
+            images=self.images.task().facts(),
             scale=self.scale,
             threads=self.threads,
             table=TableIdentity(name=info.name, provenance=dict(info.provenance)) if info else None,
@@ -168,19 +196,6 @@ class WeightSharingStudy(Study):
             raise DivergedError(f"{diverged[0]}{others}") from diverged[0]
 
 
-def image_facts(images: Images) -> ImageFacts:
-    """Facts about images for the header of a study; errors as `Images.task`."""
-    task = images.task()
-    return ImageFacts(
-        dataset=task.name,
-        split=task.split,
-        fingerprint=task.fingerprint(),
-        counts={"train": len(task.train), **{name: len(part) for name, part in task.evaluation.items()}},
-        image_shape=task.image_shape,
-        num_classes=task.num_classes,
-    )
-
-
 def run_job(
     study: WeightSharingStudy, checkpoints: Path, job: Job, beat: Callable[[float], None]
 ) -> JobFiles | DivergedError:
@@ -191,15 +206,7 @@ def run_job(
 
     Returns: its records, or how it diverged.
     """
-    search = SupernetSearch(
-        method_named(job.algorithm),
-        study.space,
-        study.algorithms[job.algorithm],
-        study.images.task(),
-        study.scale,
-        seeds_of(study.seed, job.algorithm, job.dataset, job.first),
-        study.device,
-    )
+    search = study.search(job.algorithm, job.first)
     checkpoint = checkpoints / f"{job.name}.pt"
     if checkpoint.exists():
         resume_from(checkpoint, search)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import ClassVar
 
@@ -11,13 +11,11 @@ import numpy as np
 from benchmarks.errors import InputError
 from experiments.records.headers import Objective
 from experiments.storage.atomic import write_atomically
-from experiments.studies.jobs import seeds_of
 from experiments.studies.weight_sharing_study import WeightSharingStudy, resume_from
 from experiments.sweeps.evaluator import Evaluator
 from nas_algos.config import Config
-from nas_algos.weight_sharing import method_named
 from nas_algos.weight_sharing.configs import MethodConfig
-from nas_algos.weight_sharing.search import DivergedError, SupernetSearch
+from nas_algos.weight_sharing.search import DivergedError
 from supernets.training.devices import threads
 
 
@@ -49,10 +47,8 @@ class WeightSharingEvaluator(Evaluator):
     def _validation(self, config: Config, epochs: int, folder: Path, run: int) -> float:
         """Percent after `epochs`; the run is resumed from its checkpoint, which is renewed after every epoch."""
         assert isinstance(config, MethodConfig)
-        study = self.study
-        seeds = seeds_of(study.seed, self.algorithm, study.dataset, run)
-        method, task = method_named(self.algorithm), study.images.task()
-        search = SupernetSearch(method, study.space, config, task, study.scale, seeds, study.device)
+        study = replace(self.study, algorithms={self.algorithm: config})
+        search = study.search(self.algorithm, run)
         checkpoint = folder / f"{run:03d}.pt"
         if checkpoint.exists():
             resume_from(checkpoint, search)

@@ -13,6 +13,7 @@ import torch
 from benchmarks.errors import InputError, unknown_name
 from benchmarks.nats_layout import SET_NAMES
 from supernets.images.augmentation import Augmentation, Normalisation
+from supernets.images.facts import ImageFacts
 from supernets.images.files import CIFAR10, CIFAR100, IMAGENET16_120, read_batches, read_fashion_mnist
 from supernets.images.labelled import LabelledImages
 from supernets.images.splits import (
@@ -53,6 +54,17 @@ class ImageTask:
         evaluation = {split: images.to(device) for split, images in self.evaluation.items()}
         normalisation = self.normalisation.to(device)
         return replace(self, train=self.train.to(device), evaluation=evaluation, normalisation=normalisation)
+
+    def facts(self) -> ImageFacts:
+        """What records and tables keep of the images."""
+        return ImageFacts(
+            dataset=self.name,
+            split=self.split,
+            fingerprint=self.fingerprint(),
+            counts={"train": len(self.train), **{name: len(part) for name, part in self.evaluation.items()}},
+            image_shape=self.image_shape,
+            num_classes=self.num_classes,
+        )
 
     def fingerprint(self) -> str:
         """SHA-256 of all images and labels in order, equal for tasks with equal data."""

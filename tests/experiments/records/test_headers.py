@@ -17,7 +17,6 @@ from experiments.records.budgets import Budget
 from experiments.records.domains import Choice, Range
 from experiments.records.headers import (
     FORMAT,
-    ImageFacts,
     MultiTrialSettings,
     Optimum,
     StudyHeader,
@@ -30,7 +29,8 @@ from experiments.records.headers import (
 )
 from experiments.records.study import StudyRecords
 from experiments.storage.directories import RecordError
-from supernets.settings import NetworkScale
+from supernets.images.facts import ImageFacts
+from supernets.settings import NetworkScale, Recipe
 
 CHANNELS = (8, 16, 24, 32, 40, 48, 56, 64)
 IMAGES = ImageFacts(
@@ -75,7 +75,7 @@ MULTI_TRIAL: dict[str, Any] = {
 NETWORKS: dict[str, Any] = {"images": IMAGES, "scale": NetworkScale(8, 2, CHANNELS)}
 SETTINGS = {
     "table": TableSettings(table=TableIdentity(**TABLE), **MULTI_TRIAL),
-    "training": TrainingSettings(recipe=RECIPE, **NETWORKS, **MULTI_TRIAL),
+    "training": TrainingSettings(recipe=Recipe(batch_size=16, learning_rate=0.05), **NETWORKS, **MULTI_TRIAL),
     "weight_sharing": WeightSharingSettings(threads=1, **NETWORKS, **COMMON),
 }
 OPTIMUM = Optimum(6111, 94.5, math.nan, 87.0, 12.9, 15625)
@@ -135,6 +135,15 @@ def test_a_study_of_format_1_is_read_as_the_present_one(kind: str, tmp_path: Pat
     assert (read.git_commit, read.format, read.resumed_with[0]["git_commit"]) == ("abc", FORMAT, "def")
     assert read.optima["digits"].test == 94.5
     assert math.isnan(read.optima["digits"].validation)
+
+
+@pytest.mark.parametrize("kind", ["training", "weight_sharing"])
+def test_settings_that_an_earlier_version_did_not_write_have_their_defaults(kind: str, tmp_path: Path) -> None:
+    header = StudyHeader(SETTINGS[kind], {}, {}, "abc")
+    facts = json.loads(header.to_json())
+    del facts["settings"]["scale"]["channels"]
+    read = StudyHeader.read(written(tmp_path / "study.json", facts))
+    assert (read.identity, read.digest) == (header.identity, header.digest)
 
 
 def test_weight_sharing_beside_a_table_keeps_it(tmp_path: Path) -> None:

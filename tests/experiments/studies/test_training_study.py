@@ -79,7 +79,7 @@ def test_the_header_says_what_was_trained_on_what(hyperband: StudyRecords) -> No
     settings = header.settings
     assert isinstance(settings, TrainingSettings)
     assert (settings.space, settings.images.dataset, settings.scale.width) == ("tss", "digits", 2)
-    assert (settings.recipe["batch_size"], len(settings.images.fingerprint)) == (200, 64)
+    assert (settings.recipe.batch_size, len(settings.images.fingerprint)) == (200, 64)
     assert settings.fidelity == settings.report_fidelity == {"digits": Fidelity("3", 3)}
     assert (settings.seed_policy, settings.simulated_workers) == ("fixed:0", 1)
     assert settings.table is None

@@ -19,7 +19,7 @@ from experiments.tables.store import embedded
 from supernets.counting import cost_by_formula
 from supernets.images.tasks import digits_task
 from supernets.networks import candidate_config
-from supernets.settings import TrainConfig, settings_of
+from supernets.settings import settings_of
 from supernets.training.devices import single_threaded
 from supernets.training.train import train_candidate
 
@@ -98,7 +98,7 @@ def test_training_again_gives_what_it_says(table: BenchmarkTable) -> None:
     space, fidelity = space_named(table.info.space), Oracle(table, DATASET).search_fidelity
     column = table.values(f"{DATASET}/{fidelity.schedule}/valid/accuracy")
     drawn = np.random.default_rng(2).integers(len(space), size=24).tolist()
-    recipe = TrainConfig(**{**vars(RECIPE), "epochs": int(fidelity.schedule)})
+    recipe = RECIPE.lasting(int(fidelity.schedule))
     again = []
     with single_threaded():
         for index in drawn:

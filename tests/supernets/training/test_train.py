@@ -18,7 +18,7 @@ from supernets.images.augmentation import Augmentation, Normalisation
 from supernets.images.labelled import LabelledImages
 from supernets.images.tasks import DigitsConfig, ImageTask, digits_task
 from supernets.images.training_batches import TrainingBatches
-from supernets.settings import SPACE_SETTINGS, TrainConfig, learning_rate
+from supernets.settings import SPACE_SETTINGS, Recipe, TrainConfig, learning_rate
 from supernets.training.epochs import Measurement, evaluate
 from supernets.training.timing import latency
 from supernets.training.train import TrainingRecord, train, train_candidate
@@ -79,10 +79,21 @@ def test_published_schedules() -> None:
     assert (recipe.weight_decay, recipe.batch_size) == (5e-4, 256)
 
 
-@pytest.mark.parametrize("bad", [{"epochs": 0}, {"batch_size": 0}, {"evaluation_batch_size": 0}, {"learning_rate": 0}])
+@pytest.mark.parametrize("bad", [{"batch_size": 0}, {"evaluation_batch_size": 0}, {"learning_rate": 0}])
 def test_impossible_recipes_are_refused(bad: dict[str, Any]) -> None:
     with pytest.raises(InputError, match="at least 1 and the learning rate is above 0, got TrainConfig"):
         TrainConfig(**bad)
+
+
+def test_trainings_without_an_epoch_are_refused() -> None:
+    with pytest.raises(InputError, match="a training takes at least 1 epoch, got TrainConfig"):
+        TrainConfig(epochs=0)
+
+
+def test_a_recipe_becomes_a_training_of_any_length() -> None:
+    recipe = Recipe(batch_size=16, momentum=0.5)
+    assert recipe.lasting(7) == TrainConfig(epochs=7, batch_size=16, momentum=0.5)
+    assert TrainConfig(epochs=3, batch_size=16, momentum=0.5).lasting(7) == recipe.lasting(7)
 
 
 @pytest.mark.parametrize("bad", [{"momentum": -0.1}, {"momentum": 0.0}, {"weight_decay": -1e-4}])

@@ -1,0 +1,22 @@
+"""What records and tables keep of a set of images; needs no PyTorch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImageFacts:
+    """The images on which networks were trained."""
+
+    dataset: str
+    split: str
+    """How they were split."""
+    fingerprint: str
+    """SHA-256 of all images and labels."""
+    counts: Mapping[str, int]
+    """Number of images of each split."""
+    image_shape: tuple[int, ...]
+    """(channels, height, width)."""
+    num_classes: int

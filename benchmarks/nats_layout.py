@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 
 from benchmarks.table import Column, Task
 
@@ -13,7 +14,6 @@ SET_NAMES: dict[str, dict[str, str]] = {
     "ImageNet16-120": {"valid": "x-valid", "test": "x-test", "valtest": "ori-test"},
 }
 """Record -> our split -> the official set name. x-valid and x-test of the last two are halves of the test set."""
-
 
 TASKS = {
     "tss": {
@@ -29,37 +29,59 @@ TASKS = {
 }
 
 
-def _layout(space: str) -> Iterator[tuple[str, str, tuple[str, ...]]]:
-    """(record, schedule, seeds) of every training in the released files."""
-    for record in SET_NAMES:
-        if space == "tss":
-            yield record, "12", ("111", "777") if record == "cifar10-valid" else ("111",)
-            yield record, "200", ("777", "888", "999")
-        else:
-            yield record, "01", ("777",)
-            yield record, "12", ("777", "888", "999")
-            yield record, "90", ("777",)
+@dataclass(frozen=True)
+class Trainings:
+    """The trainings of a schedule in the released files."""
+
+    schedule: str
+    seeds: tuple[str, ...]
+    seeds_of: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Record -> its seeds, where it has others."""
+    reevaluated: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Record -> splits that were evaluated after the last epoch only, from the final weights."""
+    top5: bool = True
+    """Whether there are top-5 accuracies on the training images."""
 
 
-def _only_last(space: str, schedule: str, record: str, split: str) -> bool:
-    """Whether the split was evaluated after the last epoch only (re-evaluated from the final weights)."""
-    if (space, schedule) != ("tss", "200"):
-        return False
-    return split == "test" if record == "cifar10-valid" else split in ("valid", "test") and record != "cifar10"
+_LAST = ("valid", "test")
+TRAININGS = {
+    "tss": (
+        Trainings("12", ("111",), seeds_of={"cifar10-valid": ("111", "777")}),
+        Trainings(
+            "200", ("777", "888", "999"), top5=False,
+            reevaluated={"cifar10-valid": ("test",), "cifar100": _LAST, "ImageNet16-120": _LAST},
+        ),
+    ),
+    "sss": (Trainings("01", ("777",)), Trainings("12", ("777", "888", "999")), Trainings("90", ("777",))),
+}  # fmt: skip
+"""Space -> what was trained, the same for each record."""
+
+
+def seeds_of_trainings(space: str) -> dict[tuple[str, str], tuple[str, ...]]:
+    """(record, schedule) -> seeds of every training in the released files."""
+    return {
+        (record, trainings.schedule): trainings.seeds_of.get(record, trainings.seeds)
+        for record in SET_NAMES
+        for trainings in TRAININGS[space]
+    }
 
 
 def nats_columns(space: str) -> tuple[Column, ...]:
     """The columns of an official NATS-Bench table."""
-    columns = []
-    for record, schedule, seeds in _layout(space):
-        every = tuple(range(1, int(schedule) + 1))
-        columns += [Column(record, schedule, "network", quantity, seeds) for quantity in ("params", "flops", "latency")]
-        columns += [Column(record, schedule, "train", quantity, seeds, every) for quantity in ("accuracy", "loss")]
-        if (space, schedule) != ("tss", "200"):
-            columns.append(Column(record, schedule, "train", "top5_accuracy", seeds, every))
-        columns.append(Column(record, schedule, "train", "seconds", seeds))
-        for split in SET_NAMES[record]:
-            epochs = every[-1:] if _only_last(space, schedule, record, split) else every
-            columns += [Column(record, schedule, split, quantity, seeds, epochs) for quantity in ("accuracy", "loss")]
-            columns.append(Column(record, schedule, split, "seconds", seeds))
-    return tuple(columns)
+    return tuple(
+        column for record in SET_NAMES for trainings in TRAININGS[space] for column in _columns(record, trainings)
+    )
+
+
+def _columns(record: str, trainings: Trainings) -> Iterator[Column]:
+    """The columns of a record at a schedule."""
+    schedule, seeds = trainings.schedule, trainings.seeds_of.get(record, trainings.seeds)
+    every = tuple(range(1, int(schedule) + 1))
+    yield from (Column(record, schedule, "network", quantity, seeds) for quantity in ("params", "flops", "latency"))
+    curves = ("accuracy", "loss", "top5_accuracy") if trainings.top5 else ("accuracy", "loss")
+    yield from (Column(record, schedule, "train", quantity, seeds, every) for quantity in curves)
+    yield Column(record, schedule, "train", "seconds", seeds)
+    for split in SET_NAMES[record]:
+        epochs = every[-1:] if split in trainings.reevaluated.get(record, ()) else every
+        yield from (Column(record, schedule, split, quantity, seeds, epochs) for quantity in ("accuracy", "loss"))
+        yield Column(record, schedule, split, "seconds", seeds)

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.convert.base import SourceError, Values
-from benchmarks.nats_layout import SET_NAMES, _layout, nats_columns
+from benchmarks.nats_layout import SET_NAMES, nats_columns, seeds_of_trainings
 from benchmarks.spaces import Space
 from benchmarks.table import Column
 
@@ -44,7 +44,7 @@ class RecordReader:
     def __init__(self, space: Space) -> None:
         self._space = space
         self._columns = nats_columns(space.name)
-        self._seeds = {(record, schedule): seeds for record, schedule, seeds in _layout(space.name)}
+        self._seeds = seeds_of_trainings(space.name)
         self._by_training: dict[tuple[str, str], list[Column]] = {}
         for column in self._columns:
             self._by_training.setdefault((column.record, column.schedule), []).append(column)

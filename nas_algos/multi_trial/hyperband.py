@@ -97,7 +97,7 @@ class Hyperband(Searcher):
 
     def sample(self) -> Arch:
         """A fresh architecture for a lowest rung."""
-        return self.space.sample(self.rng)
+        return self.space.sample(self.rng)  # algorithm 1, line 3
 
     def propose(self) -> tuple[Arch, Fidelity]:
         number = next((n for n, bracket in self.brackets.items() if not bracket.waiting), None)
@@ -113,9 +113,8 @@ class Hyperband(Searcher):
         s_max, eta = self.s_max, self.config.eta
         s = s_max - self.started % (s_max + 1)  # algorithm 1, line 1
         first = (s_max + 1) // (s + 1) * eta**s  # algorithm 1, line 2: n
-        self.brackets[self.started] = Bracket(
-            self.fidelities[-s - 1 :], [max(1, first // eta**r) for r in range(s + 1)]
-        )
+        sizes = [max(1, first // eta**i) for i in range(s + 1)]  # algorithm 1, line 5: n_i
+        self.brackets[self.started] = Bracket(self.fidelities[-s - 1 :], sizes)  # algorithm 1, line 6: r_i
         self.started += 1
         return self.started - 1
 

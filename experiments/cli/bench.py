@@ -182,8 +182,8 @@ def _one_shot(given: argparse.Namespace) -> int:
         table = find_table(settings.space, given.table, settings.datasets, progress=progress)
         images = Images(settings.images.dataset if settings.images else "digits", **given_options(Images, given))
         compared = one_shot(given.directory, table, images, given.architectures, given.seed, progress, device)
-    show_one_shot(compared)
     metric = table.task(settings.datasets[0]).metric
+    show_one_shot(compared, metric)
     if given.out:
         with report_style():
             write_figure(draw_one_shot({name: runs for (name, _), runs in compared.items()}, metric), given.out)

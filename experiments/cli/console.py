@@ -26,14 +26,16 @@ from rich.progress import (
 )
 from rich.table import Table
 
+from benchmarks.metrics import ACCURACY, METRICS, Metric
 from benchmarks.outcomes import format_ranges
 from benchmarks.spaces import space_named
 from benchmarks.table import BenchmarkTable, TableError
 from experiments.execution.progress import Progress
+from experiments.records.headers import SweepSettings
 from experiments.records.runs import Floats, Group, runs_by_group
 from experiments.records.study import StudyRecords
 from experiments.records.sweep import Configuration
-from experiments.reports.tables import plus_minus
+from experiments.reports.measures import Measure, with_unit
 from experiments.statistics.aggregates import aggregate
 from experiments.statistics.weight_sharing import OneShotRanking
 from experiments.sweeps.confirmation import Confirmed
@@ -142,7 +144,7 @@ def show_table(table: BenchmarkTable) -> None:
 def _quality_table(table: BenchmarkTable) -> Table:
     from experiments.tables.quality import qualities  # imports SciPy, which a list of tables does not need
 
-    title = "final accuracies: percentiles over architectures, Spearman's ρ between two seeds and with what is reported"
+    title = "final values: percentiles over architectures, Spearman's ρ between two seeds and with what is reported"
     shown = Table(title=title, title_justify="left")
     for header in ("record", "schedule", "split"):
         shown.add_column(header, no_wrap=True)
@@ -151,7 +153,8 @@ def _quality_table(table: BenchmarkTable) -> Table:
     for quality in qualities(table):
         column = quality.column
         correlations = ("" if np.isnan(r) else f"{r:.3f}" for r in (quality.seed_agreement, quality.search_agreement))
-        percentiles = (f"{value:.2f}" for value in quality.percentiles)
+        measure = Measure(METRICS.get(column.quantity, Metric(column.quantity)))
+        percentiles = map(measure.difference, quality.percentiles)
         shown.add_row(column.record, column.schedule, column.split, *percentiles, *correlations)
     return shown
 
@@ -168,16 +171,22 @@ def show_results(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         console.print(table)
 
 
-def show_one_shot(compared: Mapping[Group, Sequence[OneShotRanking]]) -> None:
-    """Print how well the shared weights of each run rank architectures."""
+def show_one_shot(compared: Mapping[Group, Sequence[OneShotRanking]], metric: Metric) -> None:
+    """Print how well the shared weights of each run rank architectures; `metric` judges the trained ones."""
     count = len(next(iter(compared.values()))[0].architectures)
-    title = f"accuracies with shared weights and after training: rank correlations over {count} architectures"
+    names = f"{ACCURACY.name} with shared weights and {metric.name} after training"
+    title = f"validation {names}: rank correlations over {count} architectures"
     table = Table("algorithm", "run", title=title, title_justify="left")
-    for header in ("Spearman's ρ", "Kendall's τ", "shared (%)", "trained (%)"):
+    for header in (
+        "Spearman's ρ",
+        "Kendall's τ",
+        with_unit("shared", ACCURACY.unit),
+        with_unit("trained", metric.unit),
+    ):
         table.add_column(header, justify="right", no_wrap=True)
     for (algorithm, _), runs in compared.items():
         for one in runs:
-            means = (f"{accuracies.mean():.1f}" for accuracies in (one.shared, one.trained))
+            means = Measure(ACCURACY).number(one.shared.mean()), Measure(metric).number(one.trained.mean())
             table.add_row(algorithm, str(one.run), f"{one.spearman:.3f}", f"{one.kendall:.3f}", *means)
     Console().print(table)
 
@@ -195,29 +204,34 @@ SHOWN = 5
 """Configurations."""
 
 
-def show_ranking(rows: Sequence[Configuration], rungs: Sequence[int], unit: str) -> None:
-    """Print the best configurations."""
-    table = Table(title="best configurations: objective (%)", title_justify="left")
-    for name in [*rows[0].options, *(f"{rung} {unit}" for rung in rungs)]:
+def show_ranking(rows: Sequence[Configuration], settings: SweepSettings) -> None:
+    """Print the best configurations of a sweep."""
+    measure, rungs = Measure(settings.metric), settings.rungs
+    title = f"best configurations: {with_unit('objective', measure.metric.unit)}"
+    table = Table(title=title, title_justify="left")
+    for name in [*rows[0].options, *(f"{rung} {settings.unit}" for rung in rungs)]:
         table.add_column(name, justify="right", no_wrap=True)
     for row in rows[:SHOWN]:
         objectives = row.evaluation.objectives if row.evaluation else {}
         values = (f"{value:.4g}" if isinstance(value, float) else str(value) for value in row.options.values())
-        table.add_row(*values, *(f"{objectives[rung]:.3f}" if rung in objectives else "" for rung in rungs))
+        table.add_row(*values, *(measure.number(objectives[rung]) if rung in objectives else "" for rung in rungs))
     Console().print(table)
 
 
-def show_confirmation(confirmed: Mapping[str, Confirmed], p: Mapping[str, float]) -> None:
-    """Print how the best and the default configuration did on fresh seeds."""
+def show_confirmation(confirmed: Mapping[str, Confirmed], p: Mapping[str, float], settings: SweepSettings) -> None:
+    """Print how the best and the default configuration of a sweep did on fresh seeds; `p` names what is shown."""
+    (dataset,) = settings.study.datasets
+    measures = {name: Measure(settings.study.metric(dataset) if name == "test" else settings.metric) for name in p}
     runs = len(next(iter(confirmed.values())).validation)
     table = Table("configuration", title=f"{runs} runs of each with fresh seeds: mean ± std", title_justify="left")
-    for name in p:
-        table.add_column(f"{name.replace('_', ' ')} (%)", justify="right", no_wrap=True)
+    for name, measure in measures.items():
+        heading = with_unit(name.replace("_", " "), measure.metric.unit)
+        table.add_column(heading, justify="right", no_wrap=True)
     for label, found in confirmed.items():
-        table.add_row(label, *(_mean(getattr(found, name)) for name in p))
+        table.add_row(label, *(_mean(getattr(found, name), measure) for name, measure in measures.items()))
     table.add_row("p (Mann-Whitney)", *("" if isnan(value) else f"{value:.2g}" for value in p.values()))
     Console().print(table)
 
 
-def _mean(values: Floats) -> str:
-    return plus_minus(aggregate(values)) if len(values) and np.isfinite(values).all() else ""
+def _mean(scores: Floats, measure: Measure) -> str:
+    return measure.plus_minus(aggregate(scores)) if len(scores) and np.isfinite(scores).all() else ""

@@ -198,7 +198,7 @@ def _show(given: argparse.Namespace, sweep: Sweep, records: SweepRecords, run: R
     ranking, failed = ranked(rows), sum(row.status == "failed" for row in rows)
     if not ranking:
         raise InputError(f"no configuration could be evaluated: see error.txt under {records.path / 'ray'}")
-    show_ranking(ranking, sweep.rungs, sweep.evaluator.unit)
+    show_ranking(ranking, records.header().settings)
     if failed:
         print(f"{failed} of {len(rows)} configurations failed: see error.txt under {records.path / 'ray'}")
     best = replace(sweep.evaluator.base, **ranking[0].options)
@@ -222,7 +222,7 @@ def _confirm(given: argparse.Namespace, sweep: Sweep, records: SweepRecords, bes
         return
     confirmed = confirm(study, best, runs, records.path / "confirmation", run)
     p = p_values(confirmed, sweep.evaluator.objective)
-    show_confirmation(confirmed, p)
+    show_confirmation(confirmed, p, records.header().settings)
     print("the objective of the best of many is too high on average: judge it by these runs alone")
     if not next(iter(p.values())) < ALPHA:  # NaN of too few runs
         print("by them it is not certain that the best differs from the default at all")

@@ -167,6 +167,12 @@ class SweepSettings(msgspec.Struct, frozen=True, kw_only=True):
     study: Settings
     """Of the study that evaluates each configuration: fixed options and seed."""
 
+    @property
+    def metric(self) -> Metric:
+        """The metric of the objective; one-shot accuracy for weight sharing."""
+        (dataset,) = self.study.datasets
+        return ACCURACY if isinstance(self.study, WeightSharingSettings) else self.study.metric(dataset)
+
 
 @dataclass(frozen=True)
 class Optimum:

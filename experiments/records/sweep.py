@@ -108,7 +108,7 @@ class Evaluation:
 
     options: Mapping[str, Any]
     objectives: Mapping[int, float]
-    """Rung -> percent, mean over runs."""
+    """Rung -> score, mean over runs; percent for accuracy."""
     seconds: float
     """Host seconds of all its evaluations."""
 

@@ -60,28 +60,27 @@ def one_shot(
     if not finished:
         raise RecordError(f"{directory} holds no finished run yet: repeat its nas-run command to resume it")
     (dataset,) = settings.datasets
-    trained = oracle_of(table.path, dataset).final_validation
-    measured = np.flatnonzero(~np.isnan(trained))
-    if len(measured) < count:
-        raise InputError(f"{table.info.name} has measured {len(measured)} architectures, {count} were asked for")
-    drawn = np.sort(np.random.default_rng(seed).choice(measured, count, replace=False))
+    drawn, trained = _drawn(table, dataset, count, seed)
     study = WeightSharingStudy.recorded(settings, images, device)
     compared = []
     for job in split_into_jobs(study.algorithms, [dataset], study.runs, 1):
         if job.name in finished:
             shared = _accuracies(study, records, job, drawn, progress)
-            columns = [
-                [job.algorithm] * count,
-                [job.dataset] * count,
-                [job.first] * count,
-                drawn,
-                shared,
-                trained[drawn],
-            ]
-            compared.append(pa.table(columns, schema=ONE_SHOT_SCHEMA))
+            run = [[fact] * count for fact in (job.algorithm, job.dataset, job.first)]
+            compared.append(pa.table([*run, drawn, shared, trained], schema=ONE_SHOT_SCHEMA))
     rows = pa.concat_tables(compared)
     records.write_one_shot(rows)
     return one_shot_rankings(rows)
+
+
+def _drawn(table: BenchmarkTable, dataset: str, count: int, seed: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """`count` random architectures that a table has measured, and their validation scores after training."""
+    trained = oracle_of(table.path, dataset).final_validation
+    measured = np.flatnonzero(~np.isnan(trained))
+    if len(measured) < count:
+        raise InputError(f"{table.info.name} has measured {len(measured)} architectures, {count} were asked for")
+    drawn = np.sort(np.random.default_rng(seed).choice(measured, count, replace=False))
+    return drawn, trained[drawn]
 
 
 def _accuracies(

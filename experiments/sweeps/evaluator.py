@@ -69,7 +69,7 @@ class Evaluator(ABC):
 
     @abstractmethod
     def score(self, config: Config, rung: int, folder: Path) -> float:
-        """The objective in percent, mean over runs; whatever the next rung can use is kept in `folder`."""
+        """The objective, a score, mean over runs; whatever the next rung can use is kept in `folder`."""
 
     def evaluate(self, options: Mapping[str, Any], rung: int, folder: Path) -> Evaluation:
         """Evaluate a configuration at a rung, unless `folder` holds that evaluation already."""

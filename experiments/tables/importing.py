@@ -90,12 +90,8 @@ def import_benchmark(
         if there == info:
             partial.remove()
             return table
-        if there and there.provenance.get("sha256") != info.provenance["sha256"] and not force:
-            raise InputError(
-                f"{table} was imported from another source, {there.provenance.get('source')}, or an earlier version of "
-                f"this one; import {path} under another name with nas-bench import --name OTHER, or replace the table "
-                "with nas-bench import --force"
-            )
+        if there and not force:
+            _check_source(there, info, path, table)
         try:
             _convert(source, partial, info, workers or os.cpu_count() or 1, progress)
         except InputError:
@@ -109,6 +105,16 @@ def import_benchmark(
         publish(partial.table, table)
         partial.remove()
     return table
+
+
+def _check_source(there: TableInfo, info: TableInfo, path: Path, table: Path) -> None:
+    """InputError if the table that is there came from another file than `path`."""
+    if there.provenance.get("sha256") != info.provenance["sha256"]:
+        raise InputError(
+            f"{table} was imported from another source, {there.provenance.get('source')}, or an earlier version of "
+            f"this one; import {path} under another name with nas-bench import --name OTHER, or replace the table "
+            "with nas-bench import --force"
+        )
 
 
 def _info_of(table: Path) -> TableInfo | None:

@@ -13,9 +13,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
-from benchmarks.metrics import ACCURACY, Metric
 from experiments.records.domains import Choice, Domain
-from experiments.records.headers import SweepSettings, WeightSharingSettings
+from experiments.records.headers import SweepSettings
 from experiments.records.runs import Floats
 from experiments.records.sweep import Configuration, SweepRecords, different, ranked
 from experiments.reports.figures import RARE, figure_for, report_style, save
@@ -69,7 +68,7 @@ def _sweep(records: SweepRecords, name: str, directory: Path) -> str:
         raise RecordError(f"{records.path} holds no configuration that was evaluated: repeat its nas-sweep command")
     with report_style():
         save(sensitivity(ranking, settings), directory / name)
-    (dataset,), metric = settings.study.datasets, swept_metric(settings)
+    (dataset,), metric = settings.study.datasets, settings.metric
     rule = RULE.format(
         tried=different(rows),
         algorithm=settings.algorithm,
@@ -83,17 +82,9 @@ def _sweep(records: SweepRecords, name: str, directory: Path) -> str:
     return "\n\n".join([f"### {settings.algorithm}: {records.path.name}", table, rule, figure(name, caption)])
 
 
-def swept_metric(settings: SweepSettings) -> Metric:
-    """The metric of a sweep's objective; one-shot accuracy for weight sharing."""
-    if isinstance(settings.study, WeightSharingSettings):
-        return ACCURACY
-    (dataset,) = settings.study.datasets
-    return settings.study.metric(dataset)
-
-
 def _table(ranking: Sequence[Configuration], settings: SweepSettings) -> ReportTable:
     """The best configurations; facts about all."""
-    rungs, unit, measure = settings.rungs, settings.unit, Measure(swept_metric(settings), "validation")
+    rungs, unit, measure = settings.rungs, settings.unit, Measure(settings.metric, "validation")
     facts: list[dict[str, Fact]] = []
     rows = []
     for row in ranking:
@@ -113,7 +104,7 @@ def sensitivity(ranked: Sequence[Configuration], settings: SweepSettings) -> Fig
         ranked: the configurations, best first.
         settings: those of the sweep.
     """
-    tuned, rungs, metric = settings.tuned, settings.rungs, swept_metric(settings)
+    tuned, rungs, metric = settings.tuned, settings.rungs, settings.metric
     figure, panels = figure_for(len(tuned))
     reached = np.array([max(row.evaluation.objectives) for row in ranked if row.evaluation])
     scores = np.array([row.evaluation.objectives[max(row.evaluation.objectives)] for row in ranked if row.evaluation])

@@ -1,62 +1,80 @@
-"""What commands show where nobody watches."""
+"""What commands print: numbers carry the name, the unit and the direction of the metric they are measured in."""
 
 from __future__ import annotations
 
-import math
-from io import StringIO
+from math import nan
+from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
-from rich.console import Console
 
-from experiments.cli import console
+from benchmarks.metrics import ACCURACY, METRICS
+from benchmarks.outcomes import Fidelity
+from experiments.cli.console import show_confirmation, show_one_shot, show_ranking
+from experiments.records.budgets import Budget
+from experiments.records.domains import Range
+from experiments.records.headers import SweepSettings, TableIdentity, TableSettings, WeightSharingSettings
+from experiments.records.sweep import Configuration, Evaluation
+from experiments.statistics.weight_sharing import OneShotRanking
+from experiments.sweeps.confirmation import Confirmed
+from supernets.images.facts import ImageFacts
+from supernets.settings import NetworkScale
+
+LOSS = METRICS["loss"]
+COMMON: dict[str, Any] = {
+    "space": "tss", "algorithms": {}, "datasets": ("digits",), "runs": 1, "seed": 0, "metrics": {"digits": LOSS},
+    "report_fidelity": {"digits": Fidelity("200", 200)},
+}  # fmt: skip
+ON_TABLE = TableSettings(
+    table=TableIdentity(name="losses"), budgets={"digits": Budget(9)}, cost_model="nats", seed_policy="mean",
+    fidelity={"digits": Fidelity("12", 12)}, **COMMON,
+)  # fmt: skip
+IMAGES = ImageFacts(dataset="digits", split="s", fingerprint="f", counts={}, image_shape=(1, 8, 8), num_classes=10)
+SHARED = WeightSharingSettings(images=IMAGES, scale=NetworkScale(), threads=1, **COMMON)
 
 
-def test_a_log_gets_a_line_of_progress_now_and_then(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+def sweep_of(study: Any) -> SweepSettings:
+    return SweepSettings(
+        algorithm="regularized_ea", tuned={"sample_size": Range(1, 9, whole=True, log=False)}, unit="runs",
+        rungs=(1, 3), objective="final_validation", search="random", scheduler="asha", study=study,
+    )  # fmt: skip
+
+
+def cells(text: str, name: str) -> list[str]:
+    """The cells of the row that begins with `name`."""
+    (row,) = (line for line in text.splitlines() if line.strip("│┃ ").startswith(name))
+    return [cell.strip() for cell in row.replace("┃", "│").strip("│").split("│")]
+
+
+def test_one_shot_rankings_have_the_unit_of_the_table(capsys: pytest.CaptureFixture[str]) -> None:
+    one = OneShotRanking(0, np.arange(3, dtype=np.int32), np.array([40.0, 50, 60]), np.array([-3.0, -2, -1]))
+    show_one_shot({("gdas", "digits"): [one]}, LOSS)
+    text = capsys.readouterr().out
+    assert "accuracy with shared weights and loss after training" in " ".join(text.split())
+    assert cells(text, "algorithm")[4:] == ["shared (%)", "trained (nats)"]
+    assert cells(text, "gdas")[4:] == ["50.00", "2.0000"]
+
+
+@pytest.mark.parametrize(("study", "heading", "best"), [(ON_TABLE, "(nats)", "0.2500"), (SHARED, "(%)", "-0.25")])
+def test_rankings_have_the_unit_of_the_objective(
+    study: Any, heading: str, best: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    clock = iter([0.0, 59.0, 61.0, 61.0, 100.0, 130.0, 130.0])
-    monkeypatch.setattr(console.time, "monotonic", lambda: next(clock))
-    with console.progress_bar() as progress:
-        for done in (1, 2000, 2001, 3000):
-            progress("runs", done, 5000)
-    lines = capsys.readouterr().err.splitlines()
-    assert [line[20:] for line in lines] == ["runs: 2,000 of 5,000", "runs: 3,000 of 5,000"]
+    tried = Configuration({"sample_size": 3}, "finished", Evaluation({"sample_size": 3}, {3: -0.25}, 1.0))
+    show_ranking([tried], sweep_of(study))
+    text = capsys.readouterr().out
+    assert f"objective {heading}" in " ".join(text.split())
+    assert cells(text, "3") == ["3", "", best]
 
 
-def test_what_goes_on_at_the_same_time_has_its_own_lines(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    now = 0.0
-    monkeypatch.setattr(console.time, "monotonic", lambda: now)
-    with console.progress_bar() as progress:
-        for now in (30.0, 61.0, 90.0, 122.0):
-            for run in (1, 2):
-                progress(f"run {run}", int(now), 200)
-    lines = capsys.readouterr().err.splitlines()
-    assert [line[20:] for line in lines] == [f"run {run}: {now} of 200" for now in (61, 122) for run in (1, 2)]
-
-
-def test_a_count_without_a_known_end_is_shown_alone(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    now = 0.0
-    monkeypatch.setattr(console.time, "monotonic", lambda: now)
-    with console.progress_bar() as progress:
-        now = 61.0
-        progress("new trainings", 1234, math.inf)
-        progress("run 1, seconds", 2.7, 12.0)
-    lines = capsys.readouterr().err.splitlines()
-    assert [line[20:] for line in lines] == ["new trainings: 1,234", "run 1, seconds: 3 of 12"]
-
-
-def test_finished_bars_make_room_for_new_ones_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(console, "Console", lambda stderr: Console(file=StringIO(), force_terminal=True))
-    with console.progress_bar() as progress:
-        assert isinstance(progress, console._Bars)
-        for run in range(25):
-            progress(f"run {run}", 1, 2)
-            progress(f"run {run}", run != 3, 1)  # the fourth is not finished
-        shown = [task.description for task in progress._bars.tasks]
-        progress("run 3", 1, 1)
-    assert len(shown) == console.MOST_BARS
-    assert shown == ["run 3", *(f"run {run}" for run in range(16, 25))]
+def test_confirmations_have_the_unit_of_each_score(capsys: pytest.CaptureFixture[str]) -> None:
+    scores = np.array([-0.5, -0.25])
+    confirmed = {name: Confirmed(Path(), scores, np.full(2, nan), scores) for name in ("best", "default")}
+    show_confirmation(confirmed, {"validation": 0.04, "test": nan}, sweep_of(SHARED))
+    text = capsys.readouterr().out
+    assert cells(text, "configuration")[1:] == [f"validation ({ACCURACY.unit})", "test (nats)"]
+    assert cells(text, "best")[1:] == ["-0.38 ± 0.12", ""]
+    show_confirmation(confirmed, {"validation": 0.04}, sweep_of(ON_TABLE))
+    text = capsys.readouterr().out
+    assert cells(text, "configuration")[1:] == ["validation (nats)"]
+    assert cells(text, "default")[1:] == ["0.3750 ± 0.1250"]

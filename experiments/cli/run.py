@@ -143,19 +143,20 @@ def _run(given: argparse.Namespace) -> int:
     algorithms = configured_algorithms(given.algo, preset, given.config, vars(given))
     directory = _search(given, algorithms, preset)
     shown = SUMMARISED if given.runs > SUMMARISED else None
-    studies = read_studies([directory], shown)
-    show_results(*long_table(studies[0].header, entries_of(studies)))
+    if given.report:
+        from experiments.reports.report import write_report
+
+        report = write_report([directory], directory / "report", runs=shown)
+        show_results(report.headers, report.rows)
+    else:
+        studies = read_studies([directory], shown)
+        show_results(*long_table(studies[0].header, entries_of(studies)))
     if shown:
         print(f"of the first {shown:,} runs of each; of more: nas-report {directory} --runs N")
     if given.runs == 1:
         show_answers(StudyRecords(directory))
-    if given.report:
-        from experiments.reports.report import write_report
-
-        write_report([directory], directory / "report", runs=shown)
-        print(f"records: {directory}; report: {directory / 'report'}")
-    else:
-        print(f"records: {directory}; draw them with: nas-report {directory}")
+    report_advice = f"report: {directory / 'report'}" if given.report else f"draw them with: nas-report {directory}"
+    print(f"records: {directory}; {report_advice}")
     return 0
 
 

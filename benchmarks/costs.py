@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import TYPE_CHECKING, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.errors import TableError
 from benchmarks.outcomes import Fidelity, format_ranges
-from benchmarks.table import BenchmarkTable, TableError
+
+if TYPE_CHECKING:
+    from benchmarks.table import BenchmarkTable
 
 CostModel = Literal["nats", "train_only", "train_and_valid_each_epoch"]
 COST_MODELS: tuple[CostModel, ...] = get_args(CostModel)

@@ -12,6 +12,10 @@ class InputError(ValueError):
     """
 
 
+class TableError(InputError):
+    """A table cannot be read, or does not hold what was asked of it."""
+
+
 def unknown_name(kind: str, name: str, known: list[str]) -> str:
     """The message for a name that is not in a registry: lists the names and the nearest one."""
     near = difflib.get_close_matches(name, known, n=1)

@@ -15,12 +15,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.costs import COST_MODELS, CostModel, EvaluationCosts
-from benchmarks.errors import InputError
+from benchmarks.errors import InputError, TableError
 from benchmarks.metrics import Metric
 from benchmarks.outcomes import Fidelity, FinalReport, Outcome, format_ranges
 from benchmarks.spaces import Arch, space_named
 from benchmarks.spaces.base import uniform_int
-from benchmarks.table import BenchmarkTable, TableError, Task
+from benchmarks.table import BenchmarkTable, Task
 
 
 @dataclass(frozen=True)

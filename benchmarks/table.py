@@ -22,7 +22,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from benchmarks.errors import InputError
+from benchmarks.errors import TableError
 from benchmarks.metrics import ACCURACY, METRICS, Metric
 
 FORMAT = 2
@@ -39,10 +39,6 @@ COSTS = {
 
 
 Number = TypeVar("Number", bound=np.generic)
-
-
-class TableError(InputError):
-    """A table cannot be read, or does not hold what was asked of it."""
 
 
 @dataclass(frozen=True)

@@ -26,10 +26,11 @@ from rich.progress import (
 )
 from rich.table import Table
 
+from benchmarks.errors import TableError
 from benchmarks.metrics import ACCURACY, METRICS, Metric
 from benchmarks.outcomes import format_ranges
 from benchmarks.spaces import space_named
-from benchmarks.table import BenchmarkTable, TableError
+from benchmarks.table import BenchmarkTable
 from experiments.execution.progress import Progress
 from experiments.records.headers import SweepSettings
 from experiments.records.runs import Floats, Group, runs_by_group

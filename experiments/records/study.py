@@ -26,9 +26,9 @@ from typing import NamedTuple
 import pyarrow as pa
 
 from experiments.records.headers import StudyHeader
-from experiments.storage.atomic import parquet, write_atomically, write_parquet
+from experiments.storage.atomic import write_atomically
 from experiments.storage.directories import RecordedDirectory, RecordError
-from experiments.storage.parquet import read_parquet
+from experiments.storage.parquet import parquet, read_parquet, write_parquet
 
 EVALUATIONS, CHECKPOINTS = "evaluations", "checkpoints"
 """Folders of trainings and supernets. A study may begin in a directory that holds them, and uses them again."""

@@ -25,8 +25,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from experiments.records.headers import SweepHeader
-from experiments.storage.atomic import write_parquet
 from experiments.storage.directories import RecordedDirectory, RecordError
+from experiments.storage.parquet import write_parquet
 
 TRIALS = "trials.parquet"
 COLUMNS = frozenset({"trial", "status", "seconds"})

@@ -1,7 +1,5 @@
 """Storage: atomic files, resumable directories, sharded logs and provenance."""
 
-from experiments.storage.atomic import write_atomically
-from experiments.storage.directories import RecordError
-from experiments.storage.sharded_log import ShardedLog
+import lazy_loader
 
-__all__ = ["RecordError", "ShardedLog", "write_atomically"]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)  # the names in __init__.pyi

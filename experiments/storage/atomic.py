@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import pyarrow as pa
-import pyarrow.parquet as pq
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 
 def write_atomically(path: Path, content: bytes | pa.Buffer) -> None:
@@ -17,15 +18,3 @@ def write_atomically(path: Path, content: bytes | pa.Buffer) -> None:
         stream.flush()
         os.fsync(stream.fileno())
     os.replace(temporary, path)
-
-
-def parquet(table: pa.Table) -> pa.Buffer:
-    """The bytes of `table` as a compressed Parquet file."""
-    sink = pa.BufferOutputStream()
-    pq.write_table(table, sink, compression="zstd")
-    return sink.getvalue()
-
-
-def write_parquet(path: Path, table: pa.Table) -> None:
-    """Write `table` as a compressed Parquet file, atomically."""
-    write_atomically(path, parquet(table))

@@ -1,4 +1,4 @@
-"""Reading Parquet files without `pyarrow.dataset`, whose import takes longer than a short study."""
+"""Parquet files: compressed and atomic on writing, read without `pyarrow.dataset`, whose import is slow."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+
+from experiments.storage.atomic import write_atomically
 
 
 def read_parquet(path: Path, schema: pa.Schema) -> pa.Table:
@@ -23,3 +25,15 @@ def _column(table: pa.Table, field: pa.Field) -> pa.ChunkedArray | pa.Array:
         return pa.nulls(len(table), field.type)
     column = table[field.name]
     return column if column.type == field.type else column.cast(field.type)
+
+
+def parquet(table: pa.Table) -> pa.Buffer:
+    """The bytes of `table` as a compressed Parquet file."""
+    sink = pa.BufferOutputStream()
+    pq.write_table(table, sink, compression="zstd")
+    return sink.getvalue()
+
+
+def write_parquet(path: Path, table: pa.Table) -> None:
+    """Write `table` as a compressed Parquet file, atomically."""
+    write_atomically(path, parquet(table))

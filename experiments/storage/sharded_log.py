@@ -20,8 +20,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from benchmarks.errors import InputError
-from experiments.storage.atomic import write_atomically, write_parquet
+from experiments.storage.atomic import write_atomically
 from experiments.storage.directories import exclusive_lock
+from experiments.storage.parquet import write_parquet
 
 ROWS_PER_SHARD = 5000
 

@@ -11,16 +11,18 @@ import heapq
 import math
 from dataclasses import dataclass, field
 from time import perf_counter
-from typing import Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 import numpy as np
 
 from benchmarks.errors import InputError
-from benchmarks.oracle import Oracle
 from benchmarks.outcomes import Fidelity, Outcome
 from benchmarks.spaces import Arch
 from experiments.records.budgets import Budget
 from nas_algos.searcher import Searcher, Trial
+
+if TYPE_CHECKING:
+    from benchmarks.oracle import Oracle  # imports PyArrow, which lists of options do not need
 
 Crossing = Literal["keep", "drop"]
 IncumbentRule = Literal["highest_fidelity", "any_fidelity"]

@@ -12,9 +12,10 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
+from benchmarks.errors import TableError
 from benchmarks.oracle import Oracle
 from benchmarks.outcomes import Fidelity
-from benchmarks.table import BenchmarkTable, TableError
+from benchmarks.table import BenchmarkTable
 from experiments.execution.calls import Calls
 from experiments.execution.progress import Progress
 from experiments.execution.resources import Resources

@@ -10,10 +10,9 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from benchmarks.errors import InputError
+from benchmarks.errors import InputError, TableError
 from benchmarks.oracle import Oracle
 from benchmarks.spaces import Arch, space_named
-from benchmarks.table import TableError
 from experiments.execution.calls import TORCH, Calls
 from experiments.execution.progress import Progress
 from experiments.execution.resources import Resources

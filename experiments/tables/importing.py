@@ -12,8 +12,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from benchmarks.convert import Source, open_source, read_checked
-from benchmarks.errors import InputError
-from benchmarks.table import BenchmarkTable, RowWriter, TableError, TableInfo, preallocate, publish
+from benchmarks.errors import InputError, TableError
+from benchmarks.table import BenchmarkTable, RowWriter, TableInfo, preallocate, publish
 from experiments.execution.processes import in_processes
 from experiments.execution.progress import Progress
 from experiments.storage.directories import exclusive_lock

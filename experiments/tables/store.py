@@ -10,10 +10,10 @@ from pathlib import Path
 import platformdirs
 
 import benchmarks
-from benchmarks.errors import unknown_name
+from benchmarks.errors import TableError, unknown_name
 from benchmarks.nats_layout import TASKS
 from benchmarks.spaces import SPACES
-from benchmarks.table import BenchmarkTable, TableError
+from benchmarks.table import BenchmarkTable
 from experiments.execution.progress import Progress
 from experiments.tables.importing import import_benchmark
 

@@ -15,12 +15,12 @@ from numpy.typing import NDArray
 from scipy.stats import chisquare
 
 from benchmarks.costs import COST_MODELS, CostModel
-from benchmarks.errors import InputError
+from benchmarks.errors import InputError, TableError
 from benchmarks.metrics import ACCURACY, METRICS, Metric
 from benchmarks.oracle import Oracle, SeedPolicy
 from benchmarks.outcomes import Fidelity, Outcome, format_ranges
 from benchmarks.spaces import SPACES
-from benchmarks.table import BenchmarkTable, Column, RowWriter, TableError, TableInfo, Task, preallocate
+from benchmarks.table import BenchmarkTable, Column, RowWriter, TableInfo, Task, preallocate
 
 SAMPLES = (0, 11, 284)
 MEAN, SAMPLED = SeedPolicy("mean"), SeedPolicy("sampled")

@@ -16,6 +16,7 @@ import pytest
 from numpy.typing import NDArray
 
 import benchmarks
+from benchmarks.errors import TableError
 from benchmarks.metrics import ACCURACY, METRICS, Metric
 from benchmarks.ranges import OutOfRange
 from benchmarks.spaces import SPACES
@@ -25,7 +26,6 @@ from benchmarks.table import (
     BenchmarkTable,
     Column,
     RowWriter,
-    TableError,
     TableInfo,
     Task,
     checksum_path,

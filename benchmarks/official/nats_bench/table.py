@@ -18,11 +18,12 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.errors import TableError
 from benchmarks.official.nats_bench.results import DATASETS, ArchResults, set_names
 from benchmarks.official.nats_bench.sources import Contents, Schedules
 from benchmarks.official.nats_bench.trial import ResultsCount, epoch_keys
 from benchmarks.spaces import space_named
-from benchmarks.table import BenchmarkTable, Column, TableError
+from benchmarks.table import BenchmarkTable, Column
 
 CLASSES = {"cifar10-valid": 10, "cifar10": 10, "cifar100": 100, "ImageNet16-120": 120}
 RELEASED_SEEDS = (111, 777, 888, 999)

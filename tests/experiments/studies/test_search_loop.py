@@ -8,11 +8,11 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from benchmarks.errors import InputError
+from benchmarks.errors import InputError, TableError
 from benchmarks.oracle import Oracle, SeedPolicy
 from benchmarks.outcomes import Fidelity, Outcome
 from benchmarks.spaces import SPACES, Arch
-from benchmarks.table import BenchmarkTable, TableError
+from benchmarks.table import BenchmarkTable
 from experiments.records.budgets import Budget
 from experiments.studies.search_loop import Clock, Incumbent, RunResult, run
 from nas_algos.multi_trial import ALGORITHMS

@@ -16,9 +16,9 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from benchmarks.errors import InputError
+from benchmarks.errors import InputError, TableError
 from benchmarks.outcomes import Fidelity
-from benchmarks.table import BenchmarkTable, RowWriter, TableError
+from benchmarks.table import BenchmarkTable, RowWriter
 from experiments.execution.resources import Resources
 from experiments.records.budgets import Budget
 from experiments.records.headers import StudyHeader

@@ -11,7 +11,7 @@ import platformdirs
 import pytest
 
 from benchmarks.convert import SourceError
-from benchmarks.table import TableError
+from benchmarks.errors import TableError
 from experiments.tables import store as tables
 from experiments.tables.importing import import_benchmark
 from experiments.tables.store import (

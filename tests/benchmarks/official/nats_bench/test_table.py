@@ -12,10 +12,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from benchmarks.errors import TableError
 from benchmarks.official import nats_bench as ours
 from benchmarks.official.nats_bench import table as nats_table
 from benchmarks.spaces import space_named
-from benchmarks.table import BenchmarkTable, Column, RowWriter, TableError, TableInfo, preallocate
+from benchmarks.table import BenchmarkTable, Column, RowWriter, TableInfo, preallocate
 
 SPACES = ("tss", "sss")
 SCHEDULES = {"tss": {"12": 12, "200": 200}, "sss": {"01": 1, "12": 12, "90": 90}}

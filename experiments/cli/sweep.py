@@ -49,7 +49,7 @@ if TYPE_CHECKING:
     RunStudy = Callable[[Any, Path], StudyRecords]
 
 OBJECTIVES = ("final_validation", "validation_area")
-RUNS = {"table": 90, "shared": 1}
+RUNS, WEIGHT_SHARING_RUNS = 90, 1
 """Default of --runs."""
 FIDELITY = {"epochs": "the epochs are what configurations are first compared at fewer of; give --epochs"}
 
@@ -147,16 +147,16 @@ def _described(given: argparse.Namespace) -> tuple[Sweep, Resources]:
     preset = preset_named(given.preset) if given.preset else ORDINARY
     given.dataset = [given.dataset] if given.dataset else None
     key = known_key(given.algo)
-    config, shared = config_named(key), key in METHODS
-    tuned = tuned_knobs(config, given.tune, FIDELITY if shared else {})
+    config, weight_sharing = config_named(key), key in METHODS
+    tuned = tuned_knobs(config, given.tune, FIDELITY if weight_sharing else {})
     for name in tuned:
         if getattr(given, name) is not None:
             flag = f"--{name.replace('_', '-')}"
             raise InputError(f"{name} is both tuned and given: leave {flag} or its --tune out")
     if given.runs is None:
-        given.runs = RUNS["shared" if shared else "table"]
+        given.runs = WEIGHT_SHARING_RUNS if weight_sharing else RUNS
     base = configured(config, preset.configs.get(key, {}), vars(given))
-    if shared:
+    if weight_sharing:
         refuse(given, add_evaluation_options, "only applies to multi-trial algorithms, not to weight-sharing methods")
         resources = ResourceRequest(**given_options(ResourceRequest, given)).resolve()
         return _of(

@@ -77,7 +77,7 @@ class RecordedStudy:
     """Runs of each algorithm on each data set in the whole study."""
 
     @property
-    def shared(self) -> bool:
+    def weight_sharing(self) -> bool:
         """Whether its searches share weights."""
         return isinstance(self.header.settings, WeightSharingSettings)
 
@@ -114,9 +114,9 @@ class Entry:
     """Empty if the shared weights were not compared with a table."""
 
     @property
-    def shared(self) -> bool:
+    def weight_sharing(self) -> bool:
         """Whether this is a weight-sharing method."""
-        return self.study.shared
+        return self.study.weight_sharing
 
     def answers(self, dataset: str) -> Answers:
         """The last incumbents of its runs on a data set."""
@@ -172,8 +172,8 @@ def read_studies(
 
 def disagreement(one: RecordedStudy, other: RecordedStudy) -> tuple[str, Any, Any] | None:
     """(setting, its value in one, its value in the other) that keeps two studies from sharing a report, if any."""
-    if one.shared == other.shared:
-        same = WEIGHT_SHARING_MUST_AGREE if one.shared else MUST_AGREE
+    if one.weight_sharing == other.weight_sharing:
+        same = WEIGHT_SHARING_MUST_AGREE if one.weight_sharing else MUST_AGREE
         return difference(one.settings(same), other.settings(same))
     both = [key for key in LOOKED_UP if one.header.identity.get(key) and other.header.identity.get(key)]
     mixed = (*MIXED_MUST_AGREE, *both)
@@ -203,25 +203,25 @@ def common_header(studies: Sequence[RecordedStudy]) -> StudyHeader:
 def _read(path: Path, name: str, runs: int | None, every_trial: bool) -> RecordedStudy:
     records = StudyRecords(path)
     header, overhead = records.header(), records.overhead(runs)
-    shared, planned = isinstance(header.settings, WeightSharingSettings), header.settings.runs
-    recorded = RecordedTrials.of(records.trials_by_job(runs), every_trial or shared, header.settings.untested)
+    weight_sharing, planned = isinstance(header.settings, WeightSharingSettings), header.settings.runs
+    recorded = RecordedTrials.of(records.trials_by_job(runs), every_trial or weight_sharing, header.settings.untested)
     groups = recorded.groups
     if runs is not None:
         header = replace(header, settings=structs.replace(header.settings, runs=min(runs, planned)))
     if not recorded.trials:
         raise ReportError(
             f"{path}: no evaluation of its {overhead.num_rows} runs ended within the budget; search with a larger one"
-            if overhead.num_rows and not shared
+            if overhead.num_rows and not weight_sharing
             else f"{path} holds no finished run yet: repeat its nas-run command to resume it"
         )
     return RecordedStudy(
         name=name,
         header=header,
         recorded=recorded,
-        finished={group: len(runs) for group, runs in groups.items()} if shared else finished_runs(overhead),
+        finished={group: len(runs) for group, runs in groups.items()} if weight_sharing else finished_runs(overhead),
         search_seconds=mean_search_seconds(overhead),
-        epochs=weight_sharing_runs(records.epochs(runs), groups) if shared else {},
-        one_shot_rankings=one_shot_rankings(records.one_shot(runs)) if shared else {},
+        epochs=weight_sharing_runs(records.epochs(runs), groups) if weight_sharing else {},
+        one_shot_rankings=one_shot_rankings(records.one_shot(runs)) if weight_sharing else {},
         planned=planned,
     )
 
@@ -258,7 +258,7 @@ def entries_of(studies: Sequence[RecordedStudy], over: BudgetUnit | None = None)
     longest: dict[str, float] = {}
     for (_, dataset), runs in (item for of_study in groups for item in of_study.items()):
         longest[dataset] = max(longest.get(dataset, 0.0), float(runs.elapsed.max()))
-    if counted == "evaluations" and all(study.shared for study in studies):
+    if counted == "evaluations" and all(study.weight_sharing for study in studies):
         raise ReportError("weight-sharing methods have no evaluations to count: draw them --over seconds")
     if counted == "seconds" and longest and not any(longest.values()):
         raise ReportError("these records have no seconds: the benchmark has no times. Draw them --over evaluations")
@@ -279,7 +279,7 @@ def budget_unit(studies: Sequence[RecordedStudy]) -> BudgetUnit:
 
 def _counting(over: BudgetUnit, runs: Runs, study: RecordedStudy) -> Runs:
     """Runs of a study whose `elapsed` counts evaluations, if a multi-trial study is to be drawn over these."""
-    if over == "seconds" or study.shared:
+    if over == "seconds" or study.weight_sharing:
         return runs
     return replace(runs, elapsed=runs.order.astype(float))
 

@@ -44,7 +44,7 @@ def validation_kind(entries: Sequence[Entry]) -> str:
     """What the validation column shows: the searched scores where the benchmark has no others to report."""
     if any(end.validation.count for entry in entries for end in entry.finals.values()):
         return "validation"
-    return ONE_SHOT if all(entry.shared for entry in entries) else SEARCHED
+    return ONE_SHOT if all(entry.weight_sharing for entry in entries) else SEARCHED
 
 
 def final_cells(entry: Entry, dataset: str, measure: Measure, validated: str) -> FinalCells:
@@ -57,7 +57,7 @@ def final_cells(entry: Entry, dataset: str, measure: Measure, validated: str) ->
     if end is None:
         return FinalCells("0", DASH, DASH, DASH)
     test = measure.plus_minus(end.test)
-    if entry.shared:  # one-shot accuracies cannot be compared with those of trained architectures
+    if entry.weight_sharing:  # one-shot accuracies cannot be compared with those of trained architectures
         validation = measure.plus_minus(end.score if validated == ONE_SHOT else end.validation)
         return FinalCells(str(end.runs), validation, test, DASH)
     validation = measure.plus_minus(end.score if validated == SEARCHED else end.validation)

@@ -27,7 +27,7 @@ from supernets.supernet import Choice, OperationSupernet
 class RandomNASConfig(MethodConfig):
     """Options of random search with parameter sharing."""
 
-    candidates: int = knob(100, "random architectures that are scored after an epoch", low=1, high=15625)
+    candidates: int = knob(100, "random architectures that are scored after an epoch", low=1)
     scoring: Literal["same_batch", "successive_batches", "validation_set"] = knob("same_batch", SCORING_HELP)
 
 

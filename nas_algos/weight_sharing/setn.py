@@ -31,7 +31,7 @@ from supernets.supernet import Choice, OperationSupernet
 class SETNConfig(GradientConfig):
     """Options of SETN."""
 
-    candidates: int = knob(100, "most likely architectures that are scored after an epoch", low=1, high=15625)
+    candidates: int = knob(100, "most likely architectures that are scored after an epoch", low=1)
     scoring: Literal["same_batch", "successive_batches", "validation_set"] = knob("same_batch", SCORING_HELP)
 
 

@@ -124,8 +124,8 @@ class Panel:
 
 def section(given: SectionInput) -> str:
     """The metric and the regret of the incumbents over the search."""
-    timed = [entry for entry in given.entries if given.over == "seconds" or not entry.shared]
-    drawn = [entry for entry in timed if not entry.shared or any(map(entry.has_final, entry.runs))]
+    timed = [entry for entry in given.entries if given.over == "seconds" or not entry.weight_sharing]
+    drawn = [entry for entry in timed if not entry.weight_sharing or any(map(entry.has_final, entry.runs))]
     if not drawn:
         metric = next(iter(given.measures.values())).metric.name
         return "\n\n".join(["## Curves", NO_CURVES.format(judged=given.judged, metric=metric)])
@@ -145,10 +145,10 @@ def panel_of(given: SectionInput, entries: Sequence[Entry], dataset: str) -> Pan
 
 
 def _curve(given: SectionInput, entry: Entry, dataset: str, optimum: float) -> Curve:
-    rule: Interpolation = "step" if entry.shared else given.interpolation
+    rule: Interpolation = "step" if entry.weight_sharing else given.interpolation
     runs, end = entry.runs[dataset], entry.ends[dataset]
     curve = curve_of(entry.label, runs, end, optimum, rule, interval=given.band == "ci")
-    return replace(curve, falls=entry.shared)
+    return replace(curve, falls=entry.weight_sharing)
 
 
 def curve_of(
@@ -178,7 +178,7 @@ def _curve_rules(given: SectionInput) -> Iterator[str]:
     yield LOOK_UP_RULE.format(judged=given.judged)
     if given.header.optima:
         yield REGRET_RULE.format(judged=given.judged)
-    if any(entry.shared for entry in given.entries):
+    if any(entry.weight_sharing for entry in given.entries):
         yield WEIGHT_SHARING_CURVE_RULE if given.over == "seconds" else NO_EVALUATIONS
 
 

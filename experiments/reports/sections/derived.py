@@ -23,8 +23,8 @@ DERIVED_RULE = (
 
 def section(given: SectionInput) -> str:
     """A drawing per method; empty if there are none."""
-    shared = [entry for entry in given.entries if entry.epochs]
-    return "\n\n".join(["## Derived architectures", *_drawings(given, shared)]) if shared else ""
+    methods = [entry for entry in given.entries if entry.epochs]
+    return "\n\n".join(["## Derived architectures", *_drawings(given, methods)]) if methods else ""
 
 
 def _drawings(given: SectionInput, entries: Sequence[Entry]) -> Iterator[str]:

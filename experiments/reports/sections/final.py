@@ -39,7 +39,7 @@ def section(given: SectionInput) -> str:
 
 
 def _table_rule(given: SectionInput) -> str:
-    weight_sharing = any(study.shared for study in given.studies)
+    weight_sharing = any(study.weight_sharing for study in given.studies)
     settings = [study.header.settings for study in given.studies]
     timed = any(isinstance(held, MultiTrialSettings) for held in settings) and budget_unit(given.studies) == "seconds"
     untested = [dataset for dataset, measure in given.measures.items() if measure.split == "validation"]
@@ -113,6 +113,6 @@ def _csv_row(entry: Entry, dataset: str, measure: Measure) -> dict[str, float]:
     score, validation, test = (part.in_units_of(measure.metric) for part in (end.score, end.validation, end.test))
     row = statistics_columns("validation", validation) | statistics_columns("test", test)
     row["search_host_seconds_mean"] = end.search_seconds
-    if entry.shared:
+    if entry.weight_sharing:
         return row
     return row | statistics_columns("searched_validation", score) | {"evaluations_mean": end.evaluations}

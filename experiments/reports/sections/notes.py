@@ -50,8 +50,8 @@ def notes(given: SectionInput) -> Iterator[str]:
         yield from _missing(entry, given.measures)
     for study in studies:
         yield from _course(study)
-    yield from _differences([study for study in studies if not study.shared], MUST_AGREE)
-    yield from _differences([study for study in studies if study.shared], WEIGHT_SHARING_MUST_AGREE)
+    yield from _differences([study for study in studies if not study.weight_sharing], MUST_AGREE)
+    yield from _differences([study for study in studies if study.weight_sharing], WEIGHT_SHARING_MUST_AGREE)
 
 
 def _where(hardware: Mapping[str, str]) -> str:
@@ -61,7 +61,7 @@ def _where(hardware: Mapping[str, str]) -> str:
 def _weight_sharing(
     studies: Sequence[RecordedStudy], entries: Sequence[Entry], hardware: Mapping[str, str]
 ) -> Iterator[str]:
-    names = ", ".join(entry.label for entry in entries if entry.shared)
+    names = ", ".join(entry.label for entry in entries if entry.weight_sharing)
     if not names:
         return
     yield (
@@ -76,7 +76,9 @@ def _weight_sharing(
         )
     elif len(set(hardware.values())) == 1:
         yield f"Seconds were measured on {next(iter(hardware.values()))}, whatever else was running there."
-    unknown = ", ".join(entry.label for entry in entries if entry.shared and not entry.study.header.settings.table)
+    unknown = ", ".join(
+        entry.label for entry in entries if entry.weight_sharing and not entry.study.header.settings.table
+    )
     if unknown:
         yield (
             f"**The performance of the architectures of {unknown} is unknown**: there was no benchmark table in which "
@@ -113,7 +115,7 @@ def _missing(entry: Entry, measures: Mapping[str, Measure]) -> Iterator[str]:
         if end and end.score.count < runs:
             lost = runs - int(end.score.count)
             yield f"{lost} of {runs} runs of {entry.label} on {dataset} have no incumbent: every trial failed."
-        looked_up = not entry.shared or settings.table is not None
+        looked_up = not entry.weight_sharing or settings.table is not None
         final = end and (end.test if measures[dataset].split == "test" else end.validation)
         if end and final and looked_up and final.count < end.score.count:
             short = int(end.score.count - final.count)

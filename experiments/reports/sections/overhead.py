@@ -8,13 +8,13 @@ from experiments.reports.text import sources
 
 OVERHEAD_RULE = (
     "Host seconds spent in the search algorithm itself, without evaluations: mean over runs, on the machine that ran "
-    "the study. They are not part of the simulated time. {sources}"
+    "the study. They do not count against the budget. {sources}"
 )
 
 
 def section(given: SectionInput) -> str:
     """Host time of each multi-trial search algorithm; empty if there are only weight-sharing methods."""
-    searched = [entry for entry in given.entries if not entry.shared and entry.finals]
+    searched = [entry for entry in given.entries if not entry.weight_sharing and entry.finals]
     if not searched:
         return ""
     rows: list[list[str]] = []

@@ -77,12 +77,12 @@ def _algorithms(study: RecordedStudy, entries: Sequence[Entry]) -> ReportTable:
     for entry in entries:
         options = study.header.settings.algorithms[entry.algorithm]
         at = joined(format_fidelities(used) for used in entry.fidelities.values())
-        used = {} if entry.shared else {"trials_at": at}
+        used = {} if entry.weight_sharing else {"trials_at": at}
         rows.append([entry.label, format_setting(options), *used.values()])
         facts.append(
             {"algorithm": entry.label, **used, **{name: format_setting(value) for name, value in options.items()}}
         )
-    more = [] if study.shared else ["trials at"]
+    more = [] if study.weight_sharing else ["trials at"]
     return ReportTable(["algorithm", "options", *more], rows, facts)
 
 

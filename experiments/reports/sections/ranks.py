@@ -80,12 +80,12 @@ def section(given: SectionInput) -> str:
     if all(len(of_dataset) < 2 for of_dataset in finals.values()):
         return ""
     parts = ["## Ranks"]
-    timed = [entry for entry in given.entries if not entry.shared and set(datasets) <= set(entry.runs)]
+    timed = [entry for entry in given.entries if not entry.weight_sharing and set(datasets) <= set(entry.runs)]
     if len(timed) > 1:
         whole = "budget" if given.over == budget_unit(given.studies) else given.over
         write_ranks_over_time(timed, datasets, given.legend, given.directory, f"{whole} spent (%)")
         mean = MEAN_PANEL if len(datasets) > 1 else ""
-        weight_sharing = NO_WEIGHT_SHARING if any(entry.shared for entry in given.entries) else ""
+        weight_sharing = NO_WEIGHT_SHARING if any(entry.weight_sharing for entry in given.entries) else ""
         parts += [figure("rank_over_time", f"Rank by {given.judged} of the incumbent, over the {whole} spent")]
         parts += [RANK_TIME_RULE.format(judged=given.judged, mean=mean, weight_sharing=weight_sharing)]
     return "\n\n".join([*parts, *_over_datasets(given, finals)])

@@ -82,7 +82,7 @@ def section(given: SectionInput) -> str:
         ReportError: a target names an unknown data set, or is outside the range of the metric.
     """
     targets = asked_targets(given)
-    timed = [entry for entry in given.entries if not entry.shared and any(map(entry.has_final, entry.runs))]
+    timed = [entry for entry in given.entries if not entry.weight_sharing and any(map(entry.has_final, entry.runs))]
     if not timed:
         return ""
     if not targets and given.header.optima:

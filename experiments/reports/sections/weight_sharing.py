@@ -86,22 +86,22 @@ COLUMNS = {
 
 def section(given: SectionInput) -> str:
     """Results of weight-sharing methods only, in a table and by epoch; empty if there are none."""
-    shared = [entry for entry in given.entries if entry.epochs]
-    if not shared:
+    methods = [entry for entry in given.entries if entry.epochs]
+    if not methods:
         return ""
-    headers, rows = weight_sharing_table(given, shared)
+    headers, rows = weight_sharing_table(given, methods)
     (given.directory / "table_shared.md").write_text(markdown(headers, rows) + "\n", "utf-8")
     (given.directory / "table_shared.tex").write_text(latex(headers, rows) + "\n", "utf-8")
-    _write_csv(given, shared)
-    figures = write_weight_sharing_figures(given, shared)
-    where = " and ".join(dict.fromkeys(dataset for entry in shared for dataset in entry.epochs))
-    known = any(entry.study.header.optima for entry in shared)
+    _write_csv(given, methods)
+    figures = write_weight_sharing_figures(given, methods)
+    where = " and ".join(dict.fromkeys(dataset for entry in methods for dataset in entry.epochs))
+    known = any(entry.study.header.optima for entry in methods)
     parts = [
         "## Weight sharing",
         markdown(headers, rows),
         TABLE_RULE.format(judged=given.judged, regret=REGRET if known else ""),
         *(figure(name, f"{caption} on {where}") for name, caption in figures.items()),
-        bullets(_rules(given, shared, "shared_final" in figures)),
+        bullets(_rules(given, methods, "shared_final" in figures)),
     ]
     return "\n\n".join(parts)
 

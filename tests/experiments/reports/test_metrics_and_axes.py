@@ -105,6 +105,8 @@ class TestLossWithoutTestOrTimes:
         assert "Validation loss of the incumbent over evaluations" in text
         for absent in ("accuracy", "(%)", "percentage", "seconds of the search", "test loss"):
             assert absent not in text.split("## What was run")[0], absent
+        (reported,) = [row for row in rows_of(report / "checklist.csv") if row["practice"].startswith("The time of")]
+        assert (reported["answer"], reported["because"].split(":")[0]) == ("no", "the benchmark has no times")
 
     def test_numbers_are_losses(self, report: Path) -> None:
         text = (report / "report.md").read_text()

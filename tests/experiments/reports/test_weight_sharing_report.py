@@ -300,7 +300,7 @@ class TestComparison:
         bare = weight_sharing_study(tmp_path / "bare", shared_header())
         for paths in ([study, multi_trial], [multi_trial, study], [bare, multi_trial]):
             studies, entries = compared(*paths)
-            assert [entry.shared for entry in entries] == [
+            assert [entry.weight_sharing for entry in entries] == [
                 isinstance(entry.study.header.settings, WeightSharingSettings) for entry in entries
             ]
             assert common_header(studies).optima["digits"].test == OPTIMUM

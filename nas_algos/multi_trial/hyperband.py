@@ -71,6 +71,7 @@ class Hyperband(Searcher):
     """Cycles through brackets s = s_max, ..., 1, 0, from the most explorative to plain full training."""
 
     Config = HyperbandConfig
+    _FIXED = Searcher._FIXED | {"_fidelities"}
 
     def __init__(self, space: Space, config: HyperbandConfig, fidelity: Fidelity, rng: np.random.Generator) -> None:
         super().__init__(space, config, fidelity, rng)
@@ -78,22 +79,14 @@ class Hyperband(Searcher):
             raise InputError(
                 f"min_epochs must be at most the {fidelity.epoch} epochs of the search, got {config.min_epochs}"
             )
+        self._fidelities = tuple(Fidelity(fidelity.schedule, epochs) for epochs in _rungs(fidelity.epoch, config))
         self.started = 0  # number of brackets
         self.brackets: dict[int, Bracket] = {}  # unfinished ones, by number
         self.bracket_of: dict[int, int] = {}  # open trial id -> bracket
 
     @property
-    def s_max(self) -> int:
-        """The number of rungs above the lowest: floor(log_eta(R / r))."""
-        levels, epochs = 0, self.config.min_epochs * self.config.eta
-        while epochs <= self.fidelity.epoch:
-            levels, epochs = levels + 1, epochs * self.config.eta
-        return levels
-
-    @property
     def fidelities(self) -> tuple[Fidelity, ...]:
-        top = self.fidelity
-        return tuple(Fidelity(top.schedule, top.epoch // self.config.eta**s) for s in range(self.s_max, -1, -1))
+        return self._fidelities
 
     def sample(self) -> Arch:
         """A fresh architecture for a lowest rung."""
@@ -110,11 +103,11 @@ class Hyperband(Searcher):
         return arch, bracket.rungs[bracket.rung]
 
     def _start_bracket(self) -> int:
-        s_max, eta = self.s_max, self.config.eta
+        s_max, eta = len(self._fidelities) - 1, self.config.eta
         s = s_max - self.started % (s_max + 1)  # algorithm 1, line 1
         first = (s_max + 1) // (s + 1) * eta**s  # algorithm 1, line 2: n
         sizes = [max(1, first // eta**i) for i in range(s + 1)]  # algorithm 1, line 5: n_i
-        self.brackets[self.started] = Bracket(self.fidelities[-s - 1 :], sizes)  # algorithm 1, line 6: r_i
+        self.brackets[self.started] = Bracket(self._fidelities[-s - 1 :], sizes)  # algorithm 1, line 6: r_i
         self.started += 1
         return self.started - 1
 
@@ -122,3 +115,11 @@ class Hyperband(Searcher):
         number = self.bracket_of.pop(trial.id)
         if self.brackets[number].record(trial, -math.inf if outcome.failed else outcome.score):
             del self.brackets[number]
+
+
+def _rungs(epochs: int, config: HyperbandConfig) -> list[int]:
+    """Epochs R eta^-s of the rungs, ascending, for s = s_max, ..., 1, 0, where s_max = floor(log_eta(R / r))."""
+    s_max = 0
+    while config.min_epochs * config.eta ** (s_max + 1) <= epochs:
+        s_max += 1
+    return [epochs // config.eta**s for s in range(s_max, -1, -1)]

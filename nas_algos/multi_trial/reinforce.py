@@ -15,6 +15,7 @@ MAX_DRAWS samples are all invalid is replaced by a uniform sample of the space f
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from dataclasses import dataclass
 
 import numpy as np
@@ -43,11 +44,13 @@ class Reinforce(Searcher):
     """Samples every decision from softmax(theta); each outcome moves theta along (r - b) grad log p(arch)."""
 
     Config = ReinforceConfig
-    _FIXED = Searcher._FIXED | {"_last"}
+    _FIXED = Searcher._FIXED | {"_first", "_last", "_one_hot"}
 
     def __init__(self, space: Space, config: ReinforceConfig, fidelity: Fidelity, rng: np.random.Generator) -> None:
         super().__init__(space, config, fidelity, rng)
+        self._first = (0,) * len(space.options)
         self._last = tuple(options - 1 for options in space.options)
+        self._one_hot = np.eye(max(space.options))
         exists = np.arange(max(space.options)) < np.array(space.options)[:, None]  # (decisions, most options)
         self.theta = np.full(exists.shape, -np.inf)  # logits; minus infinity where a decision has no such option
         self.theta[exists] = config.init_scale * rng.standard_normal(sum(space.options))
@@ -56,11 +59,11 @@ class Reinforce(Searcher):
         self.baseline = self.baseline_weight = 0.0  # b, the bias-corrected moving average of the reward
 
     def propose(self) -> tuple[Arch, Fidelity]:
-        cumulative = self.policy.cumsum(axis=1)
+        cumulative = np.add.accumulate(self.policy, axis=1).tolist()
         for _ in range(MAX_DRAWS):
-            uniform = self.rng.random((len(cumulative), 1))
-            choices = (cumulative[:, :-1] < uniform).sum(axis=1).tolist()  # inverse CDF
-            arch = tuple(map(min, choices, self._last))  # the CDF at the last choice may be rounded to below 1
+            uniform = self.rng.random(len(cumulative)).tolist()
+            # Inverse CDF. The search ends before the last choice, where the CDF may be rounded to below 1.
+            arch = tuple(map(bisect_left, cumulative, uniform, self._first, self._last))
             if self.space.is_valid(arch):
                 return arch, self.fidelity
         return self.space.sample(self.rng), self.fidelity
@@ -72,23 +75,33 @@ class Reinforce(Searcher):
         self.baseline_weight = momentum * self.baseline_weight + (1 - momentum)
         self.baseline += (1 - momentum) / self.baseline_weight * (outcome.score - self.baseline)
         advantage = outcome.score - self.baseline  # r - b, exactly zero at the first outcome
-        gradient = self.policy.copy()  # d/dtheta of -log p(arch) is p - onehot
-        gradient[np.arange(len(gradient)), trial.arch] -= 1.0
-        self._adam(advantage * gradient)
+        gradient = self.policy - self._one_hot.take(trial.arch, axis=0)  # d/dtheta of -log p(arch)
+        gradient *= advantage
+        self._adam(gradient)
         self.policy = softmax(self.theta)
 
     def _adam(self, gradient: NDArray[np.float64]) -> None:
-        """One step of Adam, minimising."""
+        """Take one step of Adam, which minimises. The updates are in place: arrays this small cost most to create."""
         self.step += 1
-        self.m += (1 - BETA1) * (gradient - self.m)
-        self.v += (1 - BETA2) * (gradient * gradient - self.v)
-        m_hat = self.m / (1 - BETA1**self.step)
-        v_hat = self.v / (1 - BETA2**self.step)
-        self.theta -= self.config.learning_rate * m_hat / (np.sqrt(v_hat) + EPSILON)
+        change = gradient - self.m
+        change *= 1 - BETA1
+        self.m += change
+        change = gradient * gradient
+        change -= self.v
+        change *= 1 - BETA2
+        self.v += change
+        scale = self.v / (1 - BETA2**self.step)  # v_hat
+        np.sqrt(scale, out=scale)
+        scale += EPSILON
+        change = self.m / (1 - BETA1**self.step)  # m_hat
+        change *= self.config.learning_rate
+        change /= scale
+        self.theta -= change
 
 
 def softmax(theta: NDArray[np.float64]) -> NDArray[np.float64]:
     """Row-wise exp(theta) / sum exp(theta), shape (decisions, most options); 0 where theta is minus infinity."""
-    p: NDArray[np.float64] = np.exp(theta - theta.max(axis=1, keepdims=True))
-    p /= p.sum(axis=1, keepdims=True)
+    p: NDArray[np.float64] = theta - np.maximum.reduce(theta, axis=1, keepdims=True)
+    np.exp(p, out=p)
+    p /= np.add.reduce(p, axis=1, keepdims=True)
     return p

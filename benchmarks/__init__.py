@@ -1,4 +1,4 @@
-"""What can be searched and what was measured: spaces, benchmark tables, oracles. numpy and pyarrow only."""
+"""Search spaces, benchmark tables and oracles. This package needs only NumPy and PyArrow."""
 
 import lazy_loader
 

@@ -1,4 +1,4 @@
-"""What evaluations cost: the seconds that a cost model charges, out of the times that a table recorded."""
+"""Costs of evaluations: the seconds that a cost model charges, computed from the times recorded in a table."""
 
 from __future__ import annotations
 
@@ -39,14 +39,14 @@ class EvaluationCosts:
         if not self.is_timed(schedule):
             raise TableError(
                 f"{self.table.info.name} has no training or validation times of {self.dataset} at schedule {schedule}, "
-                "so a search on it cannot have a budget in seconds: give it one in evaluations (--evaluations N)"
+                "so a search on it cannot have a budget in seconds: use a budget in evaluations (--evaluations N)"
             )
 
     def seconds(self, fidelity: Fidelity, seeds: tuple[str, ...]) -> NDArray[np.float64]:
-        """(rows, seeds) seconds charged at `fidelity`; 0 where the table has no times at its schedule.
+        """The seconds charged at `fidelity`, (rows, seeds); 0 if the table has no times at its schedule.
 
         Raises:
-            TableError: the table has times, but not all that the cost model needs.
+            TableError: the table has times, but lacks some that the cost model needs.
         """
         if not self.is_timed(fidelity.schedule):
             return np.zeros((len(self.table), len(seeds)))
@@ -58,7 +58,7 @@ class EvaluationCosts:
         return cost
 
     def _times(self, split: str, fidelity: Fidelity, seeds: tuple[str, ...]) -> NDArray[np.float64]:
-        """(rows, seeds, epochs) seconds of each epoch's training, or of each epoch's pass over `split`."""
+        """The seconds (rows, seeds, epochs) of each epoch's training, or of each epoch's pass over `split`."""
         name = f"{self._record}/{fidelity.schedule}/{split}/seconds"
         column = self.table.columns.get(name)
         if column is None or column.seeds != seeds:

@@ -1,7 +1,7 @@
-"""Metrics: what a task measures of a trained architecture, in which unit, and which direction is better.
+"""Metrics: the quantity that a task measures of a trained architecture, its unit, and which direction is better.
 
 Tables hold values in the metric's own unit. Searchers, records and statistics see scores, which are larger-is-better
-whatever the metric: `Metric.score` and `Metric.value` convert between the two, and the oracle is where it happens.
+for every metric: `Metric.score` and `Metric.value` convert between the two, and only the oracle does so.
 """
 
 from __future__ import annotations
@@ -31,16 +31,16 @@ class Metric:
     """'%' for percent (0 to 100, not a fraction); empty for a plain number."""
     larger_is_better: bool = True
     range: tuple[float | None, float | None] = (None, None)
-    """(least, greatest) possible value; None where unbounded."""
+    """(least, greatest) possible value; None for no bound."""
 
     def __post_init__(self) -> None:
         low, high = self.bounds
         if not self.name or not low < high:
-            raise InputError(f"a metric has a name, and a least value below its greatest one, got {self}")
+            raise InputError(f"a metric needs a name and a range whose least value is below its greatest, got {self}")
 
     @property
     def bounds(self) -> tuple[float, float]:
-        """(least, greatest) possible value; infinite where unbounded."""
+        """(least, greatest) possible value; infinite for no bound."""
         low, high = self.range
         return -math.inf if low is None else low, math.inf if high is None else high
 
@@ -50,7 +50,7 @@ class Metric:
         return f"{self.name} ({self.unit})" if self.unit else self.name
 
     def score(self, value: Numbers) -> Numbers:
-        """The score, larger is better, of a value in the metric's unit; NaN of NaN."""
+        """The score of a value in the metric's unit, where larger is better; NaN for NaN."""
         return value if self.larger_is_better else -value
 
     def value(self, score: Numbers) -> Numbers:
@@ -59,17 +59,17 @@ class Metric:
 
     @property
     def worst_score(self) -> float:
-        """The least possible score; minus infinity where values may be arbitrarily bad."""
+        """The least possible score; minus infinity if values can be arbitrarily bad."""
         low, high = self.bounds
         return self.score(low if self.larger_is_better else high)
 
     def to_facts(self) -> str | dict[str, Any]:
-        """What table metadata stores: the name of a metric in METRICS, all fields of any other."""
+        """The metric as stored in table metadata: the name of a metric in METRICS, all fields of any other."""
         return self.name if METRICS.get(self.name) == self else asdict(self)
 
     @classmethod
     def from_facts(cls, facts: str | Mapping[str, Any]) -> Metric:
-        """The inverse of `to_facts`; LookupError or TypeError for what it never returns."""
+        """The inverse of `to_facts`; LookupError or TypeError for anything that `to_facts` never returns."""
         return METRICS[facts] if isinstance(facts, str) else cls(**{**facts, "range": tuple(facts["range"])})
 
 
@@ -90,4 +90,4 @@ METRICS: dict[str, Metric] = {
         Metric("perplexity", larger_is_better=False, range=(1.0, None)),
     )
 }
-"""Name -> metric; where a data set has several, the first of them here scores its architectures by default."""
+"""Name -> metric. If a data set has several, the first one in this order scores its architectures by default."""

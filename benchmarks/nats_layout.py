@@ -1,4 +1,4 @@
-"""Contents of the released NATS-Bench files: sets of images, tasks, columns."""
+"""The contents of the released NATS-Bench files: image sets, tasks and columns."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ SET_NAMES: dict[str, dict[str, str]] = {
     "cifar100": {"valid": "x-valid", "test": "x-test", "valtest": "ori-test"},
     "ImageNet16-120": {"valid": "x-valid", "test": "x-test", "valtest": "ori-test"},
 }
-"""Record -> our split -> the official set name. x-valid and x-test of the last two are halves of the test set."""
+"""Record -> split -> official name of its image set. x-valid and x-test of the last two are halves of the test set."""
 
 TASKS = {
     "tss": {
@@ -36,9 +36,9 @@ class Trainings:
     schedule: str
     seeds: tuple[str, ...]
     seeds_of: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    """Record -> its seeds, where it has others."""
+    """Record -> its seeds, if they differ."""
     reevaluated: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    """Record -> splits that were evaluated after the last epoch only, from the final weights."""
+    """Record -> splits that were evaluated only after the last epoch, from the final weights."""
     top5: bool = True
     """Whether there are top-5 accuracies on the training images."""
 
@@ -54,11 +54,11 @@ TRAININGS = {
     ),
     "sss": (Trainings("01", ("777",)), Trainings("12", ("777", "888", "999")), Trainings("90", ("777",))),
 }  # fmt: skip
-"""Space -> what was trained, the same for each record."""
+"""Space -> its trainings, which are the same for all records."""
 
 
 def seeds_of_trainings(space: str) -> dict[tuple[str, str], tuple[str, ...]]:
-    """(record, schedule) -> seeds of every training in the released files."""
+    """(record, schedule) -> seeds of the trainings in the released files."""
     return {
         (record, trainings.schedule): trainings.seeds_of.get(record, trainings.seeds)
         for record in SET_NAMES

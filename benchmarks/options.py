@@ -1,7 +1,7 @@
-"""Options: fields of data classes that say what they mean, in which unit and range, for command lines and messages.
+"""Options: fields of data classes with a meaning, a unit and a range, for command lines and messages.
 
 A field made by `option` carries the metadata help, symbol, unit, low, high, log and flag. Algorithms, recipes,
-networks, images and resources describe their options in this one way, and the command line is generated from it.
+networks, images and resources all describe their options this way, and the command line is generated from it.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ def option(
     default: T, help: str, *, symbol: str = "", unit: str = "", low: float | None = None, high: float | None = None,
     log: bool = False, flag: str = "",
 ) -> T:  # fmt: skip
-    """Return a field of a data class with its meaning, the paper's symbol, the unit, and the closed range.
+    """Return a field of a data class with its meaning, its symbol in the paper, its unit, and its closed range.
 
     Args:
-        log: whether tuning it makes sense on a logarithmic scale.
-        flag: its name on the command line, if that is not the field's.
+        log: whether to tune it on a logarithmic scale.
+        flag: its name on the command line, if different from the field's.
     """
     metadata = {"help": help, "symbol": symbol, "unit": unit, "low": low, "high": high, "log": log, "flag": flag}
     value: T = field(default=default, metadata=metadata)
@@ -28,7 +28,7 @@ def option(
 
 
 def describe_range(option: Field[Any]) -> str:
-    """'[1, 100]', '[0, inf)' for the closed range of an option."""
+    """The closed range of an option as text: '[1, 100]', '[0, inf)'."""
     low, high = option.metadata["low"], option.metadata["high"]
     left = "(-inf" if low is None else f"[{low:g}"
     right = "inf)" if high is None else f"{high:g}]"

@@ -1,7 +1,7 @@
 """Oracles: pure look-ups in a benchmark table, without clock, budget or global random state.
 
-Tables hold values in the unit of the task's metric. An oracle turns them into scores, which are larger-is-better
-(`Oracle._scores`): all numbers that it returns, final ones included, are scores. `oracle.metric.value(score)` is the
+Tables hold values in the unit of the task's metric. An oracle converts them to scores, which are larger-is-better
+(`Oracle._scores`): all numbers that it returns, including final ones, are scores. `oracle.metric.value(score)` is the
 value in the metric's unit; for accuracy the two are equal.
 """
 
@@ -25,10 +25,10 @@ from benchmarks.table import BenchmarkTable, Task
 
 @dataclass(frozen=True)
 class SeedPolicy:
-    """Which training seed's numbers a query returns.
+    """The rule by which a query chooses among the recorded training seeds.
 
     `sampled` draws one recorded seed per query, as the official NATS-Bench API does; `mean` averages the recorded
-    seeds; `fixed:777` takes seed 777. A table that holds only the published mean can only serve `mean`.
+    seeds; `fixed:777` uses seed 777. A table that holds only the published mean supports only `mean`.
     """
 
     kind: Literal["sampled", "mean", "fixed"]
@@ -49,11 +49,11 @@ class SeedPolicy:
 
 
 @dataclass(frozen=True)
-class _Answers:
-    """Everything that can be queried at one fidelity, one row per architecture of the space.
+class _FidelityData:
+    """Everything that can be queried at one fidelity, with one row per architecture of the space.
 
     `scores` and `seconds` have shape (architectures, seeds kept); `recorded` is the number of leading seeds with
-    numbers. `lists` repeats the arrays as Python floats, three times faster to read one by one.
+    measurements. `lists` holds the same numbers as Python floats, which are three times faster to read one by one.
     """
 
     scores: NDArray[np.float64]
@@ -71,10 +71,10 @@ class Oracle:
     Args:
         table: the benchmark.
         dataset: a task of the table: 'cifar10', 'cifar100', 'ImageNet16-120'.
-        cost_model: what an evaluation is charged, in the benchmark's recorded seconds. `nats` (official): all training
-            epochs and one validation pass; `train_only`: training epochs; `train_and_valid_each_epoch`: a validation
-            pass after every training epoch. Where the table has no times at all, an evaluation is charged 0 seconds.
-        seed_policy: a SeedPolicy, or how it is written: 'sampled', 'mean', 'fixed:SEED'.
+        cost_model: the recorded seconds that an evaluation is charged. `nats` (official): all training epochs and one
+            validation pass; `train_only`: training epochs; `train_and_valid_each_epoch`: a validation pass after every
+            training epoch. If the table has no times at all, an evaluation is charged 0 seconds.
+        seed_policy: a SeedPolicy or its text: 'sampled', 'mean', 'fixed:SEED'.
 
     Raises:
         TableError: the table lacks the data set, the seed, or some of the times that the cost model needs.
@@ -89,37 +89,37 @@ class Oracle:
         seed_policy: SeedPolicy | str = "sampled",
     ) -> None:
         if cost_model not in COST_MODELS:
-            raise InputError(f"a cost model is one of {', '.join(COST_MODELS)}, got {cost_model!r}")
+            raise InputError(f"the cost model is one of {', '.join(COST_MODELS)}, got {cost_model!r}")
         self.table, self.dataset, self.cost_model = table, dataset, cost_model
         self.seed_policy = SeedPolicy.parse(seed_policy) if isinstance(seed_policy, str) else seed_policy
         self.space = space_named(table.info.space)
         self.task: Task = table.task(dataset)
         self.costs = EvaluationCosts(table, dataset, cost_model)
-        self._answers: dict[Fidelity, _Answers] = {}
+        self._loaded: dict[Fidelity, _FidelityData] = {}
 
     @property
     def search_fidelity(self) -> Fidelity:
-        """The whole of the task's search schedule."""
+        """The full length of the task's search schedule."""
         epochs = self.epochs(self.task.search_schedule)
         return Fidelity(self.task.search_schedule, epochs[-1])
 
     @property
     def metric(self) -> Metric:
-        """What scores and final reports measure."""
+        """The metric of scores and final reports."""
         return self.task.metric
 
     @property
     def has_test(self) -> bool:
-        """Whether there are test scores to report; without them final reports and ranks are by validation."""
+        """Whether there are test scores to report; without them, final reports and ranks use validation."""
         return self.task.report_record is not None
 
     @property
     def report_fidelity(self) -> Fidelity:
-        """Where `final_report` reads: the last epoch of the task's reporting schedule."""
+        """The fidelity of `final_report`: the last epoch of the task's reporting schedule."""
         return Fidelity(self.task.report_schedule, self.table.columns[self.task.report_column].epochs[-1])
 
     def epochs(self, schedule: str) -> tuple[int, ...]:
-        """Epochs of `schedule` with a validation score; TableError if there are none."""
+        """The epochs of `schedule` with a validation score; TableError if there are none."""
         name = self._name(self.task.search_record, schedule, "valid")
         if name not in self.table.columns:
             wanted = (self.task.search_record, "valid", self.metric.name)
@@ -135,14 +135,14 @@ class Oracle:
         """The validation score and cost of training `arch` to `fidelity`.
 
         Args:
-            rng: draws the seed; needed by, and only used by, the policy `sampled`.
+            rng: draws the seed; required and used only by the policy `sampled`.
 
         Raises:
-            TableError: the table has no clean validation score there, or does not hold the architecture.
+            TableError: the table has no validation score at this fidelity, or does not hold the architecture.
         """
-        answers = self._answers.get(fidelity) or self._load(fidelity)
+        data = self._loaded.get(fidelity) or self._load(fidelity)
         index = self.space.index(arch)
-        scores, seconds, recorded = answers.lists
+        scores, seconds, recorded = data.lists
         count = recorded[index]
         if count == 1:
             return Outcome(scores[index][0], seconds[index][0])
@@ -154,32 +154,32 @@ class Oracle:
     def query_many(
         self, indices: NDArray[np.int64], fidelity: Fidelity, rng: np.random.Generator | None = None
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """(n,) scores and (n,) seconds of (n,) official indices; otherwise as `query`."""
-        answers = self._answers.get(fidelity) or self._load(fidelity)
+        """The scores (n,) and seconds (n,) of official indices (n,); otherwise like `query`."""
+        data = self._loaded.get(fidelity) or self._load(fidelity)
         if len(indices) and not (indices.min() >= 0 and indices.max() < len(self.space)):
             raise InputError(f"official indices of {self.space.name} are 0..{len(self.space) - 1}, got {indices}")
-        recorded = answers.recorded.take(indices)
+        recorded = data.recorded.take(indices)
         if len(recorded) and recorded.min() == 0:
             raise self._missing(int(indices[recorded.argmin()]), fidelity)
-        width = answers.scores.shape[1]
+        width = data.scores.shape[1]
         if width == 1:
-            return answers.scores.take(indices), answers.seconds.take(indices)
+            return data.scores.take(indices), data.seconds.take(indices)
         drawn = (_required(rng).random(len(indices)) * recorded).astype(np.int64)
         cells = indices * width + drawn
-        return answers.scores.take(cells), answers.seconds.take(cells)
+        return data.scores.take(cells), data.seconds.take(cells)
 
     def unmeasured(self, fidelity: Fidelity) -> NDArray[np.int64]:
-        """Official indices of the architectures without a score at `fidelity`; otherwise as `query`."""
-        answers = self._answers.get(fidelity) or self._load(fidelity)
-        return np.flatnonzero(answers.recorded == 0)
+        """The official indices of the architectures without a score at `fidelity`; raises what `query` raises."""
+        data = self._loaded.get(fidelity) or self._load(fidelity)
+        return np.flatnonzero(data.recorded == 0)
 
     def mean_seconds(self, fidelity: Fidelity) -> float:
-        """Mean seconds charged for a query at `fidelity`, over the measured architectures; otherwise as `query`."""
-        answers = self._answers.get(fidelity) or self._load(fidelity)
-        return float(np.nanmean(answers.seconds))
+        """The mean seconds charged for a query at `fidelity`, over the measured architectures; raises like `query`."""
+        data = self._loaded.get(fidelity) or self._load(fidelity)
+        return float(np.nanmean(data.seconds))
 
     def final_report(self, arch: Arch) -> FinalReport:
-        """The scores to report about `arch`, which no searcher sees; TableError if the table has none."""
+        """The scores to report for `arch`, which no searcher sees; TableError if the table has none."""
         index = self.space.index(arch)
         final = float(self.final_scores[index])
         if np.isnan(final):
@@ -192,17 +192,17 @@ class Oracle:
 
     @cached_property
     def final_test(self) -> NDArray[np.float64]:
-        """(architectures of the space,) test scores at the reporting fidelity, mean over seeds; NaN: none."""
+        """Test scores (architectures of the space,) at the reporting fidelity, mean over seeds; NaN if missing."""
         return self._final(self.task.report_record, "test")
 
     @cached_property
     def final_validation(self) -> NDArray[np.float64]:
-        """(architectures of the space,) validation scores at the reporting fidelity, mean over seeds; NaN: none."""
+        """Validation scores (architectures of the space,) at the reporting fidelity, mean over seeds; or NaN."""
         return self._final(self.task.search_record, "valid")
 
     @property
     def final_scores(self) -> NDArray[np.float64]:
-        """The scores that rank architectures: `final_test`, or `final_validation` where there is no test."""
+        """The scores that rank architectures: `final_test`, or `final_validation` if there is no test."""
         return self.final_test if self.has_test else self.final_validation
 
     @cached_property
@@ -216,7 +216,7 @@ class Oracle:
         return f"{record}/{schedule}/{split}/{self.metric.name}"
 
     def _scores(self, name: str) -> NDArray[np.float64]:
-        """(rows, seeds, epochs) scores of a column of the metric: the one place where values become scores."""
+        """The scores (rows, seeds, epochs) of a column of the metric; the only place that converts values to scores."""
         return self.metric.score(self.table.values(name))
 
     def _final(self, record: str | None, split: str) -> NDArray[np.float64]:
@@ -228,13 +228,13 @@ class Oracle:
         means = np.divide(np.nansum(values, axis=1), counts, out=np.full(len(values), np.nan), where=counts > 0)
         return self._spread(means)
 
-    def _load(self, fidelity: Fidelity) -> _Answers:
-        """Read one fidelity out of the table, seeds chosen by the policy."""
+    def _load(self, fidelity: Fidelity) -> _FidelityData:
+        """Read one fidelity from the table, with the seeds chosen by the policy."""
         name = self._name(self.task.search_record, fidelity.schedule, "valid")
         epochs = self.epochs(fidelity.schedule)
         if fidelity.epoch not in epochs:
             raise TableError(
-                f"{self.table.info.name} has no clean validation score of {self.dataset} at {fidelity}; "
+                f"{self.table.info.name} has no validation score of {self.dataset} at {fidelity}; "
                 f"schedule {fidelity.schedule} has one at epoch {format_ranges(epochs)}"
             )
         scores = self._scores(name)[:, :, epochs.index(fidelity.epoch)]
@@ -253,12 +253,12 @@ class Oracle:
         else:
             keep = self._seeds_kept(name)
             scores, seconds = scores[:, keep], seconds[:, keep]
-        first = np.argsort(np.isnan(scores), axis=1, kind="stable")  # recorded seeds to the front, in their order
+        first = np.argsort(np.isnan(scores), axis=1, kind="stable")  # moves recorded seeds to the front, in order
         scores, seconds = np.take_along_axis(scores, first, 1), np.take_along_axis(seconds, first, 1)
         recorded = np.count_nonzero(~np.isnan(scores), axis=1)
-        answers = _Answers(self._spread(scores), self._spread(seconds), self._spread(recorded, fill=0))
-        self._answers[fidelity] = answers
-        return answers
+        data = _FidelityData(self._spread(scores), self._spread(seconds), self._spread(recorded, fill=0))
+        self._loaded[fidelity] = data
+        return data
 
     def _seeds_kept(self, name: str) -> list[int]:
         """Positions on the seed axis that the policy may use."""
@@ -271,13 +271,13 @@ class Oracle:
             return [seeds.index(self.seed_policy.seed)]
         if seeds == ("mean",):
             raise TableError(
-                f"{self.table.info.name} holds only means over seeds, from which no seed can be sampled: "
+                f"{self.table.info.name} holds only means over seeds, so that no seed can be sampled: "
                 "use the seed policy 'mean' (--seed-policy mean)"
             )
         return list(range(len(seeds)))
 
     def _spread(self, rows: NDArray[Any], fill: float = np.nan) -> NDArray[Any]:
-        """Table rows as one row per official index of the space, `fill` where the table has no row."""
+        """Expand table rows to one row per official index of the space, with `fill` for indices not in the table."""
         if len(rows) == len(self.space):
             return rows
         spread = np.full((len(self.space), *rows.shape[1:]), fill, rows.dtype)

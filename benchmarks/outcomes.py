@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 @dataclass(frozen=True, slots=True)
 class Fidelity:
-    """How far an architecture is trained: `epoch` epochs of the training schedule `schedule`.
+    """The extent of a training: `epoch` epochs of the training schedule `schedule`.
 
     Epoch 12 of schedule '12' ends a training; epoch 12 of schedule '200' does not: its learning rate is still high.
     """
@@ -22,12 +22,12 @@ class Fidelity:
 
 
 class Outcome(NamedTuple):
-    """What a searcher learns from one evaluation."""
+    """The result of one evaluation, as a searcher sees it."""
 
     score: float
     """The task's validation metric as a score: larger is better (`Metric.score`); NaN if the evaluation failed."""
     seconds: float
-    """Simulated seconds charged for the evaluation; 0 where the benchmark has no times."""
+    """Simulated seconds charged for the evaluation; 0 if the benchmark has no times."""
 
     @property
     def failed(self) -> bool:
@@ -35,17 +35,17 @@ class Outcome(NamedTuple):
 
 
 class FinalReport(NamedTuple):
-    """What is reported about an architecture after a search: scores, mean over the recorded seeds, and its rank."""
+    """The scores (means over the recorded seeds) and the rank of an architecture, reported after a search."""
 
     validation: float
-    """Validation score; NaN where the benchmark has none at the reporting fidelity."""
+    """Validation score; NaN if the benchmark has none at the reporting fidelity."""
     test: float
-    """Test score; NaN where the benchmark has no test."""
+    """Test score; NaN if the benchmark has no test."""
     rank: int
-    """1 for the best test score (validation score, without a test) in the table; equal scores share the best rank."""
+    """Rank by test score (validation score without a test) in the table, 1 for the best; ties share the best rank."""
 
 
 def format_ranges(epochs: tuple[int, ...]) -> str:
-    """Ascending epochs in words: '1-12' or '200'."""
+    """Ascending epochs as text: '1-12' or '200'."""
     whole = epochs == tuple(range(epochs[0], epochs[-1] + 1)) and len(epochs) > 1
     return f"{epochs[0]}-{epochs[-1]}" if whole else ", ".join(map(str, epochs))

@@ -1,4 +1,4 @@
-"""The range of every measured number: one check for tables, for official files, and for imports."""
+"""The range check of measured numbers, common to tables, official files and imports."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from benchmarks.table import Column
 
 @dataclass
 class OutOfRange:
-    """Counts the impossible numbers of one column, block by block; NaN (not measured) is not counted.
+    """Counts the out-of-range numbers of one column, block by block; NaN (not measured) is not counted.
 
-    A metric has its own range; costs are not negative, and training seconds are above 0: a search whose evaluations
-    cost nothing would never end.
+    A metric has its own range; costs are not negative, and training seconds are above 0, since a search whose
+    evaluations cost nothing would never end.
     """
 
     column: Column
     count: int = 0
     first: int = -1
-    """Official index of the first architecture with an impossible number."""
+    """Official index of the first architecture with an out-of-range number; -1 if there is none."""
 
     def add(self, architectures: NDArray[np.int32], values: NDArray[np.float64]) -> None:
         """Check `values`, of shape (architectures, seeds, epochs)."""

@@ -1,8 +1,8 @@
-"""Reading pickles from outside without executing them.
+"""Safe reading of untrusted pickles.
 
-The official benchmark files are pickles. A pickle is a program: it may name any importable object and call it. The
-unpickler here resolves names through a literal allow-list and refuses every other one before anything is called; the
-allowed objects only build containers and numbers. Files stay untrusted data.
+The official benchmark files are pickles. A pickle is a program: it can name any importable object and call it. The
+unpickler of this module resolves names through a literal allow-list and rejects every other name before anything is
+called; the allowed objects only build containers and numbers.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ from benchmarks.errors import InputError
 
 
 class UnsafePickleError(InputError):
-    """A pickle asks for an object outside the allow-list."""
+    """A pickle names an object outside the allow-list."""
 
 
 class DamagedFileError(InputError):
-    """A file cannot be decoded: truncated, corrupted, or not of the expected format."""
+    """A file cannot be decoded: it is truncated, corrupted, or does not have the expected format."""
 
 
 class _Dtype:
-    """Stands for `numpy.dtype` while unpickling: a plain number's kind, size and byte order, and nothing else."""
+    """Replaces `numpy.dtype` while unpickling: the kind, size and byte order of a plain number, and nothing else."""
 
     def __init__(self, code: str, *_align_and_copy: bool) -> None:
         if code not in {"b1", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "f2", "f4", "f8"}:
@@ -41,9 +41,9 @@ class _Dtype:
 
 
 class _Scalar:
-    """Stands for `numpy.core.multiarray.scalar`: the numpy scalar with these bytes.
+    """Replaces `numpy.core.multiarray.scalar`: builds a NumPy scalar from its bytes.
 
-    An object without attributes, because a pickle may set the attributes of a function it can name.
+    It is an object without attributes, because a pickle could set attributes of a function that it can name.
     """
 
     __slots__ = ()
@@ -60,7 +60,7 @@ ALLOWED: Mapping[tuple[str, str], Any] = {
     ("numpy.core.multiarray", "scalar"): _Scalar(),
     ("numpy._core.multiarray", "scalar"): _Scalar(),
 }
-"""Every global that the official NATS-Bench files use: (module, name) -> what stands for it here."""
+"""Every global that the official NATS-Bench files use: (module, name) -> its safe replacement."""
 
 
 class RestrictedUnpickler(pickle.Unpickler):
@@ -94,8 +94,8 @@ def load(stream: IO[bytes], source: str, allowed: Mapping[tuple[str, str], Any] 
     """
     try:
         value = RestrictedUnpickler(stream, allowed).load()
-        if stream.read(1):  # reading on to the end also checks the checksum of a compressed stream
-            raise pickle.UnpicklingError("there is more in it after the pickle's end")
+        if stream.read(1):  # reading to the end also verifies the checksum of a compressed stream
+            raise pickle.UnpicklingError("there is further data after the end of the pickle")
         return value
     except UnsafePickleError as error:
         raise UnsafePickleError(f"{source}: {error}") from None
@@ -103,14 +103,14 @@ def load(stream: IO[bytes], source: str, allowed: Mapping[tuple[str, str], Any] 
         raise
     except (EOFError, OSError, pickle.UnpicklingError, ValueError, KeyError, IndexError, AttributeError, TypeError,
             RecursionError, MemoryError, OverflowError, ImportError) as error:  # fmt: skip
-        # A damaged pickle can fail in any opcode, with any of these.
+        # A damaged pickle can fail in any opcode, with any of these errors.
         raise DamagedFileError(
             f"{source}: not readable as a benchmark pickle ({type(error).__name__}: {error}). "
-            "The file is truncated or damaged: fetch it again from the official source."
+            "The file is truncated or damaged: download it again from the official source."
         ) from error
 
 
 def load_bz2(path: Path) -> Any:
-    """The object in the bz2-compressed pickle `path`; errors as `load`, and FileNotFoundError if it is absent."""
+    """The object in the bz2-compressed pickle `path`; raises what `load` raises, or FileNotFoundError."""
     with bz2.open(path, "rb") as stream:
         return load(stream, str(path))

@@ -3,7 +3,7 @@
 A table is one Arrow IPC file with one record batch, one row per architecture. Its first column, `architecture`, holds
 the official indices, ascending; every other column is one measured quantity, a float64 array of shape (architectures,
 seeds, epochs) stored as nested fixed-size lists, with NaN for what was not measured. Arrow's field metadata carries
-each column's meaning, the schema metadata carries the benchmark's name, tasks and provenance.
+each column's meaning; the schema metadata carries the benchmark's name, tasks and provenance.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ FORMAT = 2
 """The newest table format that this version reads. Format 2 added tasks without a test and metrics of any kind."""
 METADATA_KEY = b"nas_algos"
 COSTS = {
-    "seconds": "seconds",  # split train: per training epoch; other splits: per pass over the split
+    "seconds": "seconds",  # for the split train per training epoch, for other splits per pass over the split
     "params": "million parameters",
     "flops": "million multiply-accumulates",
     "latency": "seconds per batch",
-    "trained_as": "official index",  # of the isomorphic architecture whose training this row repeats
+    "trained_as": "official index",  # index of the isomorphic architecture whose training this row repeats
 }
-"""Quantity that is no metric -> its unit. None of them is ever negative."""
+"""Quantity other than a metric -> its unit. No such quantity is negative."""
 
 
 Number = TypeVar("Number", bound=np.generic)
@@ -46,17 +46,17 @@ class Column:
     """The meaning of one measured quantity; its array has shape (architectures, seeds, epochs)."""
 
     record: str
-    """Training set as the benchmark names it: 'cifar10-valid' trains on half of CIFAR-10, 'cifar10' on all of it."""
+    """Official name of the training set: 'cifar10-valid' is half of CIFAR-10's training images, 'cifar10' all."""
     schedule: str
-    """Training schedule: '12' is a whole 12-epoch training, not the start of '200'."""
+    """Training schedule: '12' is a complete training of 12 epochs, not the first 12 epochs of '200'."""
     split: str
-    """Images it was measured on: 'train', 'valid', 'test' or 'valtest' (both); 'network' for the network's costs."""
+    """Images of the measurement: 'train', 'valid', 'test' or 'valtest' (both); 'network' for costs of the network."""
     quantity: str
     """A metric's name, or a key of COSTS."""
     seeds: tuple[str, ...]
-    """Training seeds along the second axis; ('mean',) where only their mean was published."""
+    """Training seeds along the second axis; ('mean',) if only their mean was published."""
     epochs: tuple[int, ...] = ()
-    """Epochs trained (1 = after the first) along the third axis; empty where one value holds for every epoch."""
+    """Epochs trained (1 = after the first) along the third axis; empty if one value applies to every epoch."""
     own_metric: Metric | None = None
     """The definition of a quantity that is neither in METRICS nor in COSTS."""
 
@@ -98,22 +98,22 @@ class Column:
         if own := facts.pop("own_metric", None):
             facts["own_metric"] = Metric.from_facts(own)
         column = cls(**facts)
-        _ = column.unit  # LookupError for a quantity of which nothing is known
+        _ = column.unit  # LookupError for an unknown quantity
         return column
 
 
 @dataclass(frozen=True)
 class Task:
-    """How a user's data set reads the table: what scores an architecture in a search, and what is reported of it."""
+    """A data set as the user names it: which column scores architectures in a search, and which one is reported."""
 
     search_record: str
     """Training set whose 'valid' split scores an architecture during the search."""
     report_record: str | None
-    """Training set whose 'test' split is reported after the search; None where no test was measured: validation is
-    reported instead."""
+    """Training set whose 'test' split is reported after the search; None if no test was measured, in which case
+    validation is reported."""
     search_schedule: str
     report_schedule: str
-    """Training schedule at whose last epoch test, or else validation, is reported."""
+    """Training schedule whose last epoch is reported."""
     metric: Metric = ACCURACY
 
     @property
@@ -123,7 +123,7 @@ class Task:
 
     @property
     def report_column(self) -> str:
-        """The column that is reported and ranks architectures: test, or validation where there is no test."""
+        """The column that is reported and that ranks architectures: test, or validation if there is no test."""
         record, split = (self.report_record, "test") if self.report_record else (self.search_record, "valid")
         return f"{record}/{self.report_schedule}/{split}/{self.metric.name}"
 
@@ -137,17 +137,17 @@ class Task:
 
 @dataclass(frozen=True)
 class TableInfo:
-    """What the schema metadata holds."""
+    """The schema metadata of a table: name, space, tasks and provenance."""
 
     name: str
     space: str
     tasks: Mapping[str, Task]
     provenance: Mapping[str, str]
-    """Source file, its SHA-256, format, importing version; free text keys for citation and licence."""
+    """Source file, its SHA-256, its format, the importing version; optional free text such as citation and licence."""
 
     @property
     def format(self) -> int:
-        """The oldest format that can hold this; tables that need nothing new are written as they always were."""
+        """The oldest format that can hold this table, so that older versions read tables without newer features."""
         facts = [task.to_facts() for task in self.tasks.values()]
         plain = all(task["report_record"] is not None and isinstance(task["metric"], str) for task in facts)
         return 1 if plain else FORMAT
@@ -204,47 +204,47 @@ class BenchmarkTable:
 
     @cached_property
     def architectures(self) -> NDArray[np.int32]:
-        """(architectures,) official indices, ascending."""
+        """The ascending official indices, (architectures,)."""
         return _view(self._batch.column(0), np.int32)
 
     def values(self, name: str) -> NDArray[np.float64]:
-        """(architectures, seeds, epochs) of the column called `name`, in its unit; TableError if there is none."""
+        """The values (architectures, seeds, epochs) of the column `name`, in its unit; TableError if there is none."""
         if name not in self.columns:
             raise TableError(f"{self.info.name} has no column {name!r}; it has {', '.join(self.columns)}")
         flat = _view(self._batch.column(name).values.values, np.float64)
         return flat.reshape(len(self), *self.columns[name].shape)
 
     def task(self, name: str) -> Task:
-        """The task (a user's data set) called `name`; TableError lists those there are."""
+        """The task called `name`; TableError with the known names if there is none."""
         if name not in self.info.tasks:
             raise TableError(f"{self.info.name} has no data set {name!r}; it has {', '.join(self.info.tasks)}")
         return self.info.tasks[name]
 
 
 def _view(array: pa.Array, kind: type[Number]) -> NDArray[Number]:
-    """The numbers of an Arrow array where they lie; unlike `to_numpy`, which imports pandas on the way."""
+    """A view of the numbers of an Arrow array. Unlike `to_numpy`, this does not import pandas."""
     size = np.dtype(kind).itemsize
     return np.frombuffer(array.buffers()[1], kind, len(array), array.offset * size)
 
 
 def _check_layout(batch: pa.RecordBatch, columns: Sequence[Column]) -> None:
-    """ValueError unless the data has the names and types the columns promise, none of it null, inside the file."""
+    """Raise ValueError unless the data has the declared names and types, no nulls, and lies inside the file."""
     batch.validate()
     arrays = [batch.column(0)]
     for position, column in enumerate(columns, start=1):
         kind = batch.schema.field(position).type
         shape = (kind.list_size, kind.value_type.list_size)
         if (batch.schema.names[position], shape, kind.value_type.value_type) != (column.name, column.shape, "double"):
-            raise ValueError(f"the data of {column.name} are not what its metadata says")
+            raise ValueError(f"the data of {column.name} does not match its metadata")
         arrays.append(batch.column(position).values.values)
     if arrays[0].type != "int32" or any(array.null_count for array in arrays):
-        raise ValueError("null or another type where numbers are promised")
+        raise ValueError("the data has nulls or another type than the declared numbers")
 
 
 def preallocate(path: Path, info: TableInfo, columns: Sequence[Column], architectures: NDArray[np.int32]) -> None:
     """Write a complete table file whose measurements are all zero, to be filled in place by RowWriter.
 
-    Costs disk, not memory: every column is written out of one untouched zero buffer.
+    This takes disk space but no memory: every column is written from one untouched buffer of zeros.
     """
     rows = len(architectures)
     zeros = pa.py_buffer(np.zeros(rows * max((int(np.prod(column.shape)) for column in columns), default=0)))
@@ -262,7 +262,7 @@ def preallocate(path: Path, info: TableInfo, columns: Sequence[Column], architec
 
 
 def write_compressed(table: BenchmarkTable, path: Path) -> None:
-    """Write the same table in a much smaller file, which is read into memory when it is opened, and not mapped."""
+    """Write the table to a much smaller file, which is not memory-mapped but read into memory when it is opened."""
     options = pa.ipc.IpcWriteOptions(compression=pa.Codec("zstd", compression_level=19))
     with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, table._batch.schema, options=options) as writer:
         writer.write_batch(table._batch)
@@ -282,7 +282,7 @@ class RowWriter:
 
     def write(self, row: int, values: Mapping[str, NDArray[np.float64]]) -> None:
         """Write all columns of the rows `row`, `row + 1`, ...; each array has shape (rows, seeds, epochs)."""
-        assert values.keys() == self._columns.keys(), "every column is written, NaN where nothing was measured"
+        assert values.keys() == self._columns.keys(), "every column must be written, with NaN for missing measurements"
         for name, array in values.items():
             seeds, epochs = self._columns[name].shape
             assert array.shape[1:] == (seeds, epochs), f"{name}: expected (rows, {seeds}, {epochs}), got {array.shape}"
@@ -299,18 +299,18 @@ class RowWriter:
 
 
 def sha256(path: Path) -> str:
-    """The SHA-256 of a file, in hexadecimal, read in pieces."""
+    """The SHA-256 of a file in hexadecimal; the file is read in chunks."""
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def checksum_path(path: Path) -> Path:
-    """Where the checksum of the table `path` lies, in the format of `sha256sum -c`."""
+    """The path of the checksum file of the table `path`, in the format of `sha256sum -c`."""
     return path.with_name(path.name + ".sha256")
 
 
 def publish(partial: Path, path: Path) -> None:
-    """Give a finished table its name, atomically, with its checksum beside it."""
+    """Atomically rename a finished table to its final name, and write its checksum file."""
     with partial.open("rb+") as stream:
         os.fsync(stream.fileno())
     checksum = checksum_path(path)

@@ -15,12 +15,12 @@ from benchmarks.ranges import OutOfRange
 from benchmarks.spaces import space_named
 from benchmarks.table import BenchmarkTable, checksum_path, sha256
 
-BLOCK = 512  # rows of a table checked together, so that memory stays small
+BLOCK = 512  # rows of a table checked at once, to limit memory
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One result of a check; `ok` is False for a defect, True for a fact."""
+    """One result of a check; `ok` is False for a defect and True for information."""
 
     ok: bool
     text: str
@@ -49,7 +49,7 @@ def verify_table(table: BenchmarkTable) -> Iterator[Finding]:
 
 
 def verify_release(path: Path, scratch: Path) -> Iterator[Finding]:
-    """Check an official file or directory as an import would: its md5 tail, its order, every record and number.
+    """Check an official file or directory as an import would: its MD5 suffix, its order, every record and number.
 
     Args:
         scratch: directory for intermediate files.

@@ -1,4 +1,4 @@
-"""How to choose the next architecture: search algorithms behind one ask/tell contract."""
+"""Search algorithms: multi-trial algorithms behind one ask/tell contract, and weight-sharing methods."""
 
 from nas_algos.config import Config, knob
 from nas_algos.multi_trial import (

@@ -1,4 +1,4 @@
-"""All algorithms by name: multi-trial ones and weight-sharing methods."""
+"""All search algorithms by name: multi-trial algorithms and weight-sharing methods."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from nas_algos.weight_sharing import METHODS, method_named
 
 
 def algorithm_key(name: str) -> str:
-    """The name under which an algorithm is recorded; MODULE:CLASS of an algorithm of one's own stays as it is."""
+    """The name under which an algorithm is recorded; MODULE:CLASS of a user-defined algorithm is kept unchanged."""
     return name if ":" in name else name.replace("-", "_")
 
 
 def known_key(name: str) -> str:
-    """`algorithm_key`; InputError lists the names there are if it is none of them and not MODULE:CLASS."""
+    """`algorithm_key` of a known name or of MODULE:CLASS; InputError for any other, with a list of the known names."""
     key = algorithm_key(name)
     if key not in (*ALGORITHMS, *METHODS) and ":" not in key:
         raise InputError(unknown_name("algorithm", name, [*ALGORITHMS, *METHODS]))
@@ -22,10 +22,10 @@ def known_key(name: str) -> str:
 
 
 def config_named(key: str) -> type[Config]:
-    """The options of an algorithm; those of weight-sharing methods import PyTorch."""
+    """The Config class of an algorithm; for weight-sharing methods, this imports PyTorch."""
     return method_named(key).Config if key in METHODS else algorithm_named(key).Config
 
 
 def owners_of(knob: str) -> list[str]:
-    """The algorithms that have the knob."""
+    """The names of the algorithms that have the knob."""
     return [name for name in (*ALGORITHMS, *METHODS) if knob in config_named(name).__dataclass_fields__]

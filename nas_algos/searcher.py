@@ -6,7 +6,7 @@ The tell rules, held for every searcher on every space by `tests/nas_algos/test_
 2. Telling a trial that was never asked, or was told already, raises ValueError and changes nothing.
 3. A failed evaluation is told as an Outcome whose score is NaN; it is never hidden and never mistaken for a good score.
 4. The same seed and the same sequence of asks and tells give the same trials, in any process.
-5. `state_dict` is complete, random state included: a search that was saved and loaded continues as if it had not been.
+5. `state_dict` is complete, random state included: a search that was saved and loaded continues like one that was not.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class Trial:
 
 
 class Searcher(ABC):
-    """Base of the search algorithms. A subclass says what to evaluate next, and what it learns from a result.
+    """Base class of the search algorithms. A subclass says what to evaluate next and what to learn from a result.
 
     Args:
         space: the space to search.
@@ -51,12 +51,12 @@ class Searcher(ABC):
     def __init__(self, space: Space, config: Any, fidelity: Fidelity, rng: np.random.Generator) -> None:
         self.space, self.fidelity, self.rng = space, fidelity, rng
         self.config = config
-        self.next_id = 1  # of the trial that `ask` returns next
+        self.next_id = 1  # id of the next trial that `ask` returns
         self._open: dict[int, Trial] = {}
 
     @abstractmethod
     def propose(self) -> tuple[Arch, Fidelity]:
-        """The next architecture to evaluate, which is valid in the space, and the fidelity to evaluate it at."""
+        """The next architecture to evaluate, valid in the space, and the fidelity at which to evaluate it."""
 
     @abstractmethod
     def learn(self, trial: Trial, outcome: Outcome) -> None:
@@ -68,7 +68,7 @@ class Searcher(ABC):
         return (self.fidelity,)
 
     def ask(self) -> Trial:
-        """The next trial. Never waits: a searcher always has an architecture to try.
+        """The next trial. This never waits: a searcher always has an architecture to try.
 
         Raises:
             InputError: `propose` returned something other than an architecture and a fidelity.

@@ -6,8 +6,8 @@ https://arxiv.org/abs/2009.00437, figure 2:
     stem, N cells, reduction block, N cells, reduction block, N cells, ReLU, global average pooling, linear classifier
 
 The official code has two classes, `TinyNetwork` for the topology space and `DynamicShapeTinyNet` for the size space.
-They are one network: the first is the second with channels C, 2C, 4C in its three stages. Here the list of channels and
-the cell are data. State-dict names and the order of the random draws are the official ones.
+Both build the same network: the first is the second with channels C, 2C, 4C in its three stages. Here the channel
+counts and the cell are data. State-dict names and the order of the random draws are the official ones.
 """
 
 from __future__ import annotations
@@ -54,9 +54,9 @@ class NetworkConfig:
     """The stand-alone networks of NATS-Bench: a cell, and the channels of every layer."""
 
     cell: Arch  # an architecture of tss
-    channels: tuple[int, ...]  # of the outputs of the 3N + 2 layers; the stem has as many as the first layer
+    channels: tuple[int, ...]  # output channels of the 3N + 2 layers; the stem has as many as the first layer
     num_classes: int = 10
-    in_channels: int = 3  # of the images
+    in_channels: int = 3  # colour channels of the images
 
     def __post_init__(self) -> None:
         TopologySpace().check(self.cell)
@@ -66,7 +66,7 @@ class NetworkConfig:
                 f"N cells; got {len(self.channels)}: {self.channels}"
             )
         if min(*self.channels, self.num_classes, self.in_channels) < 1:
-            raise InputError(f"channels and classes of a network are at least 1, got {self}")
+            raise InputError(f"a network needs at least 1 channel per layer and 1 class, got {self}")
 
     @classmethod
     def tiny(cls, cell: Arch, width: int = 16, depth: int = 5, num_classes: int = 10, in_channels: int = 3) -> Self:
@@ -76,15 +76,15 @@ class NetworkConfig:
 
     @classmethod
     def dynamic_shape(cls, channels: tuple[int, ...], num_classes: int = 10, in_channels: int = 3) -> Self:
-        """The official `DynamicShapeTinyNet` with the cell of the size space and any numbers of channels."""
+        """The official `DynamicShapeTinyNet` with the cell of the size space and any channel counts."""
         return cls(SIZE_CELL, channels, num_classes, in_channels)
 
     @classmethod
     def from_official(cls, config: Mapping[str, Any]) -> Self:
-        """The network that a result of `get_net_config(index, dataset)` of the NATS-Bench API describes.
+        """The network described by a result of `get_net_config(index, dataset)` of the NATS-Bench API.
 
         Raises:
-            InputError: `config` describes another kind of network, or a string in it is malformed.
+            InputError: `config` does not describe one of the two official networks, or a string in it is malformed.
         """
         read_cell = TopologySpace().from_string
         match config:
@@ -119,7 +119,7 @@ def _read_channels(string: str) -> tuple[int, ...]:
 
 
 class Cell(nn.Module):
-    """Node 0 is the input, node i the sum of operation(node j) over all j < i; the output is node 3.
+    """A cell: node 0 is the input, node i is the sum of operation(node j) over all j < i, and node 3 is the output.
 
     Only the edges out of node 0 change the number of channels. `layers.{e}` is the operation of edge e in decision
     order; an operation without parameters keeps its number.
@@ -166,7 +166,7 @@ class CandidateNetwork(nn.Module):
         self.classifier = nn.Linear(last, config.num_classes)
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        """(B, in_channels, H, W) -> pooled features (B, last of the channels) and logits (B, num_classes)."""
+        """(B, in_channels, H, W) -> pooled features (B, channels[-1]) and logits (B, num_classes)."""
         x = self.stem(images)  # (B, channels[0], H, W)
         for layer in self.cells:
             x = layer(x)  # H and W halve at each of the two reduction blocks, rounded up

@@ -1,7 +1,7 @@
-"""Parameters and FLOPs of a network, by formula and by looking at its modules.
+"""Parameters and FLOPs of a network, by formula and by counting over its modules.
 
-The conventions are those of the published tables: FLOPs are the multiply-accumulates of convolutions (without bias)
-and, for a linear layer, in * out + out, of one image; everything else counts nothing. Parameters are all learnt
+The conventions are those of the published tables. FLOPs are for one image: the multiply-accumulates of convolutions
+(without bias) plus in * out + out for a linear layer; all other operations count as 0. Parameters are all learnt
 numbers. The tables give both divided by 10^6.
 """
 
@@ -24,37 +24,37 @@ KERNEL_AREA = {
     "nor_conv_3x3": (9, 9),
     "avg_pool_3x3": (0, 1),
 }
-"""Operation -> pixels in the kernel of its convolution (between equal numbers of channels, between different ones)."""
+"""Operation -> kernel pixels of its convolution with (equal, different) numbers of channels; 0 if it has none."""
 
 
 class Cost(NamedTuple):
-    """The size of a network; exact numbers, not millions."""
+    """The size of a network in exact numbers, not millions."""
 
     parameters: int
     flops: int
 
 
 class LayerCost(NamedTuple):
-    """What one part of a stand-alone network gives and costs, for one image."""
+    """The output shape and the cost of one part of a stand-alone network, for one image."""
 
     module: str  # its name in CandidateNetwork: stem, cells.0, cells.1, ..., lastact, classifier
-    shape: tuple[int, ...]  # (channels, height, width), of the classifier (classes,)
+    shape: tuple[int, ...]  # of the output: (channels, height, width), or (classes,) for the classifier
     cost: Cost
 
 
 class Convolutions(NamedTuple):
-    """The convolutions of a layer, which all give images of one size, and their batch normalisations."""
+    """The convolutions of a layer, all with outputs of one size, and their batch normalisations."""
 
     weights: int  # each is one multiply-accumulate per output pixel
-    normalised: int  # channels, with two parameters each
+    normalised: int  # batch-normalised channels, with two parameters each
 
     def cost(self, pixels: int) -> Cost:
-        """`pixels`: of an output image."""
+        """The cost of the convolutions for outputs of `pixels` = height * width pixels."""
         return Cost(self.weights + 2 * self.normalised, self.weights * pixels)
 
 
 def cost_of(config: CandidateConfig, image_size: tuple[int, int] = (32, 32)) -> Cost:
-    """The cost of any stand-alone network on images of (height, width): by formula, or else by counting."""
+    """The cost of any stand-alone network on images of (height, width): by formula if possible, else by counting."""
     if isinstance(config, NetworkConfig):
         return cost_by_formula(config, image_size)
     return cost_by_counting(config.build(torch.Generator()), (config.in_channels, *image_size))
@@ -67,7 +67,7 @@ def cost_by_formula(config: NetworkConfig, image_size: tuple[int, int] = (32, 32
 
 
 def layer_costs(config: NetworkConfig, image_size: tuple[int, int] = (32, 32)) -> list[LayerCost]:
-    """The parts whose sum is `cost_by_formula`, in the order of the data."""
+    """The parts whose costs add up to `cost_by_formula`, in the order in which the images pass through them."""
     height, width = image_size
     first, last = config.channels[0], config.channels[-1]
     stem = Convolutions(9 * config.in_channels * first, first)
@@ -103,7 +103,7 @@ def block_convolutions(c_in: int, c_out: int) -> Convolutions:
 def cost_by_counting(network: nn.Module, image_shape: tuple[int, int, int] = (3, 32, 32)) -> Cost:
     """The cost of any network of Conv2d and Linear layers on images of (channels, height, width).
 
-    `network` runs once with its state on the meta device: shapes only, nothing is computed and nothing in it changes.
+    `network` runs once with its state on the meta device, which computes shapes only and leaves `network` unchanged.
     """
     flops = 0
 
@@ -115,7 +115,7 @@ def cost_by_counting(network: nn.Module, image_shape: tuple[int, int, int] = (3,
     state = {**dict(network.named_parameters()), **dict(network.named_buffers())}
     on_meta = {name: tensor.to("meta") for name, tensor in state.items()}
     dtype = next(network.parameters()).dtype
-    images = torch.empty(2, *image_shape, dtype=dtype, device="meta")  # a batch of 1 may be refused by BN in training
+    images = torch.empty(2, *image_shape, dtype=dtype, device="meta")  # BN may refuse 1 image in training
     try:
         functional_call(network, on_meta, images)
     finally:
@@ -125,7 +125,7 @@ def cost_by_counting(network: nn.Module, image_shape: tuple[int, int, int] = (3,
 
 
 def _flops(module: nn.Module, output: Any) -> int:
-    """Of one image: `output` is (B, c_out, H, W) of a convolution, (B, ..., out) of a linear layer."""
+    """FLOPs of a module for one image. `output`: (B, c_out, H, W) of a convolution, (B, ..., out) of a linear layer."""
     if isinstance(module, nn.Conv2d):
         pixels: int = output[0, 0].numel()
         return module.weight.numel() * pixels  # weight: (c_out, c_in / groups, kernel, kernel)

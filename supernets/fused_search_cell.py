@@ -1,4 +1,4 @@
-"""The searched cell of the topology supernet, computed fast."""
+"""A fast implementation of the searched cell of the topology supernet."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ NONE, SKIP, CONV_1X1, CONV_3X3, POOL = range(len(OPERATIONS))  # the order of OP
 
 
 class FusedSearchCell(SearchCell):
-    """`SearchCell` in a fraction of its time and memory.
+    """A `SearchCell` that takes a fraction of its time and memory.
 
-    Edges with a common source share its ReLU and its pooled map, their convolutions are one with more output channels,
-    and the weight of a convolution is the scale of its batch normalisation. `none` is never computed (the result would
-    differ for infinite inputs only), nor is an operation from which nothing computed leads to the output; its running
-    statistics stay as they are.
+    Edges with a common source share its ReLU and its pooled map, their convolutions are fused into one with more output
+    channels, and the edge weight of a convolution is applied as the scale of its batch normalisation. `none` is never
+    computed (the result would differ only for infinite inputs). Nor is an operation that no path of computed operations
+    connects to the output; its running statistics stay as they are.
     """
 
     def forward(self, x: Tensor, weights: Tensor, computed: Computed) -> Tensor:
@@ -44,7 +44,7 @@ class FusedSearchCell(SearchCell):
     def _outgoing(
         self, x: Tensor, edges: Sequence[int], scalars: Sequence[Sequence[Tensor]], computed: Computed
     ) -> Iterator[tuple[int, Tensor, Tensor | None]]:
-        """The maps on the edges out of the node `x`: (edge, map, its weight or None if the map is already weighted)."""
+        """The maps on the edges out of node `x`, as (edge, map, its weight or None if the map is already weighted)."""
         using = {k: [edge for edge in edges if computed[edge][k]] for k in range(len(OPERATIONS))}
         if using[CONV_1X1] or using[CONV_3X3]:
             rectified = torch.relu(x)
@@ -71,14 +71,14 @@ class FusedSearchCell(SearchCell):
             norms.append(norm)
         kernels = torch.cat([convolution.weight for convolution in convolutions])
         biases = [convolution.bias for convolution in convolutions if convolution.bias is not None]
-        # Without running statistics the mean of the batch is subtracted next, which would cancel the biases.
+        # Without running statistics, normalisation subtracts the mean of the batch, which would cancel the biases.
         bias = torch.cat(biases) if biases and norms[0].track_running_stats else None
         y = functional.conv2d(rectified, kernels, bias, padding=kernels.shape[-1] // 2)
         return torch.split(_batch_norm(y, norms, weights), rectified.shape[1], dim=1)
 
 
 def _useful_nodes(computed: Computed) -> list[bool]:
-    """For each node, whether a path of computed operations leads from it to the output."""
+    """Whether a path of computed operations leads from each node to the output."""
     useful = [False, False, False, True]
     for edge in reversed(range(len(EDGES))):  # a node's outgoing edges come after its incoming ones
         target, source = EDGES[edge]
@@ -87,7 +87,7 @@ def _useful_nodes(computed: Computed) -> list[bool]:
 
 
 def _batch_norm(y: Tensor, norms: Sequence[nn.BatchNorm2d], weights: Tensor) -> Tensor:
-    """Normalise m C channels by m normalisations of C channels each, and multiply each part by its weight.
+    """Normalise m C channels by m normalisations of C channels each, and multiply each group of C by its weight.
 
     Args:
         weights: (m,), one per normalisation.
@@ -115,11 +115,11 @@ def _batch_norm(y: Tensor, norms: Sequence[nn.BatchNorm2d], weights: Tensor) -> 
 
 @dataclass
 class _Node:
-    """The terms of the sum that a node is."""
+    """The terms whose sum is a node of the cell."""
 
     plain: list[Tensor] = field(default_factory=list)
     scaled: list[Tensor] = field(default_factory=list)
-    weights: list[Tensor] = field(default_factory=list)  # of `scaled`
+    weights: list[Tensor] = field(default_factory=list)  # the factors of `scaled`
     zeros: list[Tensor] = field(default_factory=list)  # numbers whose value is zero
 
     def add(self, map_: Tensor, weight: Tensor | None) -> None:
@@ -133,14 +133,14 @@ class _Node:
         plain = self.plain if self.plain or self.scaled else [torch.zeros_like(like)]
         weights = torch.stack(self.weights) if self.weights else None
         zero = torch.stack(self.zeros).sum() if self.zeros else None
-        apply: Callable[..., Tensor] = _WeightedSum.apply  # without annotations in PyTorch
+        apply: Callable[..., Tensor] = _WeightedSum.apply  # PyTorch does not annotate it
         return apply(len(plain), weights, zero, *plain, *self.scaled)
 
 
 class _WeightedSum(torch.autograd.Function):
-    """The sum of plain maps, of maps times weights, and of a number that is zero, in one pass over each map.
+    """The sum of plain maps, of weighted maps, and of a number that is zero, in one pass over each map.
 
-    `weights`, (n,), belong to the last n maps. In the backward pass all plain maps share one gradient.
+    `weights`, (n,), multiply the last n maps. In the backward pass all plain maps share one gradient.
     """
 
     @staticmethod

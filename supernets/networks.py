@@ -32,9 +32,9 @@ class SpaceNetworks:
     """The constructors of the networks of one space. Each reads its own fields of the scale."""
 
     candidate: Callable[[Arch, NetworkScale, int, int], CandidateConfig]
-    """(architecture, scale, classes, colour channels of the images) -> its stand-alone network."""
+    """Called with (architecture, scale, classes, colour channels of the images); returns its stand-alone network."""
     supernet: Callable[[NetworkScale, int, int, Norm], SupernetConfig] | None = None
-    """(scale, classes, colour channels, normalisation of the searched layers) -> the supernet, if there is one."""
+    """Called with (scale, classes, colour channels, normalisation of the searched layers); None without a supernet."""
 
 
 def _topology_candidate(arch: Arch, scale: NetworkScale, num_classes: int, in_channels: int) -> NetworkConfig:
@@ -65,10 +65,10 @@ def supernet_config(space_name: str, scale: NetworkScale, task: ImageTask, norm:
     """The supernet of a space for the images of a task.
 
     Args:
-        norm: of the searched layers.
+        norm: the normalisation of the searched layers.
 
     Raises:
-        InputError: the space has no supernet, or none of this scale.
+        InputError: the space has no supernet, or no supernet of this scale.
     """
     networks = NETWORKS.get(space_name)
     if networks is None or networks.supernet is None:
@@ -87,7 +87,7 @@ def candidate_config(
     """The stand-alone network of an architecture, given as choices or as the official string.
 
     Raises:
-        InputError: the space has no such networks, or `arch` is not in it.
+        InputError: the space has no candidate networks, or `arch` is not in it.
     """
     if space_name not in NETWORKS:
         raise InputError(unknown_name("space with candidate networks", space_name, list(NETWORKS)))
@@ -99,5 +99,5 @@ def candidate_config(
 def candidate_network(
     space_name: str, arch: Arch | str, rng: torch.Generator, num_classes: int = 10, in_channels: int = 3
 ) -> nn.Module:
-    """The published network of an architecture, with fresh weights; errors as `candidate_config`."""
+    """The published network of an architecture, with fresh weights; raises what `candidate_config` raises."""
     return candidate_config(space_name, arch, num_classes, in_channels).build(rng)

@@ -2,10 +2,10 @@
 
 Dong, Yang: "NAS-Bench-201", ICLR 2020, https://arxiv.org/abs/2001.00326, section 2.1. Attribute names are those of the
 official code (AutoDL-Projects), so that official weights load. Every module maps (B, c_in, H, W) to
-(B, c_out, H', W') with H' = ceil(H / stride), and W' alike.
+(B, c_out, H', W') with H' = ceil(H / stride) and W' = ceil(W / stride).
 
-Two departures from the official code, neither of which affects a published network: `Zero` has that output size even
-where the channels change, and `ResNetBasicblock` accepts images of odd size.
+Two departures from the official code, neither of which affects a published network: `Zero` has this output size even
+if the channels change, and `ResNetBasicblock` accepts images of odd size.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class Norm:
     """The options of an operation's batch normalisations. Stand-alone networks use the defaults."""
 
     affine: bool = True  # a learnt scale and shift per channel; without them the convolution has a bias
-    track_running_stats: bool = True  # without them, evaluation normalises by the statistics of its batch, too
+    track_running_stats: bool = True  # without them, evaluation also normalises by the statistics of its batch
 
     def layer(self, channels: int) -> nn.BatchNorm2d:
         return nn.BatchNorm2d(channels, affine=self.affine, track_running_stats=self.track_running_stats)
@@ -34,7 +34,7 @@ class Norm:
 
 STANDARD_NORM = Norm()
 SEARCH_NORM = Norm(affine=False, track_running_stats=False)
-"""The official default of searched layers, whose statistics depend on the path that is taken."""
+"""The official default of searched layers, whose statistics depend on the sampled path."""
 
 
 class ReLUConvBN(nn.Module):
@@ -55,7 +55,7 @@ class ReLUConvBN(nn.Module):
 
 
 class FactorizedReduce(nn.Module):
-    """The skip connection at stride 2: even and odd pixels each give half of the output channels."""
+    """The skip connection at stride 2: even and odd pixels each produce half of the output channels."""
 
     def __init__(self, c_in: int, c_out: int, norm: Norm = STANDARD_NORM) -> None:
         super().__init__()
@@ -85,14 +85,14 @@ class ChannelProjection(nn.Module):
 
 
 def skip_connect(c_in: int, c_out: int, stride: int = 1, norm: Norm = STANDARD_NORM) -> nn.Module:
-    """The identity where shapes allow, else the projection that fits (both are `FactorizedReduce` officially)."""
+    """The identity if shapes allow it, else a projection (officially, `FactorizedReduce` at either stride)."""
     if stride == 2:
         return FactorizedReduce(c_in, c_out, norm)
     return nn.Identity() if c_in == c_out else ChannelProjection(c_in, c_out, norm)
 
 
 class Pooling(nn.Module):
-    """3x3 average pooling over the pixels inside the image; a 1x1 ReLUConvBN first where widths differ."""
+    """3x3 average pooling that ignores padding, after a 1x1 ReLUConvBN if the numbers of channels differ."""
 
     def __init__(self, c_in: int, c_out: int, stride: int = 1, norm: Norm = STANDARD_NORM) -> None:
         super().__init__()
@@ -105,9 +105,9 @@ class Pooling(nn.Module):
 
 
 class Zero(nn.Module):
-    """No connection. Between equal widths it is x * 0, which passes NaN and infinity on, as in the official code.
+    """No connection. With equal numbers of channels it is x * 0, NaN where x is not finite, as in the official code.
 
-    Departure: between different widths the official code forgets the stride.
+    Departure: with different numbers of channels, the official code ignores the stride.
     """
 
     def __init__(self, c_in: int, c_out: int, stride: int = 1, _norm: Norm = STANDARD_NORM) -> None:
@@ -128,7 +128,7 @@ OPERATION_MODULES: dict[str, Callable[[int, int, int, Norm], nn.Module]] = {
     "nor_conv_3x3": partial(ReLUConvBN, 3),
     "avg_pool_3x3": Pooling,
 }
-"""Official name -> builder of the operation from (c_in, c_out, stride, norm)."""
+"""Official name -> constructor of the operation, called with (c_in, c_out, stride, norm)."""
 
 
 def operation(name: str, c_in: int, c_out: int, stride: int = 1, norm: Norm = STANDARD_NORM) -> nn.Module:
@@ -144,12 +144,12 @@ def operation(name: str, c_in: int, c_out: int, stride: int = 1, norm: Norm = ST
 
 
 class ResNetBasicblock(nn.Module):
-    """Two 3x3 ReLUConvBN beside a shortcut; between the stages of a network with stride 2 and twice the channels.
+    """A residual block of two 3x3 ReLUConvBN; between stages it has stride 2 and doubles the channels.
 
     He, Zhang, Ren, Sun: "Deep residual learning for image recognition", CVPR 2016, with average pooling and a 1x1
     convolution without batch normalisation in the shortcut.
 
-    Departure: an odd last row or column is pooled by itself (the official code drops it and then fails to add).
+    Departure: an odd last row or column is pooled by itself (the official code drops it, so that its shapes mismatch).
     """
 
     def __init__(self, c_in: int, c_out: int, stride: int = 2, norm: Norm = STANDARD_NORM) -> None:

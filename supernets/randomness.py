@@ -1,4 +1,4 @@
-"""Randomness is an argument, also for `torch.nn`, whose layers draw their first weights from the global generator."""
+"""Random generators as arguments for `torch.nn`, whose layers draw their first weights from the global generator."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ import torch
 
 @contextmanager
 def drawing_from(rng: torch.Generator) -> Iterator[None]:
-    """Inside, PyTorch's global CPU generator continues `rng`; afterwards it is as before and `rng` has moved on.
+    """A context in which PyTorch's global CPU generator draws from `rng`; on exit its own state is restored.
 
-    Layers built inside thus keep PyTorch's default distributions, and equal those built after
-    `torch.manual_seed(s)` if `rng` is `torch.Generator().manual_seed(s)`. The global generator belongs to the whole
-    process: do not build in two threads at once. `rng` and the layers live on the CPU; move a network when it is built.
+    Layers built inside keep PyTorch's default distributions, and equal those built after `torch.manual_seed(s)` if
+    `rng` is `torch.Generator().manual_seed(s)`. The global generator belongs to the whole process: do not build
+    networks in two threads at once. `rng` and the layers live on the CPU; move a network after it is built.
     """
     with torch.random.fork_rng(devices=[]):
         torch.set_rng_state(rng.get_state())

@@ -14,12 +14,13 @@ Computed = Sequence[Sequence[bool]]
 
 
 class SearchCell(nn.Module):
-    """Node i is the sum of w(e, k) * operation k (node j) over its edges e = (i, j) and all k; the output is node 3.
+    """The reference definition of the searched cell.
 
-    `layers.{e}.{k}` is operation k on edge e. An operation that is not computed has a weight of zero, and that mere
-    number is added in its place: no value changes, and the weight gets the gradient of the number (GDAS).
+    Node i is the sum of w(e, k) * operation k (node j) over its edges e = (i, j) and all k; the output is node 3.
+    `layers.{e}.{k}` is operation k on edge e. An operation that is not computed has a weight of zero, and this weight
+    is added in place of the map: no value changes, and the weight still receives a gradient (GDAS).
 
-    This is the definition. Supernets are built of `FusedSearchCell`, which computes the same in less time and memory.
+    Supernets consist of `FusedSearchCell`, which computes the same in less time and memory.
     """
 
     def __init__(self, channels: int, norm: Norm) -> None:
@@ -29,7 +30,7 @@ class SearchCell(nn.Module):
         )
 
     def forward(self, x: Tensor, weights: Tensor, computed: Computed) -> Tensor:
-        """(B, C, H, W) -> the same shape. `weights` is (edges, operations), on the device of `x`."""
+        """Map (B, C, H, W) to the same shape. `weights` is (edges, operations), on the device of `x`."""
         nodes = [x, *(x.new_zeros(x.shape) for _ in range(3))]
         for edge, (target, source) in enumerate(EDGES):  # the edges into a node come before those out of it
             for k, weight in enumerate(weights[edge]):

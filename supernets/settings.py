@@ -13,7 +13,7 @@ from benchmarks.spaces.sss import CHANNELS
 
 @dataclass(frozen=True)
 class NetworkScale:
-    """How large the networks of a space are; the defaults are the published ones. Each space reads its own fields."""
+    """The size of the networks of a space; the defaults are the published ones. Each space reads its own fields."""
 
     width: int = option(16, "channels of the first stage, doubled at each reduction", symbol="C", low=1)
     depth: int = option(5, "cells per stage", symbol="N", low=1)
@@ -31,7 +31,7 @@ PUBLISHED_SCALE = NetworkScale()
 
 @dataclass(frozen=True)
 class Recipe:
-    """How networks are trained, whatever the number of epochs; the defaults are the published recipe."""
+    """A training recipe for any number of epochs; the defaults are the published recipe."""
 
     batch_size: int = option(256, "images per training step", low=1)
     learning_rate: float = option(0.1, "learning rate of the first epoch; it falls to 0 by a cosine", symbol="lr(0)")
@@ -51,40 +51,40 @@ class Recipe:
         if min(self.batch_size, self.evaluation_batch_size) < 1 or self.learning_rate <= 0:
             raise InputError(f"batch sizes are at least 1 and the learning rate is above 0, got {self}")
         if min(self.momentum, self.weight_decay) < 0 or (self.nesterov and not self.momentum):
-            raise InputError(f"momentum (of Nesterov's kind above 0) and weight decay are at least 0, got {self}")
+            raise InputError(f"momentum (above 0 if nesterov) and weight decay are at least 0, got {self}")
 
     def lasting(self, epochs: int) -> TrainConfig:
-        """The training by this recipe that takes `epochs` epochs."""
+        """A training of `epochs` epochs with this recipe."""
         return TrainConfig(epochs=epochs, **{field.name: getattr(self, field.name) for field in fields(Recipe)})
 
 
 @dataclass(frozen=True)
 class TrainConfig(Recipe):
-    """A training: a recipe and its length; the defaults are the published 12-epoch one."""
+    """A recipe and a number of epochs; the defaults are the published training of 12 epochs."""
 
     epochs: int = option(12, "length of the training", symbol="E", unit="epochs", low=1)
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.epochs < 1:
-            raise InputError(f"a training takes at least 1 epoch, got {self}")
+            raise InputError(f"training needs at least 1 epoch, got {self}")
 
 
 def learning_rate(config: TrainConfig, epoch: int) -> float:
-    """lr(e) of the epoch e = 0 .. E - 1."""
+    """The learning rate lr(e) of epoch e = 0 .. E - 1."""
     return config.learning_rate * (1 + math.cos(math.pi * epoch / config.epochs)) / 2
 
 
 @dataclass(frozen=True)
 class SpaceSettings:
-    """What the networks of a space are made of and how they are trained, known without PyTorch."""
+    """The scales and training recipes of a space, available without PyTorch."""
 
     scale_options: tuple[str, ...] = ()
-    """The fields of NetworkScale that the networks read."""
+    """The fields of NetworkScale that the networks of the space read."""
     schedules: Mapping[str, TrainConfig] = field(default_factory=dict)
-    """The published trainings, as the tables name them."""
+    """The published recipes, by the name of their schedule in the tables."""
     digits_scale: NetworkScale = PUBLISHED_SCALE
-    """The size of the networks on digits: published networks are made for larger images."""
+    """The scale of the networks on digits; the published networks are designed for larger images."""
 
 
 SPACE_SETTINGS: dict[str, SpaceSettings] = {
@@ -102,12 +102,12 @@ SPACE_SETTINGS: dict[str, SpaceSettings] = {
 
 
 def applies_to(scale_option: str) -> str:
-    """' (tss)' for a field of NetworkScale that only the networks of tss read, for the help of a command."""
+    """A note for command-line help: ' (tss)' for a field of NetworkScale that only the networks of tss read."""
     return (
         f" ({', '.join(name for name, settings in SPACE_SETTINGS.items() if scale_option in settings.scale_options)})"
     )
 
 
 def settings_of(space_name: str) -> SpaceSettings:
-    """The settings of a space; the defaults if it has none of its own."""
+    """The settings of a space, or the default settings if it has none of its own."""
     return SPACE_SETTINGS.get(space_name, SpaceSettings())

@@ -1,8 +1,9 @@
-"""The supernet of the size space: the widest network, whose layers pass on some of their channels only.
+"""The supernet of the size space: the widest network, whose layers can pass on a part of their channels.
 
 Dong, Liu, Musial, Gabrys: "NATS-Bench", TPAMI 2021, https://arxiv.org/abs/2009.00437, section 5, and
-`GenericNAS301Model` of AutoDL-Projects. Where the official class has modes, this one takes data, `channel_choice`: a
-linear map on the output channels of each module. With w_k = 1 on the first c_k channels and 0 on the others:
+`GenericNAS301Model` of AutoDL-Projects. Instead of the modes of the official class, this one takes data,
+`channel_choice`: a linear map on the output channels of each module. With w_k = 1 on the first c_k channels and 0 on
+the others:
 
     FBNetV2's masking      sum_k p_k w_k                     a factor per channel
     TuNAS's masking        w_k of the sampled width          a factor per channel
@@ -33,19 +34,19 @@ DECISION_OF_MODULE = (0, 0, 1, 2, 3, 4)
 class SizeSupernetConfig:
     """Everything that determines a size supernet, except its weights."""
 
-    channels: tuple[int, ...] = CHANNELS  # of each choice, ascending; all modules are as wide as the last
+    channels: tuple[int, ...] = CHANNELS  # channel count of each choice, ascending; all modules are as wide as the last
     num_classes: int = 10
-    in_channels: int = 3  # of the images
-    norm: Norm = SEARCH_NORM  # of stem, cells and last activation; reduction blocks have the standard one
+    in_channels: int = 3  # colour channels of the images
+    norm: Norm = SEARCH_NORM  # for stem, cells and last activation; reduction blocks use the standard one
 
     def __post_init__(self) -> None:
         if list(self.channels) != sorted(set(self.channels)) or not all(c >= 1 and c == int(c) for c in self.channels):
             raise InputError(
-                f"the channel counts to choose from are whole numbers from 1, ascending; got {self.channels}"
+                f"the channel counts to choose from are ascending whole numbers, at least 1; got {self.channels}"
             )
         if not self.channels:
             raise InputError("there are no channel counts to choose from")
-        _ = self.layers  # raises on impossible numbers
+        _ = self.layers  # raises InputError for invalid channel counts
 
     def build(self, rng: torch.Generator) -> SizeSupernet:
         """The supernet with PyTorch's default initial weights drawn from `rng`."""
@@ -94,17 +95,17 @@ class SizeSupernet(WidthSupernet):
         """(B, in_channels, H, W) -> pooled features (B, width) and logits (B, num_classes).
 
         Args:
-            channel_choice: for each of the six modules, stem first: (6, width) factors of its channels, or (6, width,
-                width) matrices, whose row i makes output channel i.
-            path_scale: (5, B) factors of the outputs of each layer for drop-path, if any.
+            channel_choice: the choice of each of the six modules, stem first: (6, width) factors of its channels, or
+                (6, width, width) matrices, whose row i yields output channel i.
+            path_scale: (5, B) factors of the outputs of each layer for drop-path, or None.
 
         Raises:
-            InputError: `channel_choice` is of another shape.
+            InputError: `channel_choice` has another shape.
         """
         modules, width = len(self.decision_of_module), self.config.width
         if channel_choice.shape not in ((modules, width), (modules, width, width)):
             raise InputError(
-                f"a channel choice is of shape {(modules, width)} or {(modules, width, width)}, got "
+                f"a channel choice has shape {(modules, width)} or {(modules, width, width)}, got "
                 f"{tuple(channel_choice.shape)}"
             )
         choices = channel_choice.to(images.device, non_blocking=True).unbind()
@@ -118,7 +119,7 @@ class SizeSupernet(WidthSupernet):
 
 
 def _chosen(x: Tensor, choice: Tensor) -> Tensor:
-    """(B, C, H, W) times factors (C,) or a matrix (C, C)."""
+    """Multiply the channels of (B, C, H, W) by factors (C,) or a matrix (C, C)."""
     choice = choice.to(x.dtype)
     if choice.ndim == 1:
         return x * choice.view(1, -1, 1, 1)
@@ -126,14 +127,14 @@ def _chosen(x: Tensor, choice: Tensor) -> Tensor:
 
 
 def masks(channels: tuple[int, ...]) -> Tensor:
-    """(choices, width): 1 on the first channels of each choice, 0 on the others."""
+    """The masks (choices, width): 1 on the first channels of each choice, 0 on the others."""
     return (torch.arange(channels[-1]) < torch.tensor(channels)[:, None]).to(torch.get_default_dtype())
 
 
 def interpolation(given: int, wanted: int, width: int) -> Tensor:
-    """(width, width): the map of the first `given` channels to the first `wanted`; the others become zero.
+    """The matrix (width, width) that maps the first `given` channels to the first `wanted`; the others become zero.
 
-    Channel i of the new ones is the mean of the old ones from floor(i given / wanted) to ceil((i + 1) given / wanted):
+    New channel i is the mean of the old channels from floor(i given / wanted) up to ceil((i + 1) given / wanted):
     adaptive average pooling along the channels. Dong, Yang: "Network Pruning via Transformable Architecture Search",
     NeurIPS 2019, https://arxiv.org/abs/1905.09717, channel-wise interpolation (section 3.1).
     """

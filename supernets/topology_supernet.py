@@ -1,7 +1,7 @@
 """The supernet of the topology space: every architecture of `tss` is a path through it.
 
 Dong, Yang: "NAS-Bench-201", ICLR 2020, https://arxiv.org/abs/2001.00326, section 4, and `GenericNAS201Model` of
-AutoDL-Projects. Where the official class has modes, this one takes data, `edge_weights`:
+AutoDL-Projects. Instead of the modes of the official class, this one takes data, `edge_weights`:
 
     the mixed operation of DARTS              softmax(alpha)
     a sample of GDAS                          a straight-through one-hot row per edge: zeros that need gradients
@@ -28,7 +28,7 @@ from supernets.search_cell import SearchCell
 from supernets.supernet import Choice, OperationSupernet
 
 ANY_CELL: Arch = (0,) * len(EDGES)
-"""A stand-in: the layers of a network do not depend on its cell."""
+"""A placeholder: the layers of a network do not depend on its cell."""
 
 
 @dataclass(frozen=True)
@@ -38,11 +38,11 @@ class TopologySupernetConfig:
     width: int = 16  # C, the channels of the first stage
     depth: int = 5  # N, the cells per stage
     num_classes: int = 10
-    in_channels: int = 3  # of the images
-    norm: Norm = SEARCH_NORM  # of search cells and last activation; stem and reduction blocks have the standard one
+    in_channels: int = 3  # colour channels of the images
+    norm: Norm = SEARCH_NORM  # for search cells and last activation; stem and reduction blocks use the standard one
 
     def __post_init__(self) -> None:
-        _ = self.skeleton  # raises on impossible numbers
+        _ = self.skeleton  # raises InputError for an invalid size
 
     def build(self, rng: torch.Generator) -> TopologySupernet:
         """The supernet with PyTorch's default initial weights drawn from `rng`."""
@@ -50,7 +50,7 @@ class TopologySupernetConfig:
 
     @property
     def skeleton(self) -> NetworkConfig:
-        """The stand-alone network of the same size, whatever its cell; InputError if there is none."""
+        """The stand-alone network of the same size, with an arbitrary cell; InputError if the size is invalid."""
         return NetworkConfig.tiny(ANY_CELL, self.width, self.depth, self.num_classes, self.in_channels)
 
 
@@ -58,7 +58,7 @@ class TopologySupernet(OperationSupernet):
     """The supernet that `config` describes, with PyTorch's default initial weights drawn from `rng`.
 
     Args:
-        cell: `SearchCell`, the definition, computes the same more slowly.
+        cell: the implementation of the searched cell; `SearchCell`, the definition, computes the same more slowly.
     """
 
     space = TopologySpace()
@@ -92,14 +92,14 @@ class TopologySupernet(OperationSupernet):
         """(B, in_channels, H, W) -> pooled features (B, 4 width) and logits (B, num_classes).
 
         Args:
-            edge_weights: (edges, operations) for all cells, or (3 depth, edges, operations) one for each.
-            computed: bool, in the shape of the weights and on the CPU: whether an operation is computed. By default
-                where its weight is not zero. The weight of an operation that is not computed must be zero. Passing
-                `computed` with weights on a GPU spares the host from waiting for them.
-            path_scale: (layers, B) factors of the outputs of each cell and block for drop-path, if any.
+            edge_weights: (edges, operations) for all cells, or (3 depth, edges, operations) with one matrix per cell.
+            computed: whether an operation is computed: bool, in the shape of the weights, on the CPU. By default, the
+                operations whose weight is not zero. The weight of an operation that is not computed must be zero.
+                With weights on a GPU, passing `computed` spares the host from waiting for them.
+            path_scale: (layers, B) factors of the outputs of each cell and block for drop-path, or None.
 
         Raises:
-            InputError: weights or `computed` are of another shape.
+            InputError: the weights or `computed` have another shape.
         """
         computed = (edge_weights != 0).cpu() if computed is None else computed
         weights = edge_weights.to(images.device, non_blocking=True)
@@ -122,8 +122,8 @@ class TopologySupernet(OperationSupernet):
     def state_of(self, arch: Arch) -> Mapping[str, Tensor]:
         """The part of the state that a `CandidateNetwork` of `arch` and this size uses, under that network's names.
 
-        With the standard normalisation this is the whole state dict of the candidate; without scales and shifts it
-        lacks those, and has the biases of the convolutions as well.
+        With the standard normalisation this is the whole state dict of the candidate. If the normalisation has no
+        scales and shifts, these are missing, and the biases of the convolutions are added.
         """
         kept = {}
         for name, tensor in self.state_dict().items():
@@ -143,7 +143,7 @@ def _each(weights: Tensor, cells: int) -> list[Tensor]:
         return [weights] * cells
     if weights.shape != (cells, *shape):
         raise InputError(
-            f"edge weights are of shape {shape} for all cells or {(cells, *shape)}, got {tuple(weights.shape)}"
+            f"edge weights have shape {shape} for all cells or {(cells, *shape)}, got {tuple(weights.shape)}"
         )
     return list(weights.unbind())
 

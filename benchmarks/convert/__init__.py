@@ -1,4 +1,4 @@
-"""Converters: one file per foreign format, each of which is a source of table rows."""
+"""Converters of foreign benchmark formats to tables; each format has its own file and is a source of table rows."""
 
 from pathlib import Path
 
@@ -15,15 +15,15 @@ FORMATS = (
 
 
 def open_source(path: Path, scratch: Path, progress: Progress) -> Source:
-    """Recognise the benchmark at `path`.
+    """Recognise and open the benchmark at `path`.
 
     Args:
-        scratch: directory for intermediate files of formats that must be taken apart first.
-        progress: called with (bytes read, total bytes) while that happens.
+        scratch: directory for intermediate files of formats that must be split into rows first.
+        progress: called with (bytes read, total bytes) while such a file is split.
 
     Raises:
-        FileNotFoundError: there is nothing at `path`.
-        SourceError: it is no known format, or is damaged.
+        FileNotFoundError: `path` does not exist.
+        SourceError: the format is unknown, or the file is damaged.
     """
     if path.is_dir():
         return NatsFiles.open_directory(path)

@@ -3,11 +3,11 @@
 Columns: `arch` (the official string) and, optionally, `arch_index` (checked against it); then measurements named
 `DATASET_SPLIT_QUANTITY_SCHEDULE`, such as `cifar10_valid_accuracy_90`. SPLIT is train, valid or test. QUANTITY is a
 metric in its own unit, one of benchmarks.metrics.METRICS (accuracy in percent, loss in nats, mIoU, SSIM, ...), or
-seconds (train: of the whole schedule; otherwise of one pass). One number per schedule: its last epoch. Empty cells are
-missing measurements. The numbers are taken to be means over training seeds.
+seconds (of the whole schedule for train, of one pass otherwise). There is one number per schedule, measured after its
+last epoch. Empty cells are missing measurements. The numbers count as means over training seeds.
 
-A data set with a validation column can be searched. Its metric is the first of METRICS that it has a validation column
-of. Without a test column of that metric, validation is reported; without seconds, budgets are counted in evaluations.
+A data set with a validation column can be searched. Its metric is the first of METRICS for which it has such a column.
+Without a test column of that metric, validation is reported; without seconds, budgets are counted in evaluations.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _SPELLINGS = {"imagenet16_120": "ImageNet16-120"}
 
 @dataclass(frozen=True)
 class NamedColumnsCsv:
-    """A CSV of one number per architecture, data set, split, quantity and schedule."""
+    """A CSV with one number per architecture, data set, split, quantity and schedule."""
 
     path: Path
 
@@ -51,7 +51,7 @@ class NamedColumnsCsv:
         if repeated := {name for name in names if names.count(name) > 1}:
             raise SourceError(f"{self.path}: several columns are called {', '.join(sorted(repeated))}")
         if not frame.num_rows:
-            raise SourceError(f"{self.path}: holds no architecture")
+            raise SourceError(f"{self.path}: the file has no rows: it needs one per architecture")
         return frame
 
     @cached_property
@@ -90,7 +90,7 @@ class NamedColumnsCsv:
             except ValueError:
                 continue
             return name, self._indices(name, strings)
-        raise SourceError(f"{self.path}: {strings[0]!r} is an architecture of no space; spaces: {', '.join(SPACES)}")
+        raise SourceError(f"{self.path}: no space has the architecture {strings[0]!r}; spaces: {', '.join(SPACES)}")
 
     def _indices(self, name: str, strings: list[str]) -> NDArray[np.int64]:
         space, indices = SPACES[name], []

@@ -1,8 +1,8 @@
-"""Official NATS-Bench releases: the `-simple` directory, the same as a `.tar`, and the monolithic `.pickle.pbz2`.
+"""Official NATS-Bench releases: the `-simple` directory, its `.tar`, and the monolithic `.pickle.pbz2`.
 
-The directory and the tar hold one bz2 pickle per architecture; the tar is read in place, never unpacked. The monolith
-is one pickle of everything: its architectures are taken out while it is being read, and spooled to disk as rows.
-Pickles are read by the restricted unpickler only.
+The directory and the tar hold one bz2 pickle per architecture; the tar is read in place, never unpacked. The monolithic
+file is one pickle of everything: its architectures are removed while it is being read, and spooled to disk as rows.
+All pickles are read by the restricted unpickler.
 """
 
 from __future__ import annotations
@@ -37,11 +37,11 @@ _MEMBER = re.compile(r"(?:^|/)(\d{1,6})\.pickle\.pbz2$")
 _MONOLITH = re.compile(r"NATS-[ts]ss-v\d_\d-([0-9a-f]{5})\.pickle\.pbz2$")
 _END_MARKER = bytes(2 * tarfile.BLOCKSIZE)
 Progress = Callable[[int, int], None]
-"""Called with (done, total) while a file is read, in a unit that the caller knows."""
+"""Called with (done, total) while a file is read; the function that takes it names the unit."""
 
 
 class Member(NamedTuple):
-    """Where the pickle of one architecture lies: `size` bytes at `offset` of `file`."""
+    """The location of the pickle of one architecture: `size` bytes at `offset` of `file`."""
 
     architecture: int
     file: Path
@@ -76,11 +76,11 @@ class NatsFiles:
                         members.append(Member(int(match[1]), path, item.offset_data, item.size))
                     elif item.name.endswith("meta.pickle.pbz2") and (stream := archive.extractfile(item)):
                         meta = stream.read()
-                end = archive.offset  # of the last member's padded data
+                end = archive.offset  # end of the last member's padded data
             _check_end_marker(path, end)
         except (tarfile.TarError, EOFError, OSError) as error:
             raise SourceError(
-                f"{path}: not a readable tar ({error}): it is truncated or damaged, fetch it again"
+                f"{path}: not a readable tar ({error}): it is truncated or damaged, download it again"
             ) from error
         members.sort()
         return cls(path, _space_of(tuple(members), meta, path), sha256(path), tuple(members))
@@ -108,13 +108,13 @@ class NatsFiles:
 
 
 def _check_end_marker(path: Path, end: int) -> None:
-    """A tar ends with two blocks of zeros; without them it may have been cut between two members."""
+    """Raise SourceError unless the tar ends with its two blocks of zeros; else it may be truncated between members."""
     with path.open("rb") as stream:
         stream.seek(end)
         if stream.read(len(_END_MARKER)) != _END_MARKER:
             raise SourceError(
                 f"{path}: no end-of-archive marker after its last member, at byte {end:,} of {path.stat().st_size:,}: "
-                "it is truncated or damaged, fetch it again"
+                "it is truncated or damaged, download it again"
             )
 
 
@@ -134,10 +134,10 @@ def _load_bytes(payload: bytes, source: str) -> Any:
 
 
 def _space_of(members: tuple[Member, ...], meta: bytes | None, path: Path) -> str:
-    """The space whose official strings, in official order, the release uses; SourceError if there is none."""
+    """The space with the official strings and order of the release; SourceError if there is none."""
     if not members:
         raise SourceError(
-            f"{path} holds no file like 000000.pickle.pbz2: give the unpacked '-simple' release or its .tar"
+            f"{path} holds no file like 000000.pickle.pbz2: name the unpacked '-simple' release or its .tar"
         )
     first = _load_member(members[0])
     twice = [later for former, later in pairwise(members) if former.architecture == later.architecture]
@@ -154,7 +154,7 @@ def _space_of(members: tuple[Member, ...], meta: bytes | None, path: Path) -> st
             return name
     raise SourceError(
         f"{_member_name(members[0])} is {string!r}, which no space has at that index (spaces: {', '.join(SPACES)}): "
-        "a file of another benchmark, or renamed"
+        "the file belongs to another benchmark, or was renamed"
     )
 
 
@@ -185,7 +185,7 @@ class NatsMonolith:
     digest: str
     spool: Path
     spooled: tuple[int, ...]
-    """Official indices in the order of the spool."""
+    """Official indices, in the order of the spool."""
 
     @property
     def info(self) -> TableInfo:
@@ -215,8 +215,8 @@ class NatsMonolith:
 def open_monolith(path: Path, scratch: Path, progress: Progress) -> NatsMonolith:
     """Write the rows of a monolithic file to a spool file in `scratch`; `progress` is called with the bytes read.
 
-    The spool does not outlive the process: an import that is interrupted reads the file from the start again.
-    Memory: the unpickler must remember every string and container it has met, but not the numbers; see the README.
+    The spool does not outlive the process: an interrupted import reads the file from the start again. The unpickler
+    keeps every string and container in memory, but not the numbers; see the README.
     """
     digest, size = sha256(path), path.stat().st_size
     _check_md5_tail(path)
@@ -231,7 +231,7 @@ def open_monolith(path: Path, scratch: Path, progress: Progress) -> NatsMonolith
 
 
 def _check_md5_tail(path: Path) -> None:
-    """Official names end with the last five hexadecimal digits of the file's md5."""
+    """Raise SourceError unless the file's MD5 ends with the five hexadecimal digits in its official name, if any."""
     match = _MONOLITH.search(path.name)
     if not match:
         return
@@ -240,15 +240,15 @@ def _check_md5_tail(path: Path) -> None:
     if tail != match[1]:
         raise SourceError(
             f"{path}: the md5 sum ends with {tail}, the official name promises {match[1]}: "
-            "the download is incomplete or damaged, fetch it again"
+            "the file is incomplete or damaged, download it again"
         )
 
 
 class _Spooler:
     """Writes each architecture to the spool as soon as the unpickler has built it, then empties it.
 
-    Official files keep each architecture in an OrderedDict, schedule -> record. The unpickler fills containers that are
-    no plain dict item by item through `__setitem__`, which is where a finished record can be taken away.
+    Official files keep each architecture in an OrderedDict, schedule -> record. The unpickler fills containers other
+    than plain dicts item by item through `__setitem__`, where this class takes each finished record.
     """
 
     def __init__(self, path: Path, rows: Any, progress: Callable[[], None]) -> None:
@@ -269,13 +269,13 @@ class _Spooler:
         self.container = Container
 
     def take(self, schedule: str, record: dict[str, Any]) -> None:
-        """Take one schedule's record; a record of the next architecture completes the one before."""
+        """Take the record of one schedule; a record of the next architecture completes the previous one."""
         if self._pending and next(iter(self._pending.values()))["arch_index"] != record["arch_index"]:
             self._flush()
         self._pending[schedule] = record
 
     def rest(self, whole: Any) -> None:
-        """Take what the unpickler built as plain dicts, once it is done."""
+        """Take the records that the unpickler has built as plain dicts, after it has finished."""
         if not isinstance(whole, dict) or not isinstance(whole.get("arch2infos"), dict):
             raise SourceError(f"{self._path}: not a monolithic NATS-Bench file: it has no 'arch2infos'")
         try:
@@ -288,7 +288,7 @@ class _Spooler:
         except (AttributeError, KeyError, TypeError) as error:
             raise SourceError(f"{self._path}: not official records ({type(error).__name__}: {error})") from error
         if not self.reader_space:
-            raise SourceError(f"{self._path} holds no architecture")
+            raise SourceError(f"{self._path} holds no architectures")
         if sorted(self.indices) != sorted(whole["arch2infos"]):
             raise SourceError(f"{self._path}: the keys of 'arch2infos' are not the indices in its records")
         _check_order(whole, self.reader_space, self._path)
@@ -312,7 +312,7 @@ class _Spooler:
 
 
 def _empty(value: Any) -> None:
-    """Drop the contents of nested containers: the unpickler keeps the shells, the numbers go."""
+    """Empty nested containers, which frees their numbers although the unpickler keeps the containers."""
     if isinstance(value, dict):
         for inner in value.values():
             _empty(inner)

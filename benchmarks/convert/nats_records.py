@@ -1,8 +1,8 @@
-"""The official NATS-Bench record of one architecture, and the table columns it becomes.
+"""Conversion of the official NATS-Bench record of one architecture to table columns.
 
-Layout as in `nats_bench` 1.8 and the released v1_0 files: which seeds, splits and epochs exist is written down here;
-whatever a file holds beyond it is an error, so nothing is lost silently. Times are constant over epochs in the released
-files (they were calibrated), so one value per training is stored, and a file that breaks this is an error.
+The layout is that of `nats_bench` 1.8 and the released v1_0 files. It fixes the seeds, splits and epochs; anything
+beyond it in a file is an error, so that nothing is lost silently. In the released files times are constant over epochs
+(they were calibrated), so a table stores one value per training, and a file with other times is an error.
 """
 
 from __future__ import annotations
@@ -22,17 +22,17 @@ ArchResults = Mapping[str, Mapping[str, Any]]
 
 
 def _constant(times: Mapping[Any, float], what: str) -> float:
-    """The one value of per-epoch times; NaN if there are none."""
+    """The common value of per-epoch times; NaN if there are none."""
     if not times:
         return np.nan
     values = np.fromiter(times.values(), np.float64)
     if not np.allclose(values, values[0], rtol=1e-9, atol=0):
-        raise SourceError(f"{what}: times differ between epochs, in the released files they are constant")
+        raise SourceError(f"{what}: times differ between epochs; in the released files they are constant")
     return float(values[0])
 
 
 def _curve(values: Mapping[Any, float] | None, keys: list[Any]) -> tuple[list[float], int]:
-    """(values at `keys`, NaN where absent, and how many of `values` they were)."""
+    """(the values at `keys`, NaN for a missing one, and the number of values found)."""
     if values is None:
         return [np.nan] * len(keys), 0
     return [values.get(key, np.nan) for key in keys], sum(key in values for key in keys)
@@ -53,7 +53,7 @@ class RecordReader:
         """Column name -> (1, seeds, epochs) for the architecture `index`; `source` names the file in errors.
 
         Raises:
-            SourceError: the record is of another architecture, has another structure, or holds more than the layout.
+            SourceError: the record belongs to another architecture, has another structure, or exceeds the layout.
         """
         try:
             return self._row(results, index, source)
@@ -67,14 +67,14 @@ class RecordReader:
 
     def _row(self, results: ArchResults, index: int, source: str) -> Values:
         if not any(result["all_results"] for result in results.values()):
-            raise SourceError(f"{source}: holds no training")
+            raise SourceError(f"{source}: holds no trainings")
         row = {column.name: np.full((1, *column.shape), np.nan) for column in self._columns}
         for schedule, result in results.items():
             expected = self._space.to_string(self._space.arch(index))
             if result["arch_index"] != index or result["arch_str"] != expected:
                 raise SourceError(
                     f"{source}: architecture {index} of {self._space.name} is {expected}, the file says "
-                    f"{result['arch_index']} is {result['arch_str']}: a file of another space or benchmark"
+                    f"{result['arch_index']} is {result['arch_str']}: the file belongs to another space or benchmark"
                 )
             for (record, seed), trial in result["all_results"].items():
                 where = f"{source}: architecture {index}, {record}, schedule {schedule}, seed {seed}"
@@ -98,7 +98,7 @@ class RecordReader:
             )
 
     def _read(self, trial: Mapping[str, Any], column: Column, where: str) -> tuple[list[float], int]:
-        """(values of one column for one training, how many entries of the official curves they were)."""
+        """(values of one column for one training, number of entries of the official curves that were read)."""
         if column.split == "network":
             return [self._network(trial, column.quantity, where)], 0
         if column.split == "train":
@@ -118,6 +118,6 @@ class RecordReader:
         if quantity == "latency":
             latencies = trial["latency"] or [np.nan]
             if len(latencies) != 1:
-                raise SourceError(f"{where}: {len(latencies)} latencies, in the released files there is one")
+                raise SourceError(f"{where}: {len(latencies)} latencies; in the released files there is one")
             return float(latencies[0])
         return float(trial["params" if quantity == "params" else "flop"])

@@ -1,1 +1,1 @@
-"""Drop-in query APIs: the official packages' names and results, over official files and over benchmark tables."""
+"""Drop-in replacements for official query APIs, with their names and results, for official files and for tables."""

@@ -14,7 +14,7 @@ SPACES: dict[str, Space] = {
 
 
 def space_named(name: str) -> Space:
-    """The space called `name`; InputError lists the names there are."""
+    """The space called `name`; InputError with the known names if there is none."""
     if name not in SPACES:
         raise InputError(unknown_name("space", name, list(SPACES)))
     return SPACES[name]

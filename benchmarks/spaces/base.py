@@ -1,4 +1,4 @@
-"""The contract of every search space, and two bases for spaces whose architectures are combinations of choices."""
+"""The contract of search spaces, and two base classes for spaces whose architectures are combinations of choices."""
 
 from __future__ import annotations
 
@@ -20,27 +20,27 @@ if TYPE_CHECKING:
     import ConfigSpace
 
 Arch = tuple[int, ...]
-"""An architecture: one choice index per decision. Strings appear only inside a space's own file."""
+"""An architecture: the index of a choice for each decision. Only a space itself deals with strings."""
 
 MUTATIONS = 100
-"""Invalid mutations drawn before a constrained space looks for valid neighbours."""
+"""Number of invalid mutations after which a constrained space enumerates the valid neighbours instead."""
 
 
 def uniform_int(rng: np.random.Generator, stop: int) -> int:
-    """A uniform integer in 0..stop-1; ten times faster than `rng.integers` for one number (bias below stop / 2^53)."""
+    """A uniform integer in 0..stop-1, ten times faster than `rng.integers` for one number (bias below stop / 2^53)."""
     return int(rng.random() * stop)
 
 
 class Description(NamedTuple):
-    """What a space says about one of its architectures besides index and string."""
+    """What a space says about one of its architectures, in addition to index and string."""
 
     lines: tuple[str, ...]
-    headers: tuple[str, ...] = ()  # of a table; none, no table
+    headers: tuple[str, ...] = ()  # headers of a table; empty without a table
     rows: tuple[tuple[str, ...], ...] = ()
 
 
 class Space(Protocol):
-    """A search space; a frozen value object. Errors on bad architectures are InputError, a ValueError."""
+    """A search space, as a frozen value object. Invalid architectures raise InputError, a ValueError."""
 
     @property
     def name(self) -> str: ...
@@ -50,16 +50,16 @@ class Space(Protocol):
         """The number of choices of each decision; they may differ."""
 
     def __len__(self) -> int:
-        """The number of architectures, valid ones only."""
+        """The number of valid architectures."""
 
     def is_valid(self, arch: Arch) -> bool:
-        """Whether `arch` is an architecture of the space; not every combination of choices need be one."""
+        """Whether `arch` is an architecture of the space; some combinations of choices may be invalid."""
 
     def sample(self, rng: np.random.Generator) -> Arch:
         """An architecture drawn uniformly from the valid ones."""
 
     def mutate(self, arch: Arch, rng: np.random.Generator) -> Arch:
-        """A valid neighbour, never a no-op: a uniformly drawn decision gets another choice (Real et al. 2019)."""
+        """A valid neighbour of `arch`: a uniformly drawn decision gets a different choice (Real et al. 2019)."""
 
     def mutate_official(self, arch: Arch, rng: np.random.Generator) -> Arch:
         """The mutation of the scripts that made the published tables, with its bias; see the space's own file."""
@@ -71,7 +71,7 @@ class Space(Protocol):
         """The official string."""
 
     def from_string(self, string: str) -> Arch:
-        """The exact inverse of `to_string`. The InputError for a string of another space names the bad part."""
+        """The exact inverse of `to_string`. InputError for any other string, naming the invalid part."""
 
     def index(self, arch: Arch) -> int:
         """The official index of `arch` in the published benchmark, which numbers the rows of its tables."""
@@ -83,14 +83,14 @@ class Space(Protocol):
         """A string that is equal for architectures which compute the same function by construction."""
 
     def describe(self, arch: Arch) -> Description:
-        """What there is to know about `arch` without its network."""
+        """A description of `arch` that does not need its network."""
 
     @property
     def trait_rule(self) -> str:
-        """What `traits` are, in sentences for a report; empty if there are none."""
+        """A definition of the `traits` in sentences for a report; empty if there are none."""
 
     def traits(self, choices: NDArray[np.int64], scale: Mapping[str, Any]) -> dict[str, NDArray[np.float64]]:
-        """Properties of architectures whose course over a search is worth a curve: name -> values, shape (n,).
+        """Properties of architectures to plot over the course of a search: name -> values, shape (n,).
 
         Args:
             choices: n architectures, shape (n, decisions).
@@ -98,7 +98,7 @@ class Space(Protocol):
         """
 
     def config_space(self) -> ConfigSpace.ConfigurationSpace:
-        """The space for ConfigSpace-based tools: one categorical per decision, its values the official names.
+        """The space for tools that use ConfigSpace: a categorical hyperparameter per decision, with official names.
 
         Invalid combinations are not excluded: callers check their configurations with `is_valid`.
         """
@@ -108,7 +108,7 @@ class Space(Protocol):
 class ProductSpace(ABC):
     """A space in which every combination of choices is an architecture; decisions may have different choices.
 
-    A subclass gives `name`, `decisions`, `choices`, `to_string` and `from_string`. The official index is the
+    A subclass defines `name`, `decisions`, `choices`, `to_string` and `from_string`. The official index is the
     lexicographic order, last decision fastest, unless a subclass overrides `index` and `arch`.
     """
 
@@ -160,7 +160,7 @@ class ProductSpace(ABC):
         return math.prod(self.options)
 
     def check(self, arch: Arch) -> None:
-        """Raise an InputError that names the bad part unless `arch` is an architecture of the space."""
+        """Raise an InputError that names the invalid part unless `arch` is an architecture of the space."""
         if len(arch) != len(self.options):
             raise InputError(
                 f"an architecture of {self.name} has {len(self.options)} decisions, got {len(arch)}: {arch}"
@@ -181,11 +181,11 @@ class ProductSpace(ABC):
     def mutate(self, arch: Arch, rng: np.random.Generator) -> Arch:
         decision = self._changeable[uniform_int(rng, len(self._changeable))]
         choice = uniform_int(rng, self.options[decision] - 1)
-        choice += choice >= arch[decision]  # skips the present choice
+        choice += choice >= arch[decision]  # skips the current choice
         return (*arch[:decision], choice, *arch[decision + 1 :])
 
     def mutate_official(self, arch: Arch, rng: np.random.Generator) -> Arch:
-        """`mutate`: no published scripts have a rule of their own for this space."""
+        """The same as `mutate`, since no published scripts define another rule for this space."""
         return self.mutate(arch, rng)
 
     def neighbours(self, arch: Arch) -> list[Arch]:
@@ -232,7 +232,7 @@ class ProductSpace(ABC):
         return self.at_position(index)
 
     def from_names(self, names: Sequence[str]) -> Arch:
-        """The architecture whose choices have these official names; the InputError names the bad part."""
+        """The architecture whose choices have these official names; InputError names the invalid part."""
         if len(names) != len(self.decisions):
             raise InputError(
                 f"an architecture of {self.name} has {len(self.decisions)} decisions, got {len(names)}: {list(names)}"
@@ -250,7 +250,7 @@ class ProductSpace(ABC):
         return tuple(choices[choice] for choices, choice in zip(self.choices, arch, strict=True))
 
     def canonical(self, arch: Arch) -> str:
-        """The official string: no two architectures compute the same function by construction."""
+        """The official string, as no two architectures compute the same function by construction."""
         return self.to_string(arch)
 
     def describe(self, arch: Arch) -> Description:
@@ -262,7 +262,7 @@ class ProductSpace(ABC):
         return ""
 
     def traits(self, choices: NDArray[np.int64], scale: Mapping[str, Any]) -> dict[str, NDArray[np.float64]]:
-        """No traits."""
+        """An empty mapping: the space defines no traits."""
         _ = choices, scale
         return {}
 
@@ -276,17 +276,17 @@ class ProductSpace(ABC):
 
 @dataclass(frozen=True)
 class ConstrainedSpace(ProductSpace):
-    """A space in which some combinations of choices are no architectures: those that `allows` refuses.
+    """A space in which some combinations of choices are invalid: those that `allows` rejects.
 
     Samples and mutations are drawn from all combinations until one is allowed, which suits spaces that allow at least
-    some percent of them. `len`, `position` and `at_position`, and with them `index` and `arch`, number the allowed
+    a few percent of them. `len`, `position` and `at_position`, and with them `index` and `arch`, number the allowed
     combinations in lexicographic order; the first use of any of them calls `allows` for all combinations. A space with
-    more than some millions of combinations overrides these five, for instance with the rows of its published table.
+    more than a few million combinations should override these five, for instance with the rows of its published table.
     """
 
     @abstractmethod
     def allows(self, arch: Arch) -> bool:
-        """Whether a combination is an architecture; all its choices are in range."""
+        """Whether a combination, all of whose choices are in range, is an architecture."""
 
     @cached_property
     def _allowed(self) -> list[int]:
@@ -311,9 +311,9 @@ class ConstrainedSpace(ProductSpace):
         return arch
 
     def mutate(self, arch: Arch, rng: np.random.Generator) -> Arch:
-        """A decision drawn uniformly gets another choice, both drawn again until the space allows the result.
+        """A uniformly drawn decision gets a different choice; both are drawn again until the result is valid.
 
-        An architecture without valid neighbours mutates into a sample of the others.
+        An architecture without valid neighbours mutates into a random sample of the other architectures.
         """
         while True:
             for _ in range(MUTATIONS):

@@ -1,8 +1,8 @@
 """The size space of NATS-Bench.
 
 Dong, Liu, Musial, Gabrys: "NATS-Bench: Benchmarking NAS Algorithms for Architecture Topology and Size", TPAMI 2021,
-https://arxiv.org/abs/2009.00437, section 3.2. The cell is fixed; the channel counts of five layers are each one of
-8, 16, ..., 64: 8^5 = 32,768 architectures. The official index is the lexicographic order, last layer fastest.
+https://arxiv.org/abs/2009.00437, section 3.2. The cell is fixed; each of five layers has 8, 16, ..., or 64 channels:
+8^5 = 32,768 architectures. The official index is the lexicographic order, last layer fastest.
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ class SizeSpace(ProductSpace):
     name = "sss"
     decisions = tuple(f"layer-{layer}" for layer in range(5))
     choices = (tuple(map(str, CHANNELS)),) * 5
-    trait_rule = "Mean channels: over the layers of the derived network."
+    trait_rule = "Mean channels: the mean over the layers of the derived network."
 
     def mutate_official(self, arch: Arch, rng: np.random.Generator) -> Arch:
-        """A uniform layer gets a uniform channel count, the present one included: a no-op with probability 1/8.
+        """A uniform layer gets a uniform channel count, possibly the current one: a no-op with probability 1/8.
 
         Source: `regularized_ea.py` of AutoDL-Projects/exps/NATS-algos.
         """
@@ -50,12 +50,12 @@ class SizeSpace(ProductSpace):
         return self.from_names(layers)
 
     def describe(self, arch: Arch) -> Description:
-        """The cell of all its networks."""
+        """The cell that all networks of the space have."""
         self.check(arch)
         tss = TopologySpace()
         cell, index = tss.to_string(SIZE_CELL), tss.index(SIZE_CELL)
         return Description((f"cell of every {self.name} network: {cell} ({tss.name} {index})",))
 
     def traits(self, choices: NDArray[np.int64], scale: Mapping[str, Any]) -> dict[str, NDArray[np.float64]]:
-        """The mean over the layers of their numbers of channels, those for which the choices stand at this scale."""
+        """The mean number of channels over the layers, at this scale."""
         return {"mean channels": np.array(scale.get("channels", CHANNELS), float)[choices].mean(axis=1)}

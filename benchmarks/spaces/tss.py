@@ -3,7 +3,7 @@
 Dong, Liu, Musial, Gabrys: "NATS-Bench: Benchmarking NAS Algorithms for Architecture Topology and Size", TPAMI 2021,
 https://arxiv.org/abs/2009.00437, section 3.1. A cell is a complete graph on four ordered nodes; each of its six edges
 carries one of five operations: 5^6 = 15,625 architectures. String, index order and canonical form are those of the
-official files (`nats_bench` 1.8) and are held to their md5 sums by the tests.
+official files (`nats_bench` 1.8); the tests compare their MD5 sums.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from benchmarks.spaces.base import Arch, Description, ProductSpace, uniform_int
 OPERATIONS = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3")
 EDGES = ((1, 0), (2, 0), (2, 1), (3, 0), (3, 1), (3, 2))  # (target node, source node), in decision order
 PATHS = ((3,), (0, 4), (1, 5), (0, 2, 5))
-"""The ways from node 0, the input of a cell, to node 3, its output, as positions in EDGES."""
+"""The paths from node 0, the input of a cell, to node 3, its output, as positions in EDGES."""
 
 
 @dataclass(frozen=True)
@@ -34,12 +34,12 @@ class TopologySpace(ProductSpace):
     decisions = tuple(f"{target}<-{source}" for target, source in EDGES)
     choices = (OPERATIONS,) * len(EDGES)
     trait_rule = (
-        "Edges: of the derived cell's six, how many are skip_connect, and how many none. A search that collapses fills "
-        "its cell with them."
+        "Edges: how many of the six edges of the derived cell are skip_connect, and how many are none. A search that "
+        "collapses fills its cell with them."
     )
 
     def mutate_official(self, arch: Arch, rng: np.random.Generator) -> Arch:
-        """Node first, then one of its edges: edge 1<-0 changes with probability 1/3, 2<-* 1/6 each, 3<-* 1/9 each.
+        """Draw a node, then one of its edges: edge 1<-0 changes with probability 1/3, 2<-* 1/6 each, 3<-* 1/9 each.
 
         Source: `regularized_ea.py` of AutoDL-Projects/exps/NATS-algos. The new operation always differs.
         """
@@ -78,7 +78,7 @@ class TopologySpace(ProductSpace):
 
     @cached_property
     def _official_order(self) -> tuple[list[int], list[int]]:
-        """(index -> position in the product, position -> index): the product, shuffled by Python's seed 88."""
+        """The lists (index -> position, position -> index): the product, shuffled by Python's `random` with seed 88."""
         positions = list(range(len(self)))
         random.Random(88).shuffle(positions)
         return positions, np.argsort(positions).tolist()
@@ -94,8 +94,8 @@ class TopologySpace(ProductSpace):
     def canonical(self, arch: Arch) -> str:
         """The official unique string (`get_unique_str`): 6,466 classes over the space.
 
-        Each node is the sorted sum of its edges, a skip is its source, `none` is '#'. A sum of several zeros ('#+#')
-        is not simplified to '#', as in the official code, so a few equal functions keep different strings.
+        Each node is the sorted sum of its edges, a skip is its source, and `none` is '#'. As in the official code, a
+        sum of several zeros ('#+#') is not simplified to '#', so that a few equal functions keep different strings.
         """
         self.check(arch)
         nodes = ["0"]
@@ -115,7 +115,7 @@ class TopologySpace(ProductSpace):
         return nodes[-1]
 
     def describe(self, arch: Arch) -> Description:
-        """The canonical form, and which edges matter."""
+        """The canonical form, and for each edge whether it affects the output."""
         live = live_edges(arch)
         connected = "" if any(live) else "not "
         lines = (f"canonical form: {self.canonical(arch)}", f"the output is {connected}connected to the input")
@@ -126,7 +126,7 @@ class TopologySpace(ProductSpace):
         return Description(lines, ("edge", "operation", "matters"), tuple(rows))
 
     def traits(self, choices: NDArray[np.int64], scale: Mapping[str, Any]) -> dict[str, NDArray[np.float64]]:
-        """The numbers of edges with the two operations that fill a collapsed cell."""
+        """The numbers of skip_connect and none edges, the operations that fill a collapsed cell."""
         _ = scale
         counted = ("skip_connect", "none")
         return {f"{name} edges": (choices == OPERATIONS.index(name)).sum(axis=1).astype(float) for name in counted}
@@ -135,8 +135,8 @@ class TopologySpace(ProductSpace):
 def live_edges(arch: Arch) -> tuple[bool, ...]:
     """Whether each of EDGES lies on a path from the input to the output without any `none`; shape (6,).
 
-    The other edges do not matter: they carry nothing of the image to the output. (In a trained network a convolution
-    may still add a learnt constant, the shift of its batch normalisation.)
+    The other edges do not affect the output: they pass no information from the image to it. (In a trained network, a
+    convolution may still add a learnt constant, the shift of its batch normalisation.)
     """
     open_paths = [path for path in PATHS if all(OPERATIONS[arch[edge]] != "none" for edge in path)]
     return tuple(any(edge in path for path in open_paths) for edge in range(len(EDGES)))

@@ -61,7 +61,7 @@ class TrainingStudy(Plan):
         """InputError for an invalid schedule, seed policy, budget or option, or images without a validation split."""
         if "valid" not in self.build.images:
             raise InputError(
-                f"{self.build.dataset} has no validation images to search with; take another data set, "
+                f"{self.build.dataset} has no validation images to search with; choose another data set, "
                 "cifar10-valid instead of cifar10"
             )
         self.clock(self.build.dataset)

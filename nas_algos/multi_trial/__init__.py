@@ -1,4 +1,4 @@
-"""The multi-trial search algorithms, by name: CLI name = module = key here."""
+"""The multi-trial search algorithms by name, which is their CLI name, their module and their key in ALGORITHMS."""
 
 from hashlib import sha256
 from importlib import import_module
@@ -40,7 +40,7 @@ def algorithm_named(name: str) -> type[Searcher]:
     """The search algorithm called `name` (hyphens may stand for underscores), or the class that MODULE:CLASS names.
 
     Raises:
-        InputError: there is none; the message lists the names there are. Or it is no Searcher with a Config.
+        InputError: the name is unknown (the message lists the known ones), or the class is no Searcher with a Config.
     """
     if ":" in name:
         return _own_algorithm(name)
@@ -51,7 +51,7 @@ def algorithm_named(name: str) -> type[Searcher]:
 
 
 def code_of(name: str) -> str | None:
-    """SHA-256 of the file that MODULE:CLASS names; None for other names, and where there is no file."""
+    """SHA-256 of the file that MODULE:CLASS names; None for other names, and if the module has no file."""
     if ":" not in name:
         return None
     path = getattr(import_module(name.partition(":")[0]), "__file__", None)
@@ -66,10 +66,10 @@ def _own_algorithm(name: str) -> type[Searcher]:
         raise InputError(f"cannot import {attribute} from {module} ({type(error).__name__}: {error})") from error
     config = getattr(found, "Config", None)
     if not (isinstance(found, type) and issubclass(found, Searcher) and isinstance(config, type)):
-        raise InputError(f"{name} is no subclass of nas_algos.Searcher with a Config, but {found!r}")
+        raise InputError(f"{name} must be a subclass of nas_algos.Searcher with a Config, got {found!r}")
     if isabstract(found):
-        raise InputError(f"{name} leaves open: {', '.join(sorted(found.__abstractmethods__))}")
+        raise InputError(f"{name} does not define {', '.join(sorted(found.__abstractmethods__))}")
     if not issubclass(config, Config):
-        raise InputError(f"the Config of {name} is no subclass of nas_algos.Config, but {config!r}")
+        raise InputError(f"the Config of {name} must be a subclass of nas_algos.Config, got {config!r}")
     check_knobs(config)
     return found

@@ -2,12 +2,12 @@
 
 Falkner, Klein, Hutter: "BOHB: Robust and Efficient Hyperparameter Optimization at Scale", ICML 2018,
 https://arxiv.org/abs/1807.01774, algorithms 1 and 2. The model follows hpbandster 0.7.4 (`optimizers/config_generators/
-bohb.py`, kernel density estimate of statsmodels) for categorical decisions, and is held to it numerically by a test;
-defaults are those of the NATS-Bench scripts. It runs in process: no name server, no workers of its own.
+bohb.py`, kernel density estimate of statsmodels) for categorical decisions, and a test compares it numerically;
+defaults are those of the NATS-Bench scripts. It runs in one process, without a name server or workers of its own.
 
-The model is only as good as hpbandster's: choice codes are unordered, yet their standard deviation sets the bandwidth,
-which has no upper bound; above 1 a good result's choice is never kept. On these spaces BOHB ends close to random
-search, as in NATS-Bench (table 4: 93.01 against 93.03 percent on the size space, CIFAR-10).
+The model has the weaknesses of hpbandster's: choice codes are unordered, yet their standard deviation sets the
+bandwidth, which has no upper bound; above 1 a good result's choice is never kept. On these spaces BOHB ends close to
+random search, as in NATS-Bench (table 4: 93.01 against 93.03 percent on the size space, CIFAR-10).
 
 Departures from hpbandster: the sort into good and bad is stable (ties: first told), and a failed evaluation is not
 modelled (hpbandster gives it infinite loss).
@@ -31,27 +31,25 @@ from nas_algos.multi_trial.hyperband import Hyperband, HyperbandConfig
 from nas_algos.searcher import Trial
 
 MAX_DRAWS = 100
-"""Rounds of candidates per trial before fewer valid ones must do."""
+"""Upper bound of the rounds of candidates per trial; after these, fewer valid candidates are compared."""
 
 
 @dataclass(frozen=True)
 class BOHBConfig(HyperbandConfig):
-    """Options of BOHB: those of Hyperband, and the model's."""
+    """Options of BOHB: those of Hyperband and those of the model."""
 
-    num_samples: int = knob(4, "candidates drawn from the good density, the best ratio is taken", symbol="N_s", low=1)
+    num_samples: int = knob(4, "candidates drawn from the good density; the best ratio is taken", symbol="N_s", low=1)
     random_fraction: float = knob(0.0, "share of fresh architectures drawn uniformly", symbol="rho", low=0, high=1)
     min_bandwidth: float = knob(0.3, "lower bound of the kernel bandwidths", symbol="b_min", low=1e-6)
-    top_n_percent: int = knob(
-        15, "share of the results that counts as good", symbol="q", unit="percent", low=1, high=99
-    )
+    top_n_percent: int = knob(15, "share of the results that count as good", symbol="q", unit="percent", low=1, high=99)
 
 
 @dataclass(frozen=True)
 class KDE:
     """Kernel density estimate over categorical decisions with the Aitchison-Aitken kernel.
 
-    `data` is (d, n) choices. A decision that equals the data's contributes 1 - h, any other h / (L - 1), where L counts
-    the distinct choices in the data: infinity if there is only one, as in statsmodels.
+    `data` is (d, n) choices. A decision with the same choice as the data point contributes 1 - h, any other choice
+    h / (L - 1), where L counts the distinct choices in the data: infinity if there is only one, as in statsmodels.
     """
 
     data: NDArray[np.integer]
@@ -64,7 +62,7 @@ class KDE:
         return fit_densities((data,), options, min_bandwidth)[0]
 
     def pdf(self, points: NDArray[np.integer]) -> NDArray[np.float64]:
-        """(m,) densities of (d, m) points: the mean over the data of the product over the decisions."""
+        """The densities (m,) of (d, m) points: the mean over the data of the product over the decisions."""
         equal = points[:, :, None] == self.data[:, None, :]  # (d, m, n)
         kernel = np.where(equal, (1 - self.bandwidth)[:, None, None], self.different[:, None, None])
         density: NDArray[np.float64] = np.multiply.reduce(kernel).sum(axis=1) / self.data.shape[1]
@@ -74,8 +72,8 @@ class KDE:
 def fit_densities(parts: Sequence[NDArray[np.integer]], options: int, min_bandwidth: float) -> list[KDE]:
     """Fit a density to each part by the normal reference rule on the choice codes.
 
-    The bandwidth is h = 1.06 std n^(-1/(4+d)), at least `min_bandwidth`. All parts are computed at once, which takes
-    half the time of one after another: most of it is the overhead of array operations.
+    The bandwidth is h = 1.06 std n^(-1/(4+d)), at least `min_bandwidth`. Computing all parts at once halves the time,
+    most of which is overhead of array operations.
 
     Args:
         parts: (d, n) choices, each below `options`; d is the same in all parts.
@@ -95,33 +93,33 @@ def fit_densities(parts: Sequence[NDArray[np.integer]], options: int, min_bandwi
 
 @lru_cache
 def _tables(d: int, options: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """(d, 1) code of each decision's first choice; (options, 2) powers 1 and 2 of the choices."""
+    """(d, 1) codes of each decision's first choice, and (options, 2) powers 1 and 2 of the choices."""
     codes = np.arange(float(options))
     return options * np.arange(d)[:, None], np.stack([codes, codes * codes], axis=1)
 
 
 @dataclass
 class Results:
-    """Results of one fidelity from the smallest loss up; of equal losses the first told comes first."""
+    """The results at one fidelity, sorted by ascending loss; among equal losses, the first one told comes first."""
 
     columns: NDArray[np.int16]
     """(d, capacity) choices; the first columns hold the architectures in the order of `losses`."""
     losses: list[float] = field(default_factory=list)
     model: tuple[KDE, KDE] | None = None
-    """(good l, bad g) of all results; None until they are fitted."""
+    """The densities (good l, bad g) of all results; None until they are fitted."""
 
     @classmethod
     def empty(cls, decisions: int) -> Results:
-        """No results of architectures with so many decisions."""
+        """An empty set of results for architectures with this number of decisions."""
         return cls(np.zeros((decisions, 64), np.int16))
 
     @property
     def choices(self) -> NDArray[np.int16]:
-        """(d, n) choices of the architectures."""
+        """The choices (d, n) of the architectures."""
         return self.columns[:, : len(self.losses)]
 
     def insert(self, loss: float, arch: Arch) -> None:
-        """Add a result, which makes the model obsolete."""
+        """Add a result; this discards the fitted model."""
         n, at = len(self.losses), bisect_right(self.losses, loss)
         if n == self.columns.shape[1]:
             self.columns = np.concatenate([self.columns, np.zeros_like(self.columns)], axis=1)
@@ -160,9 +158,9 @@ class BOHB(Hyperband):
         return self.space.sample(self.rng) if chosen is None else tuple(chosen)
 
     def _candidates(self, good: KDE) -> NDArray[np.integer]:
-        """(d, num_samples) valid candidates, or fewer columns if MAX_DRAWS draws of each give no more.
+        """Valid candidates (d, num_samples), or fewer columns if MAX_DRAWS draws of each yield no more.
 
-        Each starts from a good result and keeps its choice with probability 1 - h, else draws any choice.
+        Each starts from a good result and keeps each choice with probability 1 - h, else draws any choice.
         """
         d, options = len(self.space.options), np.array(self.space.options)[:, None]
         parts: list[NDArray[np.integer]] = []
@@ -192,12 +190,12 @@ class BOHB(Hyperband):
             self.modelled = epochs
 
     def _split(self, n: int) -> tuple[int, int]:
-        """How many of n results count as good, and how many are left."""
+        """The number of good ones among n results, and the number of the others."""
         good = max(len(self.space.options) + 1, self.config.top_n_percent * n // 100)
         return good, n - good
 
     def model(self, epochs: int) -> tuple[KDE, KDE]:
-        """(good l, bad g) of the results at `epochs`, of which there must be enough; fitted when it is first needed."""
+        """The densities (good l, bad g) of the results at `epochs`, fitted on first use; requires enough results."""
         results = self.results[epochs]
         if results.model is None:
             d, options = len(self.space.options), max(self.space.options)

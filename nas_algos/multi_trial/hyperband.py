@@ -39,19 +39,19 @@ class Bracket:
     rungs: tuple[Fidelity, ...]
     sizes: list[int]
     rung: int = 0
-    promoted: list[Arch] = field(default_factory=list)  # to ask at the present rung, best last; rung 0 draws fresh ones
-    asked: int = 0  # at the present rung
-    results: dict[int, tuple[float, Arch]] = field(default_factory=dict)  # trial id -> score, at the present rung
+    promoted: list[Arch] = field(default_factory=list)  # left to ask at this rung, best last; rung 0 draws fresh ones
+    asked: int = 0  # trials asked at the current rung
+    results: dict[int, tuple[float, Arch]] = field(default_factory=dict)  # trial id -> score, at the current rung
 
     @property
     def waiting(self) -> bool:
-        """Whether every architecture of the rung is asked, so that the next step depends on results."""
+        """Whether all architectures of the rung have been asked, so that the next step depends on results."""
         return self.asked == self.sizes[self.rung]
 
     def record(self, trial: Trial, score: float) -> bool:
         """Record a result; returns whether the bracket is finished.
 
-        The last result of a rung promotes its best architectures; of equal ones the one that was asked first.
+        The last result of a rung promotes its best architectures; among equal ones, those that were asked first.
         """
         self.results[trial.id] = (score, trial.arch)
         if len(self.results) < self.sizes[self.rung]:
@@ -68,7 +68,7 @@ class Bracket:
 
 
 class Hyperband(Searcher):
-    """Cycles through brackets s = s_max, ..., 1, 0, from the most explorative to plain full training."""
+    """Cycles through brackets s = s_max, ..., 1, 0, from the most explorative one to full training only."""
 
     Config = HyperbandConfig
     _FIXED = Searcher._FIXED | {"_fidelities"}
@@ -81,7 +81,7 @@ class Hyperband(Searcher):
             )
         self._fidelities = tuple(Fidelity(fidelity.schedule, epochs) for epochs in _rungs(fidelity.epoch, config))
         self.started = 0  # number of brackets
-        self.brackets: dict[int, Bracket] = {}  # unfinished ones, by number
+        self.brackets: dict[int, Bracket] = {}  # number -> unfinished bracket
         self.bracket_of: dict[int, int] = {}  # open trial id -> bracket
 
     @property

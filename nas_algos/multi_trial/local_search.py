@@ -5,8 +5,8 @@ https://arxiv.org/abs/2005.02960, algorithm 1, and its variant that moves at the
 local optimum; here, as in its experiments with a fixed budget, the search restarts from a new random architecture.
 An architecture with a known score is not asked again until all architectures of the space have one.
 
-With several trials open and the neighbourhood asked but not yet told, the searcher asks random architectures ahead; the
-best of those becomes the next start.
+With several trials open and the whole neighbourhood asked but not yet told, the searcher already asks random
+architectures; the best of them becomes the next start.
 """
 
 from __future__ import annotations
@@ -40,12 +40,12 @@ class LocalSearch(Searcher):
 
     def __init__(self, space: Space, config: LocalSearchConfig, fidelity: Fidelity, rng: np.random.Generator) -> None:
         super().__init__(space, config, fidelity, rng)
-        self.scores: dict[Arch, float] = {}  # of every architecture told; -inf if its evaluation failed
+        self.scores: dict[Arch, float] = {}  # scores told so far; -inf if the evaluation failed
         self.starts: list[Arch] = []  # random architectures told since the last climb began
-        self.random_ids: set[int] = set()  # open trials that are such random architectures
-        self.centre: Arch | None = None  # where the climb stands
-        self.unasked: list[Arch] = []  # neighbours of the centre, shuffled, still to ask
-        self.pending: set[Arch] = set()  # neighbours of the centre, asked and not told
+        self.random_ids: set[int] = set()  # open trials of such random architectures
+        self.centre: Arch | None = None  # the current architecture of the climb
+        self.unasked: list[Arch] = []  # neighbours of the centre not asked yet, shuffled
+        self.pending: set[Arch] = set()  # neighbours of the centre that are asked and not told
 
     def propose(self) -> tuple[Arch, Fidelity]:
         while self.unasked and self.unasked[-1] in self.scores:

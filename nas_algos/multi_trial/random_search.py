@@ -16,7 +16,7 @@ from nas_algos.searcher import Searcher, Trial
 
 @dataclass(frozen=True)
 class RandomSearchConfig(Config):
-    """Random search has no options."""
+    """The empty options of random search."""
 
 
 class RandomSearch(Searcher):
@@ -28,4 +28,4 @@ class RandomSearch(Searcher):
         return self.space.sample(self.rng), self.fidelity
 
     def learn(self, trial: Trial, outcome: Outcome) -> None:
-        """Nothing: the draws are independent."""
+        """Ignore the outcome: the draws are independent."""

@@ -28,7 +28,7 @@ from nas_algos.searcher import Searcher, Trial
 
 BETA1, BETA2, EPSILON = 0.9, 0.999, 1e-8  # Adam's defaults
 MAX_DRAWS = 1000
-"""Samples of the policy per trial before a uniform sample of the space is taken."""
+"""Upper bound of the policy's samples per trial; after these, the space is sampled uniformly."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Weight-sharing search: one supernet holds the weights of all architectures; one file per method."""
+"""Weight-sharing search, where one supernet holds the weights of all architectures; each method has its own file."""
 
 from nas_algos.weight_sharing.registry import METHODS, PHASES, method_named
 

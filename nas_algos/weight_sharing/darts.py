@@ -28,7 +28,7 @@ class DartsConfig(GradientConfig):
 
 
 class DartsV1(GradientMethod):
-    """First order: the gradient of alpha takes the shared weights as they are (section 2.3, xi = 0)."""
+    """First-order DARTS: the gradient of alpha is taken at the current shared weights (section 2.3, xi = 0)."""
 
     Config = DartsConfig
     kind = OperationSupernet
@@ -47,9 +47,9 @@ class DartsV1(GradientMethod):
 
 
 class DartsV2(DartsV1):
-    """Second order: the gradient of alpha looks one step of the shared weights ahead (equations 6 to 8).
+    """Second-order DARTS: the gradient of alpha looks one step of the shared weights ahead (equations 6 to 8).
 
-    The difference quotient is coarse in mixed precision.
+    In mixed precision, the difference quotient is inaccurate.
     """
 
     def architecture_step(self, base: Batch, held_out: Batch) -> Tensor | None:
@@ -60,8 +60,8 @@ class DartsV2(DartsV1):
     def unrolled(self, base: Batch, held_out: Batch) -> tuple[Tensor, Tensor]:
         """L_val(w', alpha) and its gradient in alpha, where w' = w - xi grad_w L_train(w, alpha), as SGD would step.
 
-        The step has momentum and weight decay. As in the official code, its momentum is plain even where the weights
-        learn with Nesterov's. xi is the present learning rate.
+        The step has momentum and weight decay. As in the official code, its momentum is the plain one although the
+        weights are trained with Nesterov momentum. xi is the current learning rate.
         """
         xi, w = self.weights.learning_rate, self.weights.parameters()
         base_rng = self.weights.rng.get_state()  # so that every pass of `base` drops the same paths
@@ -81,7 +81,7 @@ class DartsV2(DartsV1):
         return loss.detach(), d_alpha - xi * hessian_vector  # equation 7
 
     def _one_step_ahead(self, base: Batch, xi: float) -> dict[str, Tensor]:
-        """w' by name, as leaves."""
+        """The weights w' by name, as leaf tensors."""
         w, state = self.weights.parameters(), self.weights.optimizer.state
         loss = self.weights.loss(base, self.weight_choice())
         gradients = torch.autograd.grad(loss, list(w.values()), allow_unused=True)

@@ -14,11 +14,11 @@ from benchmarks.spaces import Arch, Space
 
 Drawn = TypeVar("Drawn")
 LIMIT = 100_000
-"""Draws after which the search for a valid architecture is given up."""
+"""Number of draws after which the search for a valid architecture gives up."""
 
 
 def valid_draw(space: Space, draw: Callable[[], Drawn], arch_of: Callable[[Drawn], Arch]) -> Drawn:
-    """The first of several draws whose architecture is valid; InputError if there is none for very long."""
+    """The first draw whose architecture is valid; InputError if none of LIMIT draws is."""
     for _ in range(LIMIT):
         drawn = draw()
         if space.is_valid(arch_of(drawn)):
@@ -52,7 +52,7 @@ def likeliest(space: Space, log_p: Sequence[Sequence[float]], count: int) -> lis
 
 
 def _descending(log_p: Sequence[Sequence[float]]) -> Iterator[Arch]:
-    """All combinations of options by descending sum, best first, without computing the sums of all."""
+    """Yield all combinations of options by descending sum of `log_p`, without computing all sums first."""
     best_first = [[k for _, k in sorted((-p, k) for k, p in enumerate(row))] for row in log_p]
 
     def entry(ranks: Arch) -> tuple[float, Arch, Arch]:

@@ -4,8 +4,8 @@ Pham, Guan, Zoph, Le, Dean: "Efficient neural architecture search via parameter 
 https://arxiv.org/abs/1802.03268, sections 2.2 and 2.3, as run on NAS-Bench-201's space (`search-cell.py` of
 AutoDL-Projects, enas, with the options of its command line): the controller is trained after each epoch.
 
-As in the official code, the baselines of an epoch start from the mean baseline of the last epoch. The controller's
-seconds count in full here; the official scripts leave them out.
+As in the official code, the baselines of an epoch start from the mean baseline of the previous epoch. Here the search
+time includes the seconds of the controller; the official scripts leave them out.
 """
 
 from __future__ import annotations
@@ -36,11 +36,11 @@ CLIP = 5.0
 class ENASConfig(MethodConfig):
     """Options of ENAS."""
 
-    controller_learning_rate: float = knob(1e-3, "of Adam on the controller", low=1e-8, log=True)
+    controller_learning_rate: float = knob(1e-3, "learning rate of the controller's Adam", low=1e-8, log=True)
     controller_steps: int = knob(50, "steps of the controller after an epoch", low=1)
     controller_samples: int = knob(20, "architectures per step, each on one validation batch", low=1)
-    entropy_weight: float = knob(1e-4, "of the entropy in the reward", low=0, log=True)
-    baseline_rate: float = knob(0.01, "share of the way that the baseline moves towards a reward", low=0, high=1)
+    entropy_weight: float = knob(1e-4, "weight of the entropy in the reward", low=0, log=True)
+    baseline_rate: float = knob(0.01, "fraction by which the baseline moves towards a reward", low=0, high=1)
     candidates: int = knob(100, "architectures sampled and scored after an epoch", low=1)
     scoring: Literal["same_batch", "successive_batches", "validation_set"] = knob("same_batch", SCORING_HELP)
 
@@ -54,9 +54,9 @@ class Sample(NamedTuple):
 
 
 class Controller(nn.Module):
-    """An LSTM that makes one decision after the other, each time fed with the last one (section 2.1).
+    """An LSTM that makes one decision after the other; its input is the previous decision (section 2.1).
 
-    Embedding and output layer are common to all decisions; one with fewer options than others uses the first of them.
+    All decisions share the embedding and the output layer; a decision with fewer options uses their first entries.
 
     Args:
         options: the number of options of each decision.
@@ -75,7 +75,7 @@ class Controller(nn.Module):
                 nn.init.uniform_(drawn, -0.1, 0.1)
 
     def forward(self, rng: torch.Generator) -> tuple[Sample, Tensor]:
-        """A sample, and the probabilities (decisions, most options) from which it was drawn; rows may end in zeros."""
+        """Draw a sample; returns it with its probabilities (decisions, most options), whose rows may end in zeros."""
         inputs, state = self.input_vars, None
         choices, log_probabilities, entropies, distributions = [], [], [], []
         for options in self.options:
@@ -97,8 +97,8 @@ class ENAS(Method):
 
     Samples that are not valid architectures are drawn again.
 
-    Departure: the official loop also passes validation images through the network while weights are trained, which only
-    moves the running statistics of stem and reduction blocks; this one does not.
+    Departure: while weights are trained, the official loop also passes validation images through the network, which
+    only changes the running statistics of stem and reduction blocks; this one does not.
     """
 
     Config = ENASConfig
@@ -106,7 +106,7 @@ class ENAS(Method):
 
     def __init__(self, weights: SharedWeights, rng: torch.Generator) -> None:
         super().__init__(weights, rng)
-        self.controller = Controller(self.space.options, rng)  # on the host, which must know what was drawn
+        self.controller = Controller(self.space.options, rng)  # on the host, which reads each sample
         self.optimizer = torch.optim.Adam(
             self.controller.parameters(), lr=self.config.controller_learning_rate, betas=(0.5, 0.999), eps=1e-3
         )
@@ -122,13 +122,14 @@ class ENAS(Method):
         return self.path(self.draw().arch)
 
     def end_epoch(self, batches: Iterator[Batch]) -> None:
-        """Train the controller (section 2.2). For each of the M samples a of a step, numbered here:
+        """Train the controller (section 2.2) on M samples a per step. For each sample (equation numbers are ours):
 
-            R = fraction of images classified right + entropy_weight H(a)    (1)
-            b = b_0 - baseline_rate (b_0 - R)                                (2)
-            descend -log p(a) (R - b) / M                                    (3)
+            R = fraction of correctly classified images + entropy_weight H(a)    (1)
+            b = b_0 - baseline_rate (b_0 - R)                                    (2)
+            descend -log p(a) (R - b) / M                                        (3)
 
-        where b_0 is the mean b of the last epoch. As in the official code, the gradient of (3) includes that of H in R.
+        where b_0 is the mean b of the previous epoch. As in the official code, the gradient of (3) includes that of H
+        in R.
         """
         config, last_baseline, baselines = self.config, self.baseline, []
         for _ in range(config.controller_steps):
@@ -156,8 +157,8 @@ class ENAS(Method):
 
     @torch.no_grad()
     def probabilities(self, samples: int = 100) -> Tensor:
-        """The mean over samples of the distributions they were drawn from: later decisions depend on earlier ones."""
-        rng = torch.Generator().manual_seed(0)  # of its own, so that looking at the controller changes no later draw
+        """The mean over samples of the distributions that they were drawn from: decisions depend on earlier ones."""
+        rng = torch.Generator().manual_seed(0)  # a separate one, so that this call does not change later draws
         return torch.stack([self.controller(rng)[1] for _ in range(samples)]).mean(dim=0)
 
     def state_dict(self) -> dict[str, Any]:

@@ -2,13 +2,13 @@
 
 Dong, Yang: "Searching for a robust neural architecture in four GPU hours", CVPR 2019, https://arxiv.org/abs/1910.04465,
 section 3.2 and algorithm 1, as run on NAS-Bench-201's space (`search-cell.py` of AutoDL-Projects, gdas). With A the
-logits `alpha`, a row for each edge and a column for each operation k, and o ~ Gumbel(0, 1), numbered here:
+logits `alpha`, a row per edge and a column per operation k, and o ~ Gumbel(0, 1) (equation numbers are ours):
 
     h = one_hot(argmax_k(A_k + o_k))                the sampled operation                                     (1)
     p_k = softmax_k((log softmax(A)_k + o_k) / tau)  its relaxation, which becomes h as tau falls to 0          (2)
     h - p + p                                       h in the forward pass, gradient of p in the backward pass (3)
 
-All cells of a step share one sample; the steps of the weights and of the architecture have different ones.
+All cells of a step share one sample; the steps of the weights and of the architecture use different samples.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ class GDAS(GradientMethod):
         return h - p.detach() + p, h.bool()  # (3)
 
     def _draw(self) -> tuple[Tensor, Tensor]:
-        """(p, h), (edges, operations) each. Since p is largest where A + o is, h is the argmax of p."""
+        """Draw (p, h), both (edges, operations). Since p is largest where A + o is, h is the one-hot argmax of p."""
         tau = self.config.temperature(self.progress)  # falls linearly from tau_max to tau_min
         logits = self.logits.log_softmax(dim=1)
         gumbel = -torch.empty_like(self.alpha).exponential_(generator=self.rng).log()  # o; -log E for E ~ Exp(1)

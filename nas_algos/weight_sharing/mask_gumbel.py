@@ -5,7 +5,7 @@ https://arxiv.org/abs/2004.05565, section 3.1, as run on NATS-Bench's size space
 mask_gumbel). For a module whose row of logits is `alpha`, with 1_k = 1 on the first c_k channels and 0 on the others:
 
     g_k = softmax_k((alpha_k + o_k) / tau),  o_k ~ Gumbel(0, 1)    the Gumbel weights
-    y = b(x) * sum_k g_k 1_k                                       what the module gives      (equation 4)
+    y = b(x) * sum_k g_k 1_k                                       the module's output        (equation 4)
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class MaskGumbel(WidthMethod):
         return None if self.warming_up else self.descend(self.weights.loss(held_out, self.sample()))
 
     def sample(self) -> Choice:
-        """(modules, width) factors of the channels, whose gradient reaches alpha."""
+        """Factors (modules, width) of the channels, with a gradient in alpha."""
         tau = self.config.temperature(self.progress)  # falls linearly from tau_max to tau_min
         (exponential,) = self.exponential(1)
         g = ((self.module_logits - exponential.log()) / tau).softmax(dim=1)  # (modules, options)

@@ -2,11 +2,11 @@
 
 Bender et al.: "Can weight sharing outperform random architecture search? An investigation with TuNAS", CVPR 2020,
 https://arxiv.org/abs/2008.06120, as run on NATS-Bench's size space (`search-size.py` of AutoDL-Projects, mask_rl). With
-p = softmax(alpha) of each module, numbered here:
+p = softmax(alpha) of each module (equation numbers are ours):
 
     a ~ p                                            the sampled widths                                        (1)
-    R = 100 * images classified right / images       the reward: percent accuracy of a validation batch        (2)
-    b = sum_i mu^(t - i) R_i / sum_i mu^(t - i)      the baseline: a moving average with the present reward    (3)
+    R = 100 * correctly classified images / images   the reward: percent accuracy of a validation batch        (2)
+    b = sum_i mu^(t - i) R_i / sum_i mu^(t - i)      the baseline: a moving average with the current reward    (3)
     L = -(R - b) log p(a)                            the loss of alpha                                         (4)
 """
 
@@ -30,12 +30,12 @@ from supernets.supernet import Choice
 class MaskRLConfig(WidthConfig):
     """Options of masking with REINFORCE."""
 
-    arch_weight_decay: float = knob(0.0, "of the architecture's parameters", low=0, log=True)
+    arch_weight_decay: float = knob(0.0, "weight decay of the architecture's parameters", low=0, log=True)
     ema_momentum: float = knob(0.95, "momentum of the reward baseline", symbol="mu", low=0, high=0.9999)
 
 
 class MaskRL(WidthMethod):
-    """The weights learn under sampled widths, alpha from the accuracy of other samples."""
+    """Trains the weights at sampled widths, and alpha by the accuracy of further samples."""
 
     Config = MaskRLConfig
 
@@ -64,13 +64,13 @@ class MaskRL(WidthMethod):
         return self.masked(self.draw())
 
     def draw(self) -> Tensor:
-        """(modules,) options."""
+        """Draw an option for each module, (modules,)."""
         p = self.module_logits.detach().softmax(dim=1)
         (exponential,) = self.exponential(1)
         return (p / exponential).argmax(dim=1)  # (1)
 
     def masked(self, drawn: Tensor) -> Choice:
-        """(modules, width) factors of the channels: 1 within the drawn widths, 0 beyond."""
+        """Factors (modules, width) of the channels: 1 within the drawn widths, 0 beyond."""
         return (self.supernet.masks[drawn],)
 
     def state_dict(self) -> dict[str, Any]:

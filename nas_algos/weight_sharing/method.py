@@ -1,13 +1,13 @@
-"""What all weight-sharing methods share: the step of the weights, the step of the architecture, and the derivation.
+"""The contract of weight-sharing methods: the step of the weights, the step of the architecture, and the derivation.
 
-A method sees batches and the network with its weights; never files, clocks or test images. For each batch of training
-images (`base`) and the batch of validation images that goes with it (`held_out`), a search calls
+A method sees batches and the network with its weights, but never files, clocks or test images. For each batch of
+training images (`base`) and the batch of validation images paired with it (`held_out`), a search calls
 
     method.weights.step(base, method.weight_choice())    one SGD step of the shared weights along a choice
     method.architecture_step(base, held_out)             one step of the architecture's parameters
 
-and at the end of each epoch `end_epoch` (ENAS trains its controller there), `probabilities`, and `derive`, which names
-the architecture found so far. Everything random is drawn on the CPU from the method's own generator.
+and at the end of each epoch `end_epoch` (ENAS trains its controller there), `probabilities`, and `derive`, which
+returns the architecture found so far. Everything random is drawn on the CPU from the method's own generator.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from supernets.supernet import Choice, Supernet, WidthSupernet
 
 
 class SharedWeights:
-    """The weights of a supernet, learnt by SGD with Nesterov momentum; `rng` draws the paths to drop."""
+    """The weights of a supernet, trained by SGD with Nesterov momentum; `rng` draws the drop-path masks."""
 
     def __init__(self, network: Supernet, images: SearchImages, config: MethodConfig, rng: torch.Generator) -> None:
         self.network, self.images, self.config, self.rng = network, images, config, rng
@@ -44,7 +44,7 @@ class SharedWeights:
             momentum=config.momentum,
             nesterov=config.momentum > 0,
             weight_decay=config.weight_decay,
-            foreach=True,  # the fused one fails where only some weights have been used so far (PyTorch 2.13)
+            foreach=True,  # fused=True fails while some weights are still unused (PyTorch 2.13)
         )
 
     @property
@@ -53,9 +53,10 @@ class SharedWeights:
         return rate
 
     def begin_epoch(self, epoch: int) -> None:
-        """Set what changes by epoch e = 0 .. E - 1.
+        """Set the quantities that depend on the epoch e = 0 .. E - 1.
 
-        Learning rate eta_min + (eta - eta_min) (1 + cos(pi e / E)) / 2; drop-path rate (e + 1) / E of the final one.
+        The learning rate is eta_min + (eta - eta_min) (1 + cos(pi e / E)) / 2; the drop-path rate grows linearly and is
+        (e + 1) / E of the final one.
         """
         rate, final, epochs = self.config.learning_rate, self.config.final_learning_rate, self.config.epochs
         for group in self.optimizer.param_groups:
@@ -63,10 +64,11 @@ class SharedWeights:
         self.drop_path = self.config.drop_path * (epoch + 1) / epochs
 
     def step(self, batch: Batch, choice: Choice) -> tuple[Tensor, Tensor]:
-        """One step of SGD along `choice`.
+        """Take one step of SGD along `choice`.
 
         Returns:
-            Mean cross entropy in nats and number of images classified right, both before the step, on the device.
+            The mean cross entropy in nats and the number of correctly classified images, both before the step, on the
+            device.
         """
         self.optimizer.zero_grad(set_to_none=not self.config.decay_unused)
         logits = self.logits(batch, choice)
@@ -78,11 +80,11 @@ class SharedWeights:
         return loss.detach(), correct(logits.detach(), batch.labels)
 
     def loss(self, batch: Batch, choice: Choice, parameters: Mapping[str, Tensor] | None = None) -> Tensor:
-        """Mean cross entropy in nats; see `logits`."""
+        """The mean cross entropy of a batch in nats; see `logits`."""
         return functional.cross_entropy(self.logits(batch, choice, parameters), batch.labels)
 
     def logits(self, batch: Batch, choice: Choice, parameters: Mapping[str, Tensor] | None = None) -> Tensor:
-        """(B, num_classes). `parameters` by name, if given, stand for the network's own."""
+        """The logits (B, num_classes) of a batch. `parameters` by name, if given, replace the network's own."""
         images = batch.images.contiguous(memory_format=torch.channels_last)
         arguments, named = (images, *choice), {"path_scale": self._path_scale(len(images))}
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.config.mixed_precision):
@@ -103,7 +105,7 @@ class SharedWeights:
 
     @torch.inference_mode()
     def accuracy(self, batches: Iterable[Batch], choice: Choice) -> float:
-        """Percent, in evaluation mode; the network's mode stays as it was."""
+        """The accuracy in percent, in evaluation mode; the network's mode is restored afterwards."""
         training = self.network.training
         self.network.eval()
         right, counted = [], 0
@@ -114,7 +116,7 @@ class SharedWeights:
         return 100 * int(torch.stack(right).sum()) / counted
 
     def finite(self) -> bool:
-        """Whether all weights are finite; the host waits for the device."""
+        """Whether all weights are finite; this makes the host wait for the device."""
         return bool(torch.stack([weight.isfinite().all() for weight in self.network.parameters()]).all())
 
     def parameters(self) -> dict[str, nn.Parameter]:
@@ -134,19 +136,19 @@ class SharedWeights:
 
 
 def correct(logits: Tensor, labels: Tensor) -> Tensor:
-    """The number of images whose largest logit is at their label."""
+    """The number of correctly classified images: those whose largest logit is that of their label."""
     return (logits.argmax(dim=1) == labels).sum()
 
 
 class Method(ABC):
-    """Base of the methods.
+    """Base class of the methods.
 
     Args:
-        weights: the shared weights of a supernet of the method's kind, whose config is the method's.
-        rng: the source of everything that the method draws; on the CPU.
+        weights: the shared weights of a supernet of the method's kind, with the config of the method.
+        rng: the generator of everything that the method draws, on the CPU.
 
     Raises:
-        InputError: the supernet is of another kind.
+        InputError: the supernet is not of the method's kind.
     """
 
     Config: ClassVar[type[MethodConfig]]
@@ -166,12 +168,12 @@ class Method(ABC):
         if not isinstance(supernet, cls.kind):
             raise InputError(
                 f"{cls.__name__} searches {cls.kind.searched}; the supernet of {supernet.space.name} is searched for "
-                f"{supernet.searched}: take another method or another space"
+                f"{supernet.searched}: choose another method or another space"
             )
 
     @property
     def progress(self) -> float:
-        """From 0 in the first epoch to 1 in the last."""
+        """The progress of the search, from 0 in the first epoch to 1 in the last."""
         last: int = self.config.epochs - 1
         return self.epoch / max(1, last)
 
@@ -179,15 +181,15 @@ class Method(ABC):
         self.epoch = epoch
 
     def path(self, arch: Arch) -> Choice:
-        """The choice that makes the network compute `arch` alone."""
+        """The choice with which the network computes exactly `arch`."""
         return self.weights.network.path(arch)
 
     @abstractmethod
     def weight_choice(self) -> Choice:
-        """What the network computes in the next step of its weights; nothing in it needs a gradient."""
+        """The choice for the next step of the weights; it carries no gradient."""
 
     def architecture_step(self, base: Batch, held_out: Batch) -> Tensor | None:
-        """Move the architecture's parameters; by default a method has none that move in a step.
+        """Take a step of the architecture's parameters; by default, there is none.
 
         Args:
             base: the training images of the same step.
@@ -199,7 +201,7 @@ class Method(ABC):
         return None
 
     def end_epoch(self, batches: Iterator[Batch]) -> None:
-        """Learn what is learnt once per epoch, from endless validation batches; by default nothing."""
+        """Train what is trained once per epoch, on endless validation batches; by default, nothing."""
         _ = batches
 
     @abstractmethod
@@ -208,13 +210,13 @@ class Method(ABC):
 
     @abstractmethod
     def probabilities(self) -> Tensor:
-        """(decisions, most options): the probability of each option of each decision when an architecture is drawn.
+        """The probability of each option of each decision of a drawn architecture, (decisions, most options).
 
-        Rows of decisions with fewer options end in zeros. Where decisions depend on each other, marginals.
+        Rows of decisions with fewer options end in zeros. If decisions depend on each other, these are the marginals.
         """
 
     def state_dict(self) -> dict[str, Any]:
-        """Everything that was learnt, and the generator's state."""
+        """Everything that the method has learnt, and the state of its generator."""
         return {"rng": self.rng.get_state()}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
@@ -223,14 +225,14 @@ class Method(ABC):
 
 
 class GradientMethod(Method):
-    """A method that moves logits `alpha` with Adam; a subclass says along which loss.
+    """A method that trains logits `alpha` with Adam; a subclass defines the loss.
 
-    `alpha` is (decisions, most options); what stands behind the last option of a decision has no meaning, see `logits`.
+    `alpha` is (decisions, most options); entries beyond the last option of a decision have no meaning, see `logits`.
     """
 
     BETAS: ClassVar[tuple[float, float]] = (0.5, 0.999)
     on_host: ClassVar[bool] = False
-    """Whether alpha is kept in host memory, for methods that read each sample back to skip what it leaves out."""
+    """Whether alpha is kept in host memory, for methods that read each sample back to skip unused operations."""
 
     def __init__(self, weights: SharedWeights, rng: torch.Generator) -> None:
         super().__init__(weights, rng)
@@ -247,23 +249,23 @@ class GradientMethod(Method):
 
     @property
     def logits(self) -> Tensor:
-        """(decisions, most options): alpha, and minus infinity for options that do not exist."""
+        """The logits (decisions, most options): alpha, and minus infinity for options that do not exist."""
         return self.alpha.masked_fill(self._padding, -torch.inf)
 
     def descend(self, loss: Tensor) -> Tensor:
-        """One step of Adam along the gradient of `loss` in alpha alone; returns the loss without its graph."""
+        """Take one step of Adam along the gradient of `loss` in alpha only; returns the loss without its graph."""
         (self.alpha.grad,) = torch.autograd.grad(loss, [self.alpha])
         self.optimizer.step()
         return loss.detach()
 
     def derive(self, batches: Iterator[Batch]) -> Arch:
-        """The most likely architecture: of every decision the option with the largest logit, where that is valid."""
+        """The most likely valid architecture: every decision's option with the largest logit, if that is valid."""
         _ = batches
         arch: Arch = tuple(self.logits.detach().argmax(dim=1).tolist())
         return arch if self.space.is_valid(arch) else self.likeliest(1)[0]
 
     def likeliest(self, count: int) -> list[Arch]:
-        """The `count` most likely valid architectures, descending."""
+        """The `count` most likely valid architectures, by descending probability."""
         log_p = self.logits.detach().log_softmax(dim=1).double().tolist()
         return likeliest(self.space, [row[:n] for row, n in zip(log_p, self.space.options, strict=True)], count)
 
@@ -282,10 +284,10 @@ class GradientMethod(Method):
 
 
 class WidthMethod(GradientMethod):
-    """A gradient method that searches widths, and may warm up: train weights at widths drawn regardless of alpha.
+    """A gradient method that searches widths and may warm up, training the weights at widths that ignore alpha.
 
-    Module m follows row `decision_of_module[m]` of alpha. The stem draws apart from the first layer, whose row it
-    shares, as in the official code.
+    Module m uses row `decision_of_module[m]` of alpha. The stem and the first layer share a row but draw separately, as
+    in the official code.
     """
 
     kind = WidthSupernet
@@ -296,14 +298,14 @@ class WidthMethod(GradientMethod):
 
     @property
     def module_logits(self) -> Tensor:
-        """(modules, options)."""
+        """The logits of each module, (modules, options)."""
         return self.alpha[self.decision_of_module]
 
     def exponential(self, count: int) -> tuple[Tensor, ...]:
-        """`count` times exponentially distributed numbers (modules, options), on the device of the weights.
+        """`count` tensors (modules, options) of exponentially distributed numbers, on the device of the weights.
 
-        -log E is Gumbel noise, and the options with the n largest p / E are n different ones drawn from p. The numbers
-        of a module are drawn one after the other, as the official code and `torch.multinomial` draw them.
+        -log E is Gumbel noise, and the options with the n largest p / E are n distinct samples of p. The numbers of a
+        module are drawn consecutively, as in the official code and in `torch.multinomial`.
         """
         modules, options = len(self.decision_of_module), self.alpha.shape[1]
         drawn = torch.empty(modules, count, options, dtype=self.alpha.dtype).exponential_(generator=self.rng)
@@ -314,7 +316,7 @@ class WidthMethod(GradientMethod):
         return bool(self.epoch / self.config.epochs < self.config.warm_up)
 
     def warm_up_choice(self) -> Choice:
-        """For each module the full width with a probability that falls from 1 to 0, else a uniformly drawn width."""
+        """A choice whose modules have full width with a probability that falls from 1 to 0, else a uniform width."""
         rho = 1 - self.epoch / self.config.epochs / self.config.warm_up
         modules, options = len(self.decision_of_module), self.alpha.shape[1]
         drawn = torch.randint(options, (modules,), generator=self.rng)
@@ -324,12 +326,12 @@ class WidthMethod(GradientMethod):
 
 
 def best_of(candidates: Sequence[Arch], method: Method, batches: Iterator[Batch], scoring: Scoring) -> Arch:
-    """The first of the `candidates` with the best accuracy on shared weights.
+    """The candidate with the best accuracy on shared weights; the first one of several.
 
     Args:
-        scoring: on which of the `batches`. `same_batch`: one for all, drawn anew at every call. `successive_batches`:
-            each candidate on another one, as in the official scripts, whose best candidate owes much to its batch.
-            `validation_set`: all images.
+        scoring: the images to score on. `same_batch`: one batch for all, drawn anew at every call.
+            `successive_batches`: a different batch for each candidate, as in the official scripts, so that the winner
+            depends strongly on its batch. `validation_set`: all images.
     """
     accuracy, path = method.weights.accuracy, method.path
     if scoring == "successive_batches":

@@ -32,9 +32,9 @@ class RandomNASConfig(MethodConfig):
 
 
 class RandomNAS(Method):
-    """Only the weights learn.
+    """Trains only the weights, on random paths, and picks the best of random architectures.
 
-    Departure: the official loop also passes validation images through the network, which only moves the running
+    Departure: the official loop also passes validation images through the network, which only changes the running
     statistics of stem and reduction blocks; this one does not.
     """
 
@@ -52,7 +52,7 @@ class RandomNAS(Method):
         return best_of([self.space.at_position(i) for i in positions], self, batches, self.config.scoring)
 
     def _cell(self) -> Arch:
-        """A uniformly drawn path; the choices into a node are drawn again until they connect it, as officially."""
+        """A random path; the choices into a node are drawn again until they connect it, as in the official code."""
         return valid_draw(self.space, self._connected, lambda arch: arch)
 
     def _connected(self) -> Arch:
@@ -69,6 +69,6 @@ class RandomNAS(Method):
         return [int(torch.randint(self.space.options[decision], (), generator=self.rng)) for decision in decisions]
 
     def probabilities(self) -> Tensor:
-        """Uniform in every epoch."""
+        """The uniform distribution."""
         options = torch.tensor(self.space.options)[:, None]
         return (torch.arange(int(options.max())) < options) / options

@@ -1,4 +1,4 @@
-"""The weight-sharing search methods, by name: CLI name = key here. Only looking a name up imports PyTorch."""
+"""The weight-sharing search methods by their CLI name. Only looking up a name imports PyTorch."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ METHODS = {
     "mask_gumbel": "mask_gumbel.MaskGumbel",
     "mask_rl": "mask_rl.MaskRL",
 }
-"""Name -> module and class in this package."""
+"""Name of the method -> its module in this package and its class."""
 PHASES = ("weights", "architecture", "controller", "derivation")
 """The phases of a search whose seconds are recorded."""
 
 
 def method_named(name: str) -> type[Method]:
-    """The method called `name`; hyphens may stand for underscores. The InputError for another name lists all."""
+    """The method called `name` (hyphens may stand for underscores); InputError for an unknown name, with a list."""
     key = name.replace("-", "_")
     if key not in METHODS:
         raise InputError(unknown_name("weight-sharing method", name, list(METHODS)))

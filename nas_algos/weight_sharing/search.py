@@ -1,4 +1,4 @@
-"""The loop of every weight-sharing search: epochs of weight steps and architecture steps, and what they derive."""
+"""The loop of weight-sharing searches: epochs of weight steps and architecture steps, each ended by a derivation."""
 
 from __future__ import annotations
 
@@ -41,36 +41,36 @@ class DivergedError(InputError):
 
 @dataclass(frozen=True)
 class EpochRecord:
-    """What one epoch did and found."""
+    """The measurements of one epoch, and the architecture derived from it."""
 
     epoch: int  # 1, 2, ...
     weight_loss: float  # cross entropy in nats, mean over the training images as each step saw them
-    weight_accuracy: float  # percent of them, on the sampled paths or the mixture that each step trained
-    architecture_loss: float  # mean over the architecture steps; NaN where there were none
+    weight_accuracy: float  # percent, mean over the same images, on the paths or the mixture that each step trained
+    architecture_loss: float  # mean over the architecture steps; NaN if there were none
     arch: Arch  # derived at the end of the epoch
-    validation: float  # percent of all validation images that `arch` classifies right with the shared weights
-    probabilities: tuple[tuple[float, ...], ...]  # a row for each decision, as long as it has options
+    validation: float  # accuracy of `arch` with the shared weights on all validation images, in percent
+    probabilities: tuple[tuple[float, ...], ...]  # for each decision, the probability of each of its options
     seconds: Mapping[str, float]
-    """Seconds by phase. `weights` includes preparing the images; the pass for `validation` is in none of them."""
+    """Seconds by phase. `weights` includes preparing the images; no phase includes the pass for `validation`."""
 
     @property
     def entropy(self) -> float:
-        """The entropy in nats of the distribution over options, mean over decisions."""
+        """The entropy of the distribution over options in nats, averaged over decisions."""
         rows = [np.array(row) for row in self.probabilities]
         return float(np.mean([-(p * np.log(np.where(p > 0, p, 1))).sum() for p in rows]))
 
 
 class SupernetSearch:
-    """One run of a method: on a CPU a pure function of its arguments; the state after each epoch is complete.
+    """One run of a method. On a CPU it is a pure function of its arguments; its state after each epoch is complete.
 
     Args:
         space: the name of the space whose supernet is trained.
         seeds: the source of all random numbers.
-        device: where network and images are put.
+        device: the device for the network and the images.
 
     Raises:
         InputError: the method does not search supernets of this kind, the task has no validation images, or the scale
-            or the config is impossible.
+            or the config is invalid.
     """
 
     def __init__(
@@ -103,11 +103,11 @@ class SupernetSearch:
         self.records: list[EpochRecord] = []
 
     def epochs(self, on_step: OnStep | None = None) -> Iterator[EpochRecord]:
-        """The remaining epochs, each of which is added to `records`.
+        """Run and yield the remaining epochs; each is added to `records`.
 
         Raises:
-            DivergedError: a loss, a weight or the distribution is not finite. The search cannot continue then; the
-                state saved after the epoch before it is good.
+            DivergedError: a loss, a weight or the distribution is not finite. The search cannot continue; the state
+                saved after the previous epoch is still valid.
         """
         while len(self.records) < self.config.epochs:
             self.records.append(self._epoch(len(self.records), on_step))
@@ -135,7 +135,7 @@ class SupernetSearch:
         probabilities = method.probabilities()
         if not probabilities.isfinite().all():
             raise DivergedError(
-                f"the distribution over architectures is not finite after epoch {epoch + 1}: give a smaller "
+                f"the distribution over architectures is not finite after epoch {epoch + 1}: use a smaller "
                 "--arch-learning-rate, or for enas --controller-learning-rate"
             )
         with watch("derivation"):
@@ -154,25 +154,25 @@ class SupernetSearch:
         )
 
     def _check_finite(self, epoch: int, loss: float, architecture_loss: float) -> None:
-        """Raise a DivergedError that says which option to change."""
+        """Raise a DivergedError, which names the option to change, if a loss or a weight is not finite."""
         for what, value, options in (
             ("training loss of the shared weights", loss, "--learning-rate, or --clip 5"),
             ("architecture loss", architecture_loss, "--learning-rate or --arch-learning-rate"),
         ):
             if not np.isfinite(value):
-                raise DivergedError(f"the {what} became {value} in epoch {epoch + 1}: give a smaller {options}")
-        if not self.weights.finite():  # the last step's loss was taken before it changed the weights
+                raise DivergedError(f"the {what} became {value} in epoch {epoch + 1}: use a smaller {options}")
+        if not self.weights.finite():  # the last loss was measured before its step
             raise DivergedError(
-                f"shared weights became infinite in epoch {epoch + 1}: give a smaller --learning-rate, or --clip 5"
+                f"shared weights became infinite in epoch {epoch + 1}: use a smaller --learning-rate, or --clip 5"
             )
 
     def _step(
         self, base: Batch, held_out: Batch, architecture_losses: list[Tensor], watch: _Stopwatch
     ) -> tuple[Tensor, Tensor, int]:
-        """One step of the weights and one of the architecture, in the order of the config.
+        """Take one step of the weights and one of the architecture, in the order of the config.
 
         Returns:
-            (loss, images classified right, images) of the weight step.
+            (loss, correctly classified images, images) of the weight step.
         """
 
         def architecture() -> None:
@@ -190,9 +190,9 @@ class SupernetSearch:
         return loss, right, len(base.labels)
 
     def state_dict(self) -> dict[str, Any]:
-        """Everything that the remaining epochs depend on, and the records of the finished ones.
+        """The state that the remaining epochs depend on, and the records of the finished ones.
 
-        The tensors are those of the search, not copies: save them before the next epoch.
+        The tensors are those of the search, not copies: save them before the next epoch starts.
         """
         return {
             "of": self._identity,
@@ -203,7 +203,7 @@ class SupernetSearch:
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Resume from the `state_dict` of a search with the same arguments; InputError if it is of another one."""
+        """Resume from the `state_dict` of a search with the same arguments; InputError for that of another search."""
         identity = state.get("of") if isinstance(state, dict) else type(state)
         if isinstance(identity, dict):
             identity = {"space": self.space} | identity  # version 0.1.0 did not save it
@@ -215,7 +215,7 @@ class SupernetSearch:
         self.data_rng.set_state(state["data_rng"])
 
     def to_bytes(self) -> bytes:
-        """`state_dict` as a file's content, with a checksum in front."""
+        """`state_dict` as the content of a file, preceded by a checksum."""
         stream = BytesIO()
         torch.save(self.state_dict(), stream)
         return sha256(stream.getvalue()).digest() + stream.getvalue()
@@ -224,7 +224,7 @@ class SupernetSearch:
         """Resume from the result of `to_bytes`; nothing in it is executed.
 
         Raises:
-            InputError: it is damaged, or of another search.
+            InputError: the content is damaged, or belongs to another search.
         """
         checksum, state = content[:CHECKSUM], content[CHECKSUM:]
         if sha256(state).digest() != checksum:
@@ -235,14 +235,14 @@ class SupernetSearch:
             raise InputError(f"cannot resume from this checkpoint: delete it ({error})") from error
 
     def one_shot(self, archs: Iterable[Arch]) -> list[float]:
-        """The validation accuracy in percent of each architecture with the present shared weights."""
+        """The validation accuracy of each architecture with the current shared weights, in percent."""
         return [self.weights.accuracy(self.images.validation(), self.method.path(arch)) for arch in archs]
 
 
 def check_supernet(
     method: type[Method], space: str, config: MethodConfig, task: ImageTask, scale: NetworkScale
 ) -> None:
-    """Raise the InputError of a search whose method does not fit the supernet, or whose supernet is impossible."""
+    """Raise InputError if the method does not fit the supernet, or the supernet is invalid."""
     method.check_kind(_supernet(space, config, task, scale, torch.Generator()))
 
 
@@ -252,7 +252,7 @@ def _supernet(space: str, config: MethodConfig, task: ImageTask, scale: NetworkS
 
 
 def _averages(seen: Sequence[tuple[Tensor, Tensor, int]]) -> tuple[float, float]:
-    """(loss, percent) over all images of an epoch; the host waits for the device."""
+    """(mean loss, accuracy in percent) over all images of an epoch; this makes the host wait for the device."""
     losses, right, counts = zip(*seen, strict=True)
     sizes = torch.tensor(counts, dtype=torch.float64)
     loss = (torch.stack(losses).double().cpu() * sizes).sum() / sizes.sum()
@@ -260,7 +260,7 @@ def _averages(seen: Sequence[tuple[Tensor, Tensor, int]]) -> tuple[float, float]
 
 
 class _Stopwatch:
-    """Seconds spent in each phase; on a GPU, times of its stream, for which the host waits only at the end."""
+    """Measures the seconds of each phase; on a GPU, by events of its stream, read only at the end."""
 
     def __init__(self, device: torch.device) -> None:
         self._device, self._cuda = device, device.type == "cuda"

@@ -2,7 +2,7 @@
 
 Dong, Yang: "One-shot neural architecture search via self-evaluated template network", ICCV 2019,
 https://arxiv.org/abs/1910.05733, section 3, as run on NAS-Bench-201's space (`search-cell.py` of AutoDL-Projects,
-setn). With the logits `alpha` of each edge's operations k, numbered here:
+setn). With the logits `alpha` of each edge's operations k (equation numbers are ours):
 
     w <- w - eta grad_w L_train(w, a),  a ~ uniform            the template network: no preference          (1)
     m = sum_k softmax(alpha)_k operation_k                     the mixture of all operations on an edge     (2)
@@ -36,7 +36,7 @@ class SETNConfig(GradientConfig):
 
 
 class SETN(GradientMethod):
-    """A template network that is trained without preference, and an evaluator that says what to score on it."""
+    """A template network that is trained without preference, and an evaluator that proposes candidates for it."""
 
     Config = SETNConfig
     kind = OperationSupernet
@@ -49,7 +49,7 @@ class SETN(GradientMethod):
         return self.descend(self.weights.loss(held_out, self.mixture()))  # (3)
 
     def mixture(self) -> Choice:
-        """All operations of each edge (2)."""
+        """The mixture of all operations of each edge (2)."""
         return self.logits.softmax(dim=1), self.exists
 
     def derive(self, batches: Iterator[Batch]) -> Arch:

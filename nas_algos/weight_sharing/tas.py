@@ -1,13 +1,13 @@
-"""TAS: two sampled widths per module, brought to one by interpolation along the channels and mixed.
+"""TAS: two sampled widths per module, interpolated along the channels to the same width and mixed.
 
 Dong, Yang: "Network pruning via transformable architecture search", NeurIPS 2019, https://arxiv.org/abs/1905.09717,
 section 3.1, as run on NATS-Bench's size space (`search-size.py` of AutoDL-Projects, tas). For a module whose row of
-logits is `alpha`, with A(c -> d) the interpolation of c channels to d, numbered here:
+logits is `alpha`, with A(c -> d) the interpolation of c channels to d (equation numbers are ours):
 
     p = softmax(alpha)                                                the distribution over the widths c_j    (1)
     l_j = (log p_j + o_j) / tau,  o_j ~ Gumbel(0, 1);  I ~ softmax(l)  two different widths                   (2)
     q = softmax of l over I                                           their mixing weights                    (3)
-    y = sum over j in I of q_j A(c_j -> max_I c) b(x)_{1..c_j}        what the module gives                   (4)
+    y = sum over j in I of q_j A(c_j -> max_I c) b(x)_{1..c_j}        the module's output                     (4)
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class TAS(WidthMethod):
         return None if self.warming_up else self.descend(self.weights.loss(held_out, self.sample()))
 
     def sample(self) -> Choice:
-        """(modules, width, width) maps on the channels, whose gradient reaches alpha through q."""
+        """Maps (modules, width, width) on the channels, with a gradient in alpha through q."""
         tau = self.config.temperature(self.progress)  # falls linearly from tau_max to tau_min
         of_noise, of_pairs = self.exponential(2)
         log_p = self.module_logits.log_softmax(dim=1)  # (1): (modules, options)

@@ -1,8 +1,7 @@
-"""Varying and normalising batches of images, on the device where they lie.
+"""Augmentation and normalisation of batches of images, on the device that holds them.
 
-Pixels stay as they were published until a batch is used. It is flipped and cropped first and normalised last, so that
-the pixels that padding adds are black, as with torchvision's RandomHorizontalFlip, RandomCrop, ToTensor, Normalize in
-this order.
+Images are stored as published. Each batch is flipped and cropped first and normalised last, so that padding adds black
+pixels, as with torchvision's RandomHorizontalFlip, RandomCrop, ToTensor, Normalize in this order.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ from torch.nn import functional
 
 
 class Normalisation(NamedTuple):
-    """(pixel - mean) / std per channel, in the unit of the stored pixels: 0..255 where these are bytes."""
+    """(pixel - mean) / std per channel, in the unit of the stored pixels: 0..255 if they are bytes."""
 
     mean: Tensor  # (channels, 1, 1)
     std: Tensor  # (channels, 1, 1)
@@ -27,7 +26,7 @@ class Normalisation(NamedTuple):
         return cls(torch.tensor(mean).view(-1, 1, 1), torch.tensor(std).view(-1, 1, 1))
 
     def __call__(self, images: Tensor) -> Tensor:
-        """(B, channels, H, W) of any type -> the same shape in float32."""
+        """Normalise images (B, channels, H, W) of any type; the result has the same shape in float32."""
         return (images.float() - self.mean) / self.std
 
     def to(self, device: torch.device | str) -> Normalisation:
@@ -36,26 +35,26 @@ class Normalisation(NamedTuple):
 
 @dataclass(frozen=True)
 class Augmentation:
-    """How training images are varied."""
+    """The random augmentation of training images."""
 
-    flip: bool = True  # horizontally, with probability 1/2
-    padding: int = 4  # pixels of black on each side, of which a crop in the old size is taken; 0: no crop
+    flip: bool = True  # mirror horizontally with probability 1/2
+    padding: int = 4  # pixels of black added on each side before a random crop to the original size; 0: no crop
     noise: float = 0.0  # standard deviation of normal noise on every pixel, in the unit of the stored pixels
 
 
 class Variations(NamedTuple):
-    """What was drawn for N images."""
+    """The random draws of an augmentation for N images."""
 
     corners: Tensor  # (N, 2), int64: first row and column of the crop in the padded image, 0 .. 2 * padding
-    flips: Tensor  # (N,), bool: mirrored before the crop
-    noise: Tensor  # (N, channels, H, W), float32, added after the crop; (N, 0) where there is none
+    flips: Tensor  # (N,), bool: whether the image is mirrored before the crop
+    noise: Tensor  # (N, channels, H, W), float32, added after the crop; (N, 0) without noise
 
     def to(self, device: torch.device | str) -> Variations:
         return Variations(*(drawn.to(device) for drawn in self))
 
 
 def draw_variations(augmentation: Augmentation, shape: Sequence[int], rng: torch.Generator) -> Variations:
-    """For images of `shape` (N, channels, H, W), on the device of `rng`."""
+    """Draw the variations of images of `shape` (N, channels, H, W), on the device of `rng`."""
     count, device = shape[0], rng.device
     corners = torch.randint(2 * augmentation.padding + 1, (count, 2), generator=rng, device=device)
     flips = torch.rand(count, generator=rng, device=device) < (0.5 if augmentation.flip else 0.0)
@@ -65,14 +64,14 @@ def draw_variations(augmentation: Augmentation, shape: Sequence[int], rng: torch
 
 
 def pad(images: Tensor, padding: int) -> Tensor:
-    """(N, channels, H, W) -> (N, channels, H + 2 padding, W + 2 padding), black around the images."""
+    """Pad images (N, channels, H, W) with black to (N, channels, H + 2 padding, W + 2 padding)."""
     return functional.pad(images, (padding,) * 4)
 
 
 def vary(padded: Tensor, padding: int, variations: Variations) -> Tensor:
-    """(B, channels, H + 2 padding, W + 2 padding) -> the crops (B, channels, H, W), some of them mirrored, with noise.
+    """Apply drawn variations to images (B, channels, H + 2 padding, W + 2 padding); the result is (B, channels, H, W).
 
-    To mirror an image and then to crop it is to read the columns of a crop from right to left.
+    Mirroring an image before the crop is done by reading the columns of the crop from right to left.
     """
     batch, channels, height, width = padded.shape
     device = padded.device
@@ -86,6 +85,6 @@ def vary(padded: Tensor, padding: int, variations: Variations) -> Tensor:
 
 
 def augment(images: Tensor, augmentation: Augmentation, rng: torch.Generator) -> Tensor:
-    """(B, channels, H, W) -> a varied copy, not yet normalised."""
+    """A randomly varied copy of images (B, channels, H, W), not yet normalised."""
     variations = draw_variations(augmentation, images.shape, rng).to(images.device)
     return vary(pad(images, augmentation.padding), augmentation.padding, variations)

@@ -1,7 +1,7 @@
-"""Published image archives, read into arrays: pickled CIFAR and ImageNet16 batches, and IDX files.
+"""Readers of published image archives: pickled CIFAR and ImageNet16 batches, and IDX files.
 
-Nothing in a file is executed and nothing is unpacked to disk: the pickles are read with an allow-list whose entries
-only build arrays of numbers, and `.tar.gz` archives are read in place.
+Reading executes nothing and unpacks nothing to disk: pickles are restricted to an allow-list whose entries only build
+arrays of numbers, and `.tar.gz` archives are read in place.
 
 CIFAR: Krizhevsky, "Learning Multiple Layers of Features from Tiny Images", 2009. ImageNet16: Chrabaszcz, Loshchilov,
 Hutter, "A Downsampled Variant of ImageNet as an Alternative to the CIFAR datasets", https://arxiv.org/abs/1707.08819.
@@ -29,7 +29,7 @@ from benchmarks.safe_pickle import ALLOWED, DamagedFileError, RestrictedUnpickle
 
 
 class ImageArrays(NamedTuple):
-    """Images (N, channels, height, width), uint8, and their classes (N,), int64, counted from 0."""
+    """Images, uint8 of shape (N, channels, height, width), and their classes, int64 of shape (N,), counted from 0."""
 
     images: NDArray[np.uint8]
     labels: NDArray[np.int64]
@@ -37,15 +37,15 @@ class ImageArrays(NamedTuple):
 
 @dataclass(frozen=True)
 class BatchArchive:
-    """A data set published as pickled batches of colour images; batches are dicts with 'data' and `label_key`."""
+    """A data set published as pickled batches of colour images: dicts with the keys 'data' and `label_key`."""
 
-    folder: str  # under the data directory
-    tar: str | None  # the same folder packed, under the data directory
+    folder: str  # relative to the data directory
+    tar: str | None  # the archive of `folder`, relative to the data directory; None if none was published
     train_files: tuple[str, ...]
     test_files: tuple[str, ...]
     label_key: str
     first_label: int
-    num_classes: int  # images of other classes are left out
+    num_classes: int  # images of further classes are skipped
     image_size: int  # height and width, pixels
     train_images: int
     test_images: int
@@ -94,10 +94,10 @@ IMAGENET16_120 = BatchArchive(
 
 
 def read_batches(archive: BatchArchive, data_dir: Path) -> tuple[ImageArrays, ImageArrays]:
-    """The training and the test images of `archive`, from its folder or its `.tar.gz` in `data_dir`.
+    """Read the training and the test images of `archive` from its folder or its `.tar.gz` in `data_dir`.
 
     Raises:
-        InputError: a file is absent, damaged, or does not hold what it was published with.
+        InputError: a file is missing, damaged, or does not have the published content.
     """
     parts = {file.name: _read_batch(archive, stream, file) for file, stream in _open_batches(archive, data_dir)}
     train = _joined(archive, [parts[name] for name in archive.train_files], archive.train_images, "training")
@@ -106,7 +106,7 @@ def read_batches(archive: BatchArchive, data_dir: Path) -> tuple[ImageArrays, Im
 
 
 def _open_batches(archive: BatchArchive, data_dir: Path) -> Iterator[tuple[Path, IO[bytes]]]:
-    """Every file of `archive` once, in any order: its path, which may lead into the `.tar.gz`, and its content."""
+    """Yield every file of `archive` once, in any order: its path, possibly inside the `.tar.gz`, and an open stream."""
     folder = data_dir / archive.folder
     names = archive.train_files + archive.test_files
     tar = None if archive.tar is None else data_dir / archive.tar
@@ -115,14 +115,14 @@ def _open_batches(archive: BatchArchive, data_dir: Path) -> Iterator[tuple[Path,
         return
     for name in names:
         if not (folder / name).is_file():
-            packed = "" if tar is None else f" (nor is there {tar})"
-            raise InputError(f"there is no file {folder / name}{packed}: get it from {archive.url}")
+            packed = "" if tar is None else f" (nor {tar})"
+            raise InputError(f"there is no file {folder / name}{packed}: download it from {archive.url}")
         with (folder / name).open("rb") as stream:
             yield folder / name, stream
 
 
 def _open_members(tar: Path, names: set[str], url: str) -> Iterator[tuple[Path, IO[bytes]]]:
-    """The members `names` of a `.tar.gz`, in the order in which they lie in it."""
+    """Yield the members `names` of a `.tar.gz`, in their order in the archive."""
     missing = set(names)
     try:
         with tarfile.open(tar, "r:gz") as archive:
@@ -132,9 +132,10 @@ def _open_members(tar: Path, names: set[str], url: str) -> Iterator[tuple[Path, 
                     missing.remove(member.name)
                     yield tar / member.name, stream
     except (tarfile.TarError, EOFError, OSError, zlib.error) as error:
-        raise DamagedFileError(f"{tar}: damaged ({type(error).__name__}: {error}); get it again from {url}") from error
+        reason = f"{type(error).__name__}: {error}"
+        raise DamagedFileError(f"{tar}: damaged ({reason}); download it again from {url}") from error
     if missing:
-        raise DamagedFileError(f"{tar} has no member {', '.join(sorted(missing))}: get it again from {url}")
+        raise DamagedFileError(f"{tar} has no member {', '.join(sorted(missing))}: download it again from {url}")
 
 
 def _read_batch(archive: BatchArchive, stream: IO[bytes], source: Path) -> ImageArrays:
@@ -142,13 +143,13 @@ def _read_batch(archive: BatchArchive, stream: IO[bytes], source: Path) -> Image
     data = batch.get("data") if isinstance(batch, dict) else None
     if not isinstance(data, _Array) or archive.label_key not in batch:
         got = reprlib.repr(batch)
-        raise InputError(f"{source}: expected a dict of an array 'data' and '{archive.label_key}', got {got}")
+        raise InputError(f"{source}: expected a dict with an array 'data' and '{archive.label_key}', got {got}")
     images, labels = data.array, _label_array(batch[archive.label_key], source)
     pixels = 3 * archive.image_size**2
     if images.dtype != np.uint8 or images.shape != (len(labels), pixels):
         raise InputError(
-            f"{source}: expected 'data' of {len(labels)} x {pixels} bytes, as many rows as labels, "
-            f"got {images.shape} of {images.dtype}: get the file again from {archive.url}"
+            f"{source}: expected 'data' of {len(labels)} x {pixels} bytes, one row per label, "
+            f"got {images.shape} of {images.dtype}: download the file again from {archive.url}"
         )
     labels -= archive.first_label
     kept = (labels >= 0) & (labels < archive.num_classes)
@@ -157,7 +158,7 @@ def _read_batch(archive: BatchArchive, stream: IO[bytes], source: Path) -> Image
 
 
 def _label_array(labels: Any, source: Path) -> NDArray[np.int64]:
-    """A new array of a list of numbers, or of a pickled array of them."""
+    """Copy a list of numbers, or a pickled array of numbers, into a new array."""
     try:
         return np.array(labels.array if isinstance(labels, _Array) else labels, dtype=np.int64).reshape(-1)
     except (ValueError, TypeError, OverflowError) as error:
@@ -169,14 +170,14 @@ def _joined(archive: BatchArchive, parts: list[ImageArrays], expected: int, kind
     joined = ImageArrays(np.concatenate(images), np.concatenate(labels))
     if len(joined.labels) != expected:
         raise InputError(
-            f"{archive.folder} has {expected} {kind} images of its {archive.num_classes} classes, these files hold "
-            f"{len(joined.labels)}: get them again from {archive.url}"
+            f"{archive.folder} should hold {expected} {kind} images of its {archive.num_classes} classes, "
+            f"got {len(joined.labels)}: download the files again from {archive.url}"
         )
     return joined
 
 
 class _Array:
-    """Stands for `numpy.ndarray` while unpickling: an array of plain numbers, in `array`."""
+    """Replaces `numpy.ndarray` while unpickling; `array` is an array of plain numbers."""
 
     array: NDArray[Any] = np.empty(0)
 
@@ -189,7 +190,7 @@ class _Array:
 
 
 class _Reconstruct:
-    """Stands for `numpy.core.multiarray._reconstruct`, which makes the array that `__setstate__` then fills."""
+    """Replaces `numpy.core.multiarray._reconstruct`, which creates the array that `__setstate__` then fills."""
 
     __slots__ = ()
 
@@ -200,13 +201,13 @@ class _Reconstruct:
 
 
 class _Encode:
-    """Stands for `_codecs.encode`, by which Python 3 writes bytes in a Python 2 pickle."""
+    """Replaces `_codecs.encode`, which Python 3 uses to write bytes into a pickle for Python 2."""
 
     __slots__ = ()
 
     def __call__(self, text: str, encoding: str) -> bytes:
         if not isinstance(text, str) or encoding != "latin1":
-            raise UnsafePickleError(f"only text can be encoded, in latin1; got {type(text).__name__} in {encoding!r}")
+            raise UnsafePickleError(f"only str can be encoded, in latin1; got {type(text).__name__} in {encoding!r}")
         return text.encode("latin1")
 
 
@@ -232,10 +233,10 @@ def _unpickle(stream: IO[bytes], source: Path, url: str) -> Any:
         raise UnsafePickleError(f"{source}: {error}") from None
     except (EOFError, OSError, pickle.UnpicklingError, ValueError, KeyError, IndexError, AttributeError, TypeError,
             RecursionError, MemoryError, OverflowError, ImportError, zlib.error) as error:  # fmt: skip
-        # A damaged pickle can fail in any opcode, with any of these.
+        # A damaged pickle can fail in any opcode, with any of these errors.
         raise DamagedFileError(
             f"{source}: not readable as a batch of images ({type(error).__name__}: {error}). "
-            f"The file is truncated or damaged: get it again from {url}"
+            f"The file is truncated or damaged: download it again from {url}"
         ) from error
 
 
@@ -243,7 +244,13 @@ FASHION_MNIST_URL = "https://github.com/zalandoresearch/fashion-mnist (data/fash
 
 
 def read_fashion_mnist(folder: Path) -> tuple[ImageArrays, ImageArrays]:
-    """The 60,000 training and 10,000 test images of Xiao, Rasul, Vollgraf, https://arxiv.org/abs/1708.07747."""
+    """Read the 60,000 training and 10,000 test images of Fashion-MNIST from the four `.gz` files in `folder`.
+
+    Xiao, Rasul, Vollgraf, https://arxiv.org/abs/1708.07747.
+
+    Raises:
+        InputError: a file is missing, damaged, or does not have the published content.
+    """
     train, test = (
         ImageArrays(
             _read_idx(folder / f"{part}-images-idx3-ubyte.gz", (28, 28), FASHION_MNIST_URL)[:, None],
@@ -255,19 +262,23 @@ def read_fashion_mnist(folder: Path) -> tuple[ImageArrays, ImageArrays]:
         if not len(part.images) == len(part.labels) == size or part.labels.max() > 9:
             raise InputError(
                 f"{folder}: expected {size} images and as many labels of classes 0 to 9, got {len(part.images)} images "
-                f"and {len(part.labels)} labels up to {part.labels.max(initial=0)}: get them from {FASHION_MNIST_URL}"
+                f"and {len(part.labels)} labels up to {part.labels.max(initial=0)}: download the files again from "
+                f"{FASHION_MNIST_URL}"
             )
     return train, test
 
 
 def _read_idx(path: Path, item_shape: tuple[int, ...], url: str) -> NDArray[np.uint8]:
-    """An IDX file of unsigned bytes: 0, 0, type 8, number of dimensions, the dimensions as big-endian int32, data."""
+    """Read an IDX file of unsigned bytes.
+
+    Its layout: the bytes 0, 0, 8 (the type), number of dimensions; each dimension as a big-endian int32; the data.
+    """
     if not path.is_file():
-        raise InputError(f"there is no file {path}: get it from {url}")
+        raise InputError(f"there is no file {path}: download it from {url}")
     try:
         content = gzip.decompress(path.read_bytes())
     except (EOFError, OSError, zlib.error) as error:
-        raise DamagedFileError(f"{path}: damaged ({error}); get it again from {url}") from error
+        raise DamagedFileError(f"{path}: damaged ({error}); download it again from {url}") from error
     item_bytes = math.prod(item_shape)
     start = 4 + 4 * (1 + len(item_shape))
     count = (len(content) - start) // item_bytes
@@ -275,6 +286,6 @@ def _read_idx(path: Path, item_shape: tuple[int, ...], url: str) -> NDArray[np.u
     if content[:start] != header or len(content) != start + count * item_bytes:
         raise DamagedFileError(
             f"{path}: {len(content)} bytes of an IDX file with items of shape {item_shape} should begin with "
-            f"{header.hex()}, got {content[:start].hex()}; get it again from {url}"
+            f"{header.hex()}, got {content[:start].hex()}; download it again from {url}"
         )
     return np.frombuffer(content, np.uint8)[start:].reshape(-1, *item_shape).copy()

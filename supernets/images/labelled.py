@@ -1,4 +1,4 @@
-"""Images with their labels: a whole split, and a batch of it."""
+"""Images with their labels: a whole split, and one batch."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from supernets.images.splits import Indices
 
 
 class Batch(NamedTuple):
-    """The images and labels of one step, or of one part of an evaluation.
+    """The images and labels of one training step or of one step of an evaluation.
 
-    For K networks side by side there are K times the channels, and a column of labels for each network.
+    For K networks trained side by side, the images have K times the channels and the labels one column per network.
     """
 
     images: Tensor  # (B, channels, H, W), or (B, K channels, H, W)
@@ -34,8 +34,8 @@ class LabelledImages:
     def __post_init__(self) -> None:
         if self.images.ndim != 4 or self.labels.shape != self.images.shape[:1] or self.labels.dtype != torch.int64:
             raise InputError(
-                "labelled images are images of shape (N, channels, height, width) and labels of shape (N,) and type "
-                f"int64, got {tuple(self.images.shape)} and {tuple(self.labels.shape)} of {self.labels.dtype}"
+                "expected images of shape (N, channels, height, width) and labels of shape (N,) and type int64, "
+                f"got {tuple(self.images.shape)} and {tuple(self.labels.shape)} of {self.labels.dtype}"
             )
 
     @classmethod
@@ -46,7 +46,7 @@ class LabelledImages:
         return len(self.labels)
 
     def batches(self, size: int) -> Iterator[Batch]:
-        """All images as they are stored, in order; the last batch may be short."""
+        """Yield all images as they are stored, in order; the last batch may be short."""
         for start in range(0, len(self), size):
             yield Batch(self.images[start : start + size], self.labels[start : start + size])
 

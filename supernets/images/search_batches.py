@@ -20,8 +20,8 @@ class SearchImages:
     """Training images for the shared weights, validation images for the architecture; test images are never read.
 
     As in AutoDL-Projects (`get_nas_search_loaders`), an epoch is one pass over the training images in random order.
-    Each batch of them is paired with as many validation images, drawn with replacement and varied like training images,
-    unless the task has varied its validation images already (the digits).
+    Each training batch is paired with as many validation images, drawn with replacement and augmented like training
+    images, unless the task has augmented its validation images already (the digits).
 
     Raises:
         InputError: the task has no validation images.
@@ -30,8 +30,8 @@ class SearchImages:
     def __init__(self, task: ImageTask, batch_size: int, evaluation_batch_size: int) -> None:
         if "valid" not in task.evaluation:
             raise InputError(
-                f"{task.name} has no validation images, on which architectures are learnt; take another data set, "
-                "cifar10-valid instead of cifar10"
+                f"{task.name} has no validation images, which weight-sharing searches need; choose another data set, "
+                "such as cifar10-valid instead of cifar10"
             )
         self._task, self._evaluation_batch_size = task, evaluation_batch_size
         self._valid = task.evaluation["valid"]
@@ -41,21 +41,21 @@ class SearchImages:
 
     @property
     def steps(self) -> int:
-        """Number of batches of an epoch."""
+        """Number of batches per epoch."""
         return -(-len(self._task.train) // self._base.batch_size)
 
     def epoch(self, rng: torch.Generator) -> Iterator[tuple[Batch, Batch]]:
-        """Pairs of a batch for the weights and a batch for the architecture."""
+        """Yield the pairs of one epoch: a batch for the weights and a batch for the architecture."""
         held_out = self._held_out.with_replacement(len(self._task.train), rng)
         yield from zip(self._base.epoch(rng), held_out, strict=True)
 
     def validation(self) -> Iterator[Batch]:
-        """All validation images once, unvaried and in order; the last batch may be short."""
+        """Yield all validation images once, in order and without augmentation; the last batch may be short."""
         for images, labels in self._valid.batches(self._evaluation_batch_size):
             yield Batch(self._task.normalisation(images), labels)
 
     def validation_batches(self, rng: torch.Generator) -> Iterator[Batch]:
-        """Batches of different validation images in random order, pass after pass without end."""
+        """Yield batches of distinct validation images in random order, in endless passes over the split."""
         while True:
             order = torch.randperm(len(self._valid), generator=rng).to(self._valid.labels.device)
             for start in range(0, len(order), self._evaluation_batch_size):

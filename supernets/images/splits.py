@@ -1,7 +1,7 @@
-"""Which images train, validate and test: the published index lists, or lists drawn from a seed.
+"""Splits into training, validation and test images: the published index lists, or lists drawn from a seed.
 
-The lists are those of Dong et al., "NATS-Bench", https://arxiv.org/abs/2009.00437, published in configs/nas-benchmark
-of https://github.com/D-X-Y/AutoDL-Projects.
+The published lists are those of Dong et al., "NATS-Bench", https://arxiv.org/abs/2009.00437, in the directory
+configs/nas-benchmark of https://github.com/D-X-Y/AutoDL-Projects.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ Indices = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class SplitFile:
-    """Two disjoint index lists in a configuration file of the AutoDL-Projects, `{name: ["int", [indices]]}`."""
+    """Two disjoint index lists in a configuration file of AutoDL-Projects, `{name: ["int", [indices]]}`."""
 
     file: str
     md5: Mapping[str, str]  # name -> MD5 of the ascending indices in decimal, joined by commas
 
     def read(self, data_dir: Path) -> tuple[Indices, ...] | None:
-        """The lists in the order of `md5`; None if `data_dir` has no such file.
+        """Read the lists, in the order of `md5`; None if `data_dir` has no such file.
 
         Raises:
             InputError: the file is not the published one.
@@ -45,13 +45,13 @@ class SplitFile:
         except (ValueError, KeyError, IndexError, TypeError) as error:
             raise DamagedFileError(
                 f'{path}: expected JSON {{name: ["int", [indices]]}} with the names {", ".join(self.md5)}, '
-                f"got {type(error).__name__}: {error}; take it from configs/nas-benchmark of the AutoDL-Projects"
+                f"got {type(error).__name__}: {error}; take the file from configs/nas-benchmark of AutoDL-Projects"
             ) from error
         for name, indices in lists.items():
             if md5_of_indices(indices) != self.md5[name]:
                 raise InputError(
                     f"{path}: the MD5 of the list {name!r} should be {self.md5[name]}, got {md5_of_indices(indices)}; "
-                    "take the file from configs/nas-benchmark of the AutoDL-Projects, or remove it for a random split"
+                    "take the file from configs/nas-benchmark of AutoDL-Projects, or remove it to use a random split"
                 )
         return tuple(lists.values())
 
@@ -71,13 +71,13 @@ def md5_of_indices(indices: Indices) -> str:
 
 
 def cifar10_halves() -> tuple[Indices, Indices]:
-    """The official halves of CIFAR-10's training set: train and valid, 25,000 each, ascending."""
+    """The official halves of CIFAR-10's training set: train and valid, 25,000 ascending indices each."""
     order = list(range(50_000))
     random.Random(1021).shuffle(order)
     return np.sort(order[:25_000]), np.sort(order[25_000:])
 
 
 def random_split(size: int, first: int, seed: int) -> tuple[Indices, Indices]:
-    """`first` of `size` indices, drawn from `seed`, and the rest, both ascending."""
+    """`first` of `size` indices, drawn from `seed`, and the remaining indices, both ascending."""
     order = np.random.default_rng(seed).permutation(size)
     return np.sort(order[:first]), np.sort(order[first:])

@@ -27,16 +27,16 @@ from supernets.images.splits import (
 
 @dataclass(frozen=True, eq=False)
 class ImageTask:
-    """A data set and its splits. The keys of `evaluation` are 'valid' and 'test', or one of them, as in the tables."""
+    """A data set and its splits. The keys of `evaluation` are 'valid', 'test' or both, as in the tables."""
 
     name: str  # as in records: 'cifar10-valid' trains on half of CIFAR-10, 'cifar10' on all of it
-    split: str  # 'official', or 'own-seed-S' where it was drawn from the seed S
+    split: str  # 'official', or 'own-seed-S' if it was drawn from the seed S
     num_classes: int
     train: LabelledImages
     evaluation: Mapping[str, LabelledImages]
     normalisation: Normalisation
     augmentation: Augmentation
-    varied: bool = False  # whether the evaluation images were already varied like training images, once for all
+    varied: bool = False  # whether the evaluation images were augmented like training images, once
 
     @property
     def official_names(self) -> Mapping[str, str]:
@@ -50,7 +50,7 @@ class ImageTask:
         return channels, height, width
 
     def to(self, device: torch.device | str) -> ImageTask:
-        """The task on `device`; tensors that are there already are not copied."""
+        """The task on `device`; tensors that are already on it are not copied."""
         evaluation = {split: images.to(device) for split, images in self.evaluation.items()}
         normalisation = self.normalisation.to(device)
         return replace(self, train=self.train.to(device), evaluation=evaluation, normalisation=normalisation)
@@ -67,7 +67,7 @@ class ImageTask:
         )
 
     def fingerprint(self) -> str:
-        """SHA-256 of all images and labels in order, equal for tasks with equal data."""
+        """SHA-256 of all images and labels in order; equal for tasks with equal data."""
         digest = hashlib.sha256()
         for split, part in (("train", self.train), *self.evaluation.items()):
             digest.update(f"{split} {tuple(part.images.shape)} {part.images.dtype}".encode())
@@ -78,30 +78,31 @@ class ImageTask:
 
 @dataclass(frozen=True)
 class DigitsConfig:
-    """Handwritten digits made harder. Which images are in which split depends on `seed` and the numbers of images."""
+    """Handwritten digits made harder. The split of the images depends on `seed` and on the three image counts."""
 
     train_images: int = 600
     valid_images: int = 597
-    test_images: int = 600  # all three together: at most 1,797
+    test_images: int = 600  # the three counts add up to at most 1,797
     canvas: int = 10  # height and width in pixels, even and at least 8
-    noise: float = 0.15  # standard deviation, where ink is 1 and paper 0
-    seed: int = 0  # of the split, and of the places and the noise of validation and test images
+    noise: float = 0.15  # standard deviation, on a scale where ink is 1 and paper 0
+    seed: int = 0  # determines the split, and the places and noise of validation and test images
 
     def __post_init__(self) -> None:
         sizes = (self.train_images, self.valid_images, self.test_images)
         if min(sizes) < 1 or sum(sizes) > 1797 or self.canvas < 8 or self.canvas % 2 or self.noise < 0 or self.seed < 0:
             raise InputError(
-                "digits come in splits of at least 1 image and 1,797 in all, on a canvas of an even number of pixels, "
-                f"at least 8, with noise and seed of at least 0; got {self}"
+                "digits need at least 1 image per split and at most 1,797 in all, an even canvas of at least 8 pixels, "
+                f"and noise and seed of at least 0; got {self}"
             )
 
 
 def digits_task(config: DigitsConfig | None = None) -> ImageTask:
-    """Alpaydin, Kaynak: "Optical Recognition of Handwritten Digits", UCI 1998, as contained in scikit-learn.
+    """The handwritten digits of scikit-learn on a larger canvas, with noise.
 
-    Each 8x8 digit is set at a uniformly drawn place on a larger canvas of paper, and normal noise is added to every
-    pixel; values are not clipped. Place and noise of a training image are drawn anew whenever it is used, those of
-    validation and test images once. Training, validation and test images are disjoint draws of the 1,797.
+    Alpaydin, Kaynak: "Optical Recognition of Handwritten Digits", UCI 1998. Each 8x8 digit is placed uniformly at
+    random on a larger canvas of paper, and normal noise is added to every pixel; values are not clipped. Place and
+    noise of a training image are drawn anew at every use, those of validation and test images once. Training,
+    validation and test images are disjoint samples of the 1,797.
     """
     from sklearn.datasets import load_digits  # slow to import, needed only here
 
@@ -131,7 +132,7 @@ def digits_task(config: DigitsConfig | None = None) -> ImageTask:
 
 
 def _fashion_mnist(data_dir: Path, seed: int) -> ImageTask:
-    """10,000 of the training images, drawn from `seed`, validate."""
+    """Fashion-MNIST; 10,000 of the training images, drawn from `seed`, are the validation images."""
     arrays = read_fashion_mnist(data_dir / "fashion-mnist")
     everything, test = (LabelledImages.from_arrays(part) for part in arrays)
     valid, train = random_split(len(everything), 10_000, seed)
@@ -150,7 +151,7 @@ _CIFAR10_NORMALISATION = Normalisation.of((125.3, 123.0, 113.9), (63.0, 62.1, 66
 
 
 def _cifar10_valid(data_dir: Path, _seed: int) -> ImageTask:
-    """One official half of the training images trains, the other validates."""
+    """CIFAR-10 with one official half of its training images for training and the other for validation."""
     everything, test = (LabelledImages.from_arrays(part) for part in read_batches(CIFAR10, data_dir))
     train, valid = (everything.select(half) for half in cifar10_halves())
     evaluation = {"valid": valid, "test": test}
@@ -158,7 +159,7 @@ def _cifar10_valid(data_dir: Path, _seed: int) -> ImageTask:
 
 
 def _cifar10(data_dir: Path, _seed: int) -> ImageTask:
-    """All training images train; there is no validation set."""
+    """CIFAR-10 with all training images for training, without validation images."""
     train, test = (LabelledImages.from_arrays(part) for part in read_batches(CIFAR10, data_dir))
     return ImageTask("cifar10", "official", 10, train, {"test": test}, _CIFAR10_NORMALISATION, Augmentation())
 
@@ -180,7 +181,7 @@ def _imagenet16_120(data_dir: Path, seed: int) -> ImageTask:
 def _halved(
     held_out: LabelledImages, split_file: SplitFile, data_dir: Path, seed: int
 ) -> tuple[str, dict[str, LabelledImages]]:
-    """The name of the split, and the published test images in a half that validates and one that tests."""
+    """The name of the split, and the published test images as one half for validation and one for testing."""
     official = split_file.read(data_dir)
     valid, test = official or random_split(len(held_out), len(held_out) // 2, seed)
     name = "official" if official else f"own-seed-{seed}"
@@ -188,7 +189,7 @@ def _halved(
 
 
 SPLIT_FILES = {"cifar100": CIFAR100_SPLIT, "ImageNet16-120": IMAGENET16_120_SPLIT}
-"""Name -> the file of the published halves of its test images."""
+"""Data set -> the file of the published halves of its test images."""
 FILE_TASKS: dict[str, Callable[[Path, int], ImageTask]] = {
     "fashion-mnist": _fashion_mnist,
     "cifar10-valid": _cifar10_valid,
@@ -196,21 +197,21 @@ FILE_TASKS: dict[str, Callable[[Path, int], ImageTask]] = {
     "cifar100": _cifar100,
     "ImageNet16-120": _imagenet16_120,
 }
-"""Name -> what reads it from (data directory, seed of the split where none is published)."""
+"""Data set -> its reader, called with (data directory, seed of the split if none is published)."""
 
 
 def image_task(name: str, data_dir: Path | None = None, seed: int = 0) -> ImageTask:
     """The data set `name`: 'digits', or a key of FILE_TASKS, whose files are in `data_dir`.
 
-    Where `data_dir` lacks the published index lists of cifar100 and ImageNet16-120, the split is drawn from `seed`.
+    If `data_dir` lacks the published index lists of cifar100 or ImageNet16-120, their split is drawn from `seed`.
 
     Raises:
-        InputError: the name is unknown, or a file is absent or damaged.
+        InputError: the name is unknown, or a file is missing or damaged.
     """
     if name == "digits":
         return digits_task(DigitsConfig(seed=seed))
     if name not in FILE_TASKS:
         raise InputError(unknown_name("image data set", name, ["digits", *FILE_TASKS]))
     if data_dir is None:
-        raise InputError(f"the data set {name} is read from files: give the directory that holds them")
+        raise InputError(f"the data set {name} is read from files: name the directory that holds them")
     return FILE_TASKS[name](data_dir, seed)

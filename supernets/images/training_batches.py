@@ -1,4 +1,4 @@
-"""The training images of a task, batch by batch: shuffled, varied and normalised."""
+"""Batches of the training images of a task: shuffled, augmented and normalised."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from supernets.images.tasks import ImageTask
 
 
 class TrainingBatches:
-    """Shuffled, varied and normalised batches of a task's training images; the last of an epoch may be short.
+    """Shuffled, augmented and normalised batches of a task's training images; the last of an epoch may be short.
 
-    Everything random in an epoch is drawn on the CPU before its first batch: an epoch is the same on every device, and
-    the host never waits for the device between batches.
+    Everything random in an epoch is drawn on the CPU before its first batch. An epoch is therefore the same on every
+    device, and the host never waits for the device between batches.
     """
 
     def __init__(self, task: ImageTask, batch_size: int) -> None:
@@ -24,12 +24,12 @@ class TrainingBatches:
         self._padded = pad(task.train.images, task.augmentation.padding)
 
     def epoch(self, rng: torch.Generator) -> Iterator[Batch]:
-        """Every image once, float32, on the task's device."""
+        """Yield every image once, in float32, on the task's device."""
         for images, labels in self.epochs([rng]):
             yield Batch(images, labels.squeeze(1))
 
     def epochs(self, rngs: Sequence[torch.Generator]) -> Iterator[Batch]:
-        """An epoch for each of K networks side by side; network k's channels hold what `epoch(rngs[k])` yields."""
+        """Yield an epoch for K networks trained side by side; the channels of network k hold `epoch(rngs[k])`."""
         train, augmentation = self.task.train, self.task.augmentation
         draws = []
         for rng in rngs:
@@ -38,7 +38,7 @@ class TrainingBatches:
         yield from self._drawn(draws)
 
     def with_replacement(self, count: int, rng: torch.Generator) -> Iterator[Batch]:
-        """`count` images, drawn with replacement, in batches like those of `epoch`."""
+        """Yield `count` images, drawn with replacement, in batches like those of `epoch`."""
         train, augmentation = self.task.train, self.task.augmentation
         order = torch.randint(len(train), (count,), generator=rng)
         variations = draw_variations(augmentation, (count, *train.images.shape[1:]), rng)
@@ -46,7 +46,7 @@ class TrainingBatches:
             yield Batch(images, labels.squeeze(1))
 
     def _drawn(self, draws: Sequence[tuple[Tensor, ...]]) -> Iterator[Batch]:
-        """The batches that follow from the (order, *variations) drawn for each network, for equally many images."""
+        """Yield the batches given by the (order, *variations) drawn for each network, all for equally many images."""
         train, augmentation = self.task.train, self.task.augmentation
         order, *varied = (torch.stack(parts, dim=1).to(train.labels.device) for parts in zip(*draws, strict=True))
         for start in range(0, len(order), self.batch_size):

@@ -1,1 +1,1 @@
-"""From a recipe to the record of a training: epochs, replicas trained side by side, timing, compiled training."""
+"""Training of networks: recipes and records, epochs, networks trained side by side, timing, compiled training."""

@@ -1,4 +1,4 @@
-"""Devices and threads that networks run on."""
+"""The devices and threads that networks run on."""
 
 from __future__ import annotations
 
@@ -22,27 +22,27 @@ def threads(count: int) -> Iterator[None]:
 
 
 def single_threaded() -> AbstractContextManager[None]:
-    """A context with one thread: small networks gain nothing from more, and trainings run side by side."""
+    """A context with one thread: small networks gain nothing from more, and several trainings run at once."""
     return threads(1)
 
 
 def gpu_count() -> int:
-    """The number of GPUs that PyTorch can use here."""
+    """The number of GPUs that PyTorch can use on this machine."""
     return torch.cuda.device_count() if torch.cuda.is_available() else 0
 
 
 def usable_device(name: str | None = None) -> str:
-    """`name`, or if it is None, 'cuda' where there is a GPU and 'cpu' elsewhere.
+    """`name`, or if it is None, 'cuda' on a machine with a GPU and 'cpu' elsewhere.
 
     Raises:
-        InputError: there is no such device here.
+        InputError: this machine has no such device.
     """
     count = gpu_count()
     known = ["cpu", *(["cuda"] if count else []), *(f"cuda:{number}" for number in range(count))]
     if name is None:
         return "cuda" if count else "cpu"
     if name not in known:
-        raise InputError(f"a device is cpu or cuda, here one of {', '.join(known)}; got {name!r}")
+        raise InputError(f"the device is cpu or cuda, on this machine one of {', '.join(known)}; got {name!r}")
     return name
 
 
@@ -52,6 +52,6 @@ def gpu_name(device: torch.device | str) -> str | None:
 
 
 def wait_for(device: torch.device) -> None:
-    """Return when the device has finished everything it was given."""
+    """Wait until the device has finished all work submitted to it."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)

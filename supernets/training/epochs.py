@@ -1,4 +1,4 @@
-"""An epoch of training, a pass of evaluation, and their measurements."""
+"""One epoch of training, one evaluation of a split, and their measurements."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ from supernets.training.devices import wait_for
 
 
 class Measurement(NamedTuple):
-    """One pass over a split."""
+    """The measurements of one network in one pass over a split."""
 
     loss: float  # cross entropy in nats, mean over images
     accuracy: float  # percent
-    seconds: float  # host time of the pass, divided by the number of networks that were side by side
+    seconds: float  # host time of the pass, divided by the number of networks side by side
 
 
 def train_epoch(
     network: nn.Module, optimizer: torch.optim.Optimizer, batches: Iterable[Batch], config: TrainConfig
 ) -> list[Measurement]:
-    """One step per batch of normalised images, as `TrainingBatches.epochs` yields them for K networks.
+    """Take one step per batch of normalised images, as `TrainingBatches.epochs` yields them for K networks.
 
     Returns:
-        For each network, the averages over all images; a step measures the network before it changes it.
+        For each network, the averages over all images; each image is measured before the step that it takes part in.
     """
     network.train()
     meter = _Meter()
@@ -47,7 +47,7 @@ def train_epoch(
 def evaluate(
     network: nn.Module, split: LabelledImages, normalisation: Normalisation, config: TrainConfig, networks: int = 1
 ) -> list[Measurement]:
-    """Evaluate `networks` networks side by side on a split on their device; a measurement of each."""
+    """Evaluate `networks` networks side by side on a split on their device; returns a measurement of each."""
     network.eval()
     meter = _Meter()
     for images, labels in split.batches(config.evaluation_batch_size):
@@ -68,7 +68,7 @@ def _forward(network: nn.Module, images: Tensor, labels: Tensor, config: TrainCo
 
 
 class _Meter:
-    """Collects the results of a pass on their device, for which the host waits only at the end."""
+    """Collects the results of a pass on their device; the host waits for them only at the end."""
 
     def __init__(self) -> None:
         self._losses: list[Tensor] = []  # (K,) each
@@ -82,7 +82,7 @@ class _Meter:
         self._sizes.append(len(labels))
 
     def measurements(self) -> list[Measurement]:
-        """One per network."""
+        """One measurement per network."""
         sizes = torch.tensor(self._sizes, dtype=torch.float64)
         losses = sizes @ torch.stack(self._losses).cpu().double() / sizes.sum()
         correct = torch.stack(self._correct).sum(dim=0).tolist()

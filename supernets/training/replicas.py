@@ -1,12 +1,12 @@
-"""Networks of one structure side by side in one, which costs small networks less and computes the same.
+"""K networks of one structure stacked side by side in one network, which computes the same faster if they are small.
 
-Channels k c, ..., k c + c - 1 of every layer belong to network k of K. Convolutions become grouped, the classifier a
-batch of matrix products; what acts on single channels (batch normalisation, ReLU, pooling, sums) stays as it is. The
-mathematics is that of K separate networks; the rounding of sums may differ.
+Channels k c, ..., k c + c - 1 of every layer belong to network k of K. Convolutions become grouped, and the classifier
+becomes a batch of matrix products; operations on single channels (batch normalisation, ReLU, pooling, sums) do not
+change. The mathematics is that of K separate networks; the rounding of sums may differ.
 
-Where networks have different numbers of channels in a layer, the narrower ones are filled up with channels whose
-weights are all zero, those of their batch normalisation included. Such channels give zeros, no gradient reaches their
-weights, and weight decay leaves zeros as they are: they stay zero in training and affect no result.
+If networks have different numbers of channels in a layer, the narrower ones are padded with channels whose weights are
+all zero, including those of their batch normalisation. Such channels output zeros, no gradient reaches their weights,
+and weight decay keeps them at zero: they stay zero in training and affect no result.
 """
 
 from __future__ import annotations
@@ -24,32 +24,32 @@ from supernets.ops import Zero
 
 Stacked = TypeVar("Stacked", bound=nn.Module)
 LANES = 8
-"""Different numbers of channels are filled up to a multiple of this, which processors compute at once."""
+"""Different numbers of channels are padded to a multiple of this, the number of lanes of a vector unit."""
 
 
 def structure(config: CandidateConfig) -> Hashable:
-    """Equal for configs whose networks can stand side by side; one value for all networks that never do."""
+    """A key that is equal for configs whose networks can be stacked; one value for all networks that never can."""
     if not isinstance(config, NetworkConfig):
         return None
-    kept = tuple(layer.c_in == layer.c_out for layer in config.layers if layer.stride == 1)  # skips are no convolutions
+    kept = tuple(layer.c_in == layer.c_out for layer in config.layers if layer.stride == 1)
     return config.cell, len(config.channels), kept, config.num_classes, config.in_channels
 
 
 def check_alike(configs: Sequence[NetworkConfig]) -> None:
-    """InputError unless all have one `structure`."""
+    """Raise InputError unless all configs have the same `structure`."""
     for config in configs:
         if structure(config) != structure(configs[0]):
             raise InputError(
-                "networks side by side differ at most in their numbers of channels, and keep or change them in the "
-                f"same cells; got {configs[0]} and {config}"
+                "networks trained side by side may differ only in their numbers of channels, and must keep or change "
+                f"them in the same cells; got {configs[0]} and {config}"
             )
 
 
 def side_by_side(networks: Sequence[CandidateNetwork]) -> CandidateNetwork:
     """One network with copies of the weights of K networks whose configs have the same `structure`.
 
-    It maps (B, K in_channels, H, W) to features (B, K F) and logits (B, K num_classes), of network k at k F and
-    k num_classes. F is the number of channels of the last layer, filled up.
+    It maps (B, K in_channels, H, W) to features (B, K F) and logits (B, K num_classes); those of network k start at k F
+    and k num_classes. F is the number of channels of the last layer, padded.
 
     Raises:
         InputError: the networks differ in more than their numbers of channels.
@@ -75,7 +75,7 @@ def side_by_side(networks: Sequence[CandidateNetwork]) -> CandidateNetwork:
 
 
 def _width(channels: Sequence[int]) -> int:
-    """The number of channels that each network gets, for networks with these `channels`."""
+    """The padded number of channels of each network, for networks with these `channels`."""
     most = max(channels)
     return most if most == min(channels) else -(-most // LANES) * LANES
 
@@ -84,7 +84,7 @@ def _convolution(parts: Sequence[nn.Module], first: nn.Conv2d) -> nn.Conv2d:
     weights = [part.get_parameter("weight") for part in parts]  # (c_out, c_in, kernel, kernel) each
     c_out, c_in = (_width([weight.shape[axis] for weight in weights]) for axis in (0, 1))
     sides = (first.kernel_size, first.stride, first.padding)
-    kernel, stride, padding = (cast(tuple[int, int], side) for side in sides)  # annotated as of any dimension
+    kernel, stride, padding = (cast(tuple[int, int], side) for side in sides)  # PyTorch annotates any dimension
     stacked = nn.Conv2d(
         len(parts) * c_in,
         len(parts) * c_out,
@@ -128,10 +128,10 @@ class _Classifiers(nn.Module):
 
 
 def _with_state(stacked: Stacked, parts: Sequence[nn.Module], shapes: dict[str, tuple[int, ...]]) -> Stacked:
-    """`stacked`, which has no numbers yet, with those of the parts one after the other along the first axis.
+    """`stacked`, whose tensors have no data yet, with the parts' tensors concatenated along the first axis.
 
     Args:
-        shapes: name -> what each part's numbers are filled up to with zeros, along the first axes.
+        shapes: name -> the shape to which each part's tensor is padded with zeros, along the first axes.
     """
     states = [part.state_dict() for part in parts]
     numbers = {
@@ -143,7 +143,7 @@ def _with_state(stacked: Stacked, parts: Sequence[nn.Module], shapes: dict[str, 
 
 
 def _filled_up(tensor: Tensor, shape: tuple[int, ...]) -> Tensor:
-    """`tensor` with zeros after its numbers along the first axes, up to `shape`."""
+    """`tensor` padded at the end with zeros, along the first axes, up to `shape`."""
     filled = tensor.new_zeros((*shape, *tensor.shape[len(shape) :]))
     filled[tuple(slice(size) for size in tensor.shape)] = tensor
     return filled

@@ -18,7 +18,7 @@ from supernets.training.trainees import trainees_of
 
 
 class ImageSeconds(NamedTuple):
-    """What a network costs on its device."""
+    """The computing time of a network on its device."""
 
     train: float  # seconds per image of a training step
     evaluation: float  # seconds per image of a pass in evaluation mode
@@ -27,9 +27,9 @@ class ImageSeconds(NamedTuple):
 def time_per_image(
     network: CandidateConfig, task: ImageTask, config: TrainConfig, device: torch.device | str = "cpu", repeats: int = 5
 ) -> ImageSeconds:
-    """The medians over `repeats` full batches of training and of evaluation, after one of each that is not counted.
+    """Median seconds over `repeats` full batches of training and of evaluation, after one warm-up batch of each.
 
-    The network is trained as `train_candidates` would train it.
+    The network is trained as `train_candidates` trains it.
     """
     rng = torch.Generator().manual_seed(0)
     (trainee,) = trainees_of([network.build(rng)], task, config, device)
@@ -44,7 +44,7 @@ def time_per_image(
 def latency(network: nn.Module, images: Tensor, repeats: int = 10) -> float:
     """Seconds for a batch of normalised images to pass through the network on its device, in evaluation mode.
 
-    The mean of `repeats` passes after one that is not counted; NATS-Bench took batches of 256.
+    The mean of `repeats` passes after one warm-up pass; NATS-Bench used batches of 256.
     """
     network.eval()
     with torch.inference_mode():

@@ -1,12 +1,12 @@
-"""The training that made NAS-Bench-201 and NATS-Bench, for any network and image task.
+"""The training procedure of NAS-Bench-201 and NATS-Bench, for any network and image task.
 
 Dong, Liu, Musial, Gabrys: "NATS-Bench", TPAMI 2021, https://arxiv.org/abs/2009.00437, table 2: SGD with Nesterov
 momentum and weight decay on all parameters, cross entropy, and a learning rate that falls once per epoch by
 
     lr(e) = lr(0) (1 + cos(pi e / E)) / 2,   e = 0 .. E - 1,
 
-so that the last epoch still learns. Departure from the official loop: the images of a batch are varied together on the
-device instead of one by one on the host, which changes the random stream but no distribution.
+so that the last epoch still learns. Departure from the official loop: the images of a batch are augmented together on
+the device instead of one by one on the host, which changes the random stream but no distribution.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from supernets.training.epochs import Measurement
 from supernets.training.trainees import PyTorchTrainee, Trainee, trainees_of
 
 Beat = Callable[[float], None]
-"""Called every few steps with the seconds of one training so far: at most those that its record will have."""
+"""Called every few steps with the seconds of one training so far; never more than the final record will hold."""
 
 
 @dataclass(frozen=True)
@@ -35,16 +35,16 @@ class TrainingRecord:
     """The recipe and the results of one training; the tuples have one entry per epoch."""
 
     task: str
-    split: str  # how the task's images were split
+    split: str  # the `split` of the task
     config: TrainConfig
     images: Mapping[str, int]  # split -> number of images
     learning_rates: tuple[float, ...]
     measurements: Mapping[str, tuple[Measurement, ...]]
-    """Split -> its measurements. 'train': averages while the network changes, in training mode; 'valid' and 'test':
-    after the epoch, in evaluation mode. Without `test_every_epoch`, 'test' has the last epoch only."""
+    """Split -> its measurements. 'train': averages over the epoch while the network changes, in training mode; 'valid'
+    and 'test': after the epoch, in evaluation mode. Without `test_every_epoch`, 'test' has only the last epoch."""
 
     def pooled(self, *splits: str) -> tuple[Measurement, ...]:
-        """The measurements of several splits taken together: 'valid' and 'test' are the official 'ori-test'."""
+        """The measurements of several splits pooled: 'valid' and 'test' together are the official 'ori-test'."""
         sizes = [self.images[split] for split in splits]
         epochs = zip(*(self.measurements[split] for split in splits), strict=True)
         return tuple(_pooled(parts, sizes) for parts in epochs)
@@ -71,20 +71,20 @@ def train_candidates(
 ) -> list[TrainingRecord]:
     """Build and train each network from its seed.
 
-    Small networks are trained by compiled code where it `serves`, one after the other; elsewhere all are trained side
-    by side in PyTorch, which is cheaper than one by one. Networks of other classes than CandidateNetwork are trained
-    one by one. The weights of each network, its order of images and their variation all come from its own seed. What a
-    training gives depends on how, and beside which others, it is done only by rounding.
+    If compiled code `serves` these networks, it trains them one after the other; otherwise PyTorch trains all side by
+    side, which is faster than one by one. Networks of other classes than CandidateNetwork are trained one by one. The
+    weights of each network, the order of its images and their augmentation come from its own seed. How it is trained,
+    and with which other networks, affects the results of a training only by rounding.
 
     Args:
-        networks: equal ones with different seeds, or others of one `structure`.
+        networks: configs of the same `structure`, equal or not.
         stop_after: the number of epochs to train, out of the `config.epochs` of the learning rate schedule; None for
             all.
-        beat: with several networks, called with the seconds of the one in training.
+        beat: called during the training; if networks are trained in turn, with the seconds of the current one.
 
     Raises:
-        InputError: a network is for other images or classes than the task has; there are not as many seeds as networks,
-            and at least one; the networks cannot stand side by side; `stop_after` is not one of the epochs.
+        InputError: a network does not fit the task's images or classes; the numbers of seeds and networks differ, or
+            are 0; the networks cannot be trained side by side; `stop_after` is not one of the epochs.
     """
     for network in networks:
         if (network.in_channels, network.num_classes) != (task.image_shape[0], task.num_classes):
@@ -93,10 +93,10 @@ def train_candidates(
                 f"for {network.in_channels} and {network.num_classes}: set in_channels and num_classes of its config"
             )
     if not seeds or len(seeds) != len(networks):
-        raise InputError(f"each network is trained from its seed, got {len(networks)} networks and {len(seeds)} seeds")
+        raise InputError(f"each network needs one seed, got {len(networks)} networks and {len(seeds)} seeds")
     last = config.epochs if stop_after is None else stop_after
     if not 1 <= last <= config.epochs:
-        raise InputError(f"a training stops after 1 to {config.epochs} epochs, those of its schedule; got {last}")
+        raise InputError(f"training stops after 1 to {config.epochs} epochs, the length of its schedule; got {last}")
     rngs = [torch.Generator().manual_seed(seed) for seed in seeds]
     candidates = [network.build(rng) for network, rng in zip(networks, rngs, strict=True)]
     trainees = trainees_of(candidates, task, config, device)
@@ -108,7 +108,7 @@ def train_candidates(
 def train_candidate(
     network: CandidateConfig, task: ImageTask, config: TrainConfig, seed: int, device: torch.device | str = "cpu"
 ) -> TrainingRecord:
-    """`train_candidates` of one seed."""
+    """`train_candidates` for one network and one seed."""
     return train_candidates([network], task, config, [seed], device)[0]
 
 
@@ -117,9 +117,8 @@ def train(
 ) -> TrainingRecord:
     """Train `network`, which maps images to (features, logits), in place on `device` in PyTorch.
 
-    Everything random is drawn from `rng`, on the CPU.
-
-    On a CPU the same network, task, config and state of `rng` give the same record, times aside.
+    Everything random is drawn from `rng`, on the CPU. On a CPU the same network, task, config and state of `rng` give
+    the same record, except for the seconds.
     """
     return _train(PyTorchTrainee(network, task, config, 1, device), [rng], config.epochs)[0]
 
@@ -127,7 +126,7 @@ def train(
 def _train(
     trainee: Trainee, rngs: Sequence[torch.Generator], last: int, beat: Beat | None = None
 ) -> list[TrainingRecord]:
-    """Train K networks side by side up to epoch `last`, each on the images its `rng` draws; a record of each."""
+    """Train K networks side by side up to epoch `last`, each on the images its `rng` draws; returns their records."""
     task, config = trainee.task, trainee.config
     rates = tuple(learning_rate(config, epoch) for epoch in range(last))
     measurements: dict[str, list[list[Measurement]]] = {split: [] for split in ("train", *task.evaluation)}
@@ -149,7 +148,7 @@ def _train(
 
 
 def _beating(batches: Iterator[Batch], before: float, networks: int, beat: Beat) -> Iterator[Batch]:
-    """The same batches; after each, `beat` is called with the seconds `before` this epoch plus those of it so far."""
+    """Yield the batches; after each, call `beat` with the seconds `before` this epoch plus its own so far."""
     start = time.perf_counter()
     for batch in batches:
         yield batch

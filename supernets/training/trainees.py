@@ -20,18 +20,18 @@ from supernets.training.replicas import check_alike, side_by_side
 
 
 class Trainee(Protocol):
-    """K networks side by side, and the code that trains them."""
+    """K networks side by side and the code that trains them."""
 
     task: ImageTask
     config: TrainConfig
     batches: TrainingBatches
-    typical_batch: int  # evaluation images that take as long, per image, as those of a whole split
+    typical_batch: int  # an evaluation of so many images takes as long per image as one of a whole split
 
     def train_epoch(self, batches: Iterable[Batch], rate: float) -> list[Measurement]:
-        """Train on batches of `self.batches`, in steps of `config.batch_size` images; a measurement per network."""
+        """Train on batches of `self.batches`, in steps of `config.batch_size` images; returns K measurements."""
 
     def evaluate(self, split: LabelledImages) -> list[Measurement]:
-        """Evaluate the networks in evaluation mode; a measurement per network."""
+        """Evaluate the networks in evaluation mode; returns K measurements."""
 
 
 class PyTorchTrainee:
@@ -98,7 +98,7 @@ class CompiledTrainee:
 def trainees_of(
     networks: Sequence[nn.Module], task: ImageTask, config: TrainConfig, device: torch.device | str
 ) -> Sequence[Trainee]:
-    """A trainee for each network if compiled code serves them, else one for all side by side.
+    """One trainee per network if compiled code serves them, else one for all networks side by side.
 
     Raises:
         InputError: the networks differ in more than their numbers of channels.

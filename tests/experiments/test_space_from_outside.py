@@ -169,7 +169,7 @@ def test_methods_of_its_kind_of_supernet_share_weights(registered: None, capsys:
     assert list(Path("w/report").glob("cell_darts_v1*.png"))
     capsys.readouterr()
     assert run.main(["--algo", "tas", *options, "--out", "x"]) == 2
-    assert "take another method or another space" in capsys.readouterr().err
+    assert "choose another method or another space" in capsys.readouterr().err
 
 
 def test_show_knows_its_strings_draws_it_and_adds_up_its_network(

@@ -205,7 +205,7 @@ def test_any_image_size_works(size: tuple[int, int]) -> None:
 
 @pytest.mark.parametrize("shape", [(6, 5), (5, 6), (6,), (6, 6, 5), (5, 6, 6), (1, 6, 6, 6)])
 def test_a_choice_of_another_shape_is_refused(shape: tuple[int, ...]) -> None:
-    with pytest.raises(InputError, match=r"of shape \(6, 6\) or \(6, 6, 6\), got \("):
+    with pytest.raises(InputError, match=r"has shape \(6, 6\) or \(6, 6, 6\), got \("):
         supernet_of_waves()(images(), torch.ones(shape))
 
 

@@ -1,4 +1,4 @@
-"""The queries that the topology and the size API share; the package lists how they differ from the official ones."""
+"""The queries common to the topology and the size API; the package header lists differences from the official ones."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _RENAMED_SETS = {
     ("cifar10", "test"): ("cifar10", "ori-test"),
     **{(name, part): (name, f"x-{part}") for name in ("cifar100", "ImageNet16-120") for part in ("valid", "test")},
 }
-"""(dataset, metric_on_set) of `find_best` -> (record, official set name); other pairs are official names already."""
+"""(dataset, metric_on_set) of `find_best` -> (record, official set name); other pairs already are official names."""
 
 
 def remap_dataset_set_names(dataset: str, metric_on_set: str, verbose: bool = False) -> tuple[str, str]:
@@ -40,7 +40,7 @@ def remap_dataset_set_names(dataset: str, metric_on_set: str, verbose: bool = Fa
 
 
 class NATSBenchAPI(NATSArchive):
-    """Look-ups by architecture: an index, the official string, or an object whose `tostr()` gives that string.
+    """Queries about an architecture, given as an index, its official string, or an object with `tostr()`.
 
     `dataset` is a record: 'cifar10-valid' (trained on half of CIFAR-10), 'cifar10', 'cifar100', 'ImageNet16-120'.
     `hp` is a schedule, its number of epochs as a string. `iepoch` counts epochs from 0; None is the last. Accuracies
@@ -109,7 +109,7 @@ class NATSBenchAPI(NATSArchive):
         return copy.deepcopy(self._announced_results(index, hp).get_net_param(dataset, seed))
 
     def get_net_config(self, index: int, dataset: str) -> dict[str, Any]:
-        """What the official network constructor takes; ValueError if the architecture has no results."""
+        """The arguments of the official network constructor; ValueError if the architecture has no results."""
         if self.verbose:
             print(f"{now()} Call the get_net_config function with index={index}, dataset={dataset}.")
         first_schedule = next(iter(self._schedules(index).values()))
@@ -139,9 +139,9 @@ class NATSBenchAPI(NATSArchive):
         """Loss, accuracy and times of every set that was evaluated at epoch `iepoch`.
 
         Keys are '<part>-loss', '-accuracy', '-per-time' and '-all-time' (mean and sum over the epochs up to `iepoch`)
-        of the parts train, valid, test and valtest (valid and test together); a part not evaluated at this epoch is
-        left out. `is_random`: True takes one seed, drawn by the global `random`, for all parts; False the mean over
-        the seeds; an integer that seed.
+        of the parts train, valid, test and valtest (valid and test together); parts not evaluated at this epoch are
+        left out. `is_random`: True uses one seed, drawn by the global `random`, for all parts; False uses the mean over
+        the seeds; an integer selects this seed.
 
         Raises:
             KeyError: the architecture has no results under `hp` or on `dataset`.
@@ -174,7 +174,7 @@ class NATSBenchAPI(NATSArchive):
     def simulate_train_eval(
         self, arch: Any, dataset: str, iepoch: int | None = None, hp: str = "12", account_time: bool = True
     ) -> tuple[float, float | None, float, float]:
-        """(validation accuracy, latency, seconds of this training, seconds charged so far) of training up to `iepoch`.
+        """Simulate training up to `iepoch`: (validation accuracy, latency, seconds of it, seconds charged so far).
 
         The seconds are those of all training epochs and one validation pass. The latency of 'cifar10' is that of the
         record 'cifar10', everything else of 'cifar10-valid'. Errors as `get_more_info`, and ValueError for other names.
@@ -198,7 +198,7 @@ class NATSBenchAPI(NATSArchive):
                 stacklevel=2,
             )
             accuracy = info["valtest-accuracy"]
-            # The official code draws a second seed for the time of a pass: so the stream of draws stays equal.
+            # The official code draws a second seed for the time of a pass; drawing it keeps the random stream equal.
             per_pass = self.get_more_info(index, record, iepoch=None, hp=hp, is_random=True)["valid-per-time"]
         seconds = info["train-all-time"] + per_pass
         latency = self.get_latency(index, dataset, hp=hp)
@@ -215,10 +215,10 @@ class NATSBenchAPI(NATSArchive):
         hp: str = "12",
         enforce_all: bool | None = None,
     ) -> tuple[int, float | None]:
-        """(index, accuracy) of the best mean accuracy after the last epoch; the lowest index wins ties.
+        """(index, accuracy) of the best mean accuracy after the last epoch; ties go to the lowest index.
 
         Only architectures of at most `flop_max` and `param_max` (millions) count; (-1, None) if there are none. In fast
-        mode all architectures are read, unless `enforce_all` is False: then only those read before count.
+        mode all architectures are read, unless `enforce_all` is False: then only those already read count.
 
         Raises:
             AssertionError: `enforce_all` without fast mode (the official type).

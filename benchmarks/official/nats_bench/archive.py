@@ -1,4 +1,4 @@
-"""NATSArchive: the architectures and results behind a NATS-Bench API object, and how they get into memory."""
+"""NATSArchive: loads the architectures and results of a NATS-Bench API object into memory."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ from benchmarks.table import BenchmarkTable
 
 
 def now() -> str:
-    """The time stamp at the start of a printed line."""
+    """The current UTC time as printed at the start of a line."""
     return time.strftime("[%Y-%m-%d %X]", time.gmtime())
 
 
 class NATSArchive(ABC):
-    """Knows every architecture's string, and holds or finds the results of those that were evaluated."""
+    """Holds the string of every architecture, and holds or loads the results of those that were evaluated."""
 
     _space: ClassVar[str]
     """Name of the space in `benchmarks.spaces`."""
@@ -122,7 +122,7 @@ class NATSArchive(ABC):
 
     @property
     def avaliable_hps(self) -> list[str]:
-        """The schedules met so far (the spelling is official)."""
+        """The schedules read so far (the misspelling is official)."""
         return sorted(self._avaliable_hps)
 
     @property
@@ -196,11 +196,11 @@ class NATSArchive(ABC):
     def reload(self, archive_root: str | None = None, index: int | None = None) -> None:
         """Read architecture `index` (None: all) again, from the archive `archive_root`.
 
-        Without `archive_root` it is the default archive with weights, or `archive_dir` where that is missing.
+        By default, `archive_root` is the default archive with weights, or `archive_dir` if that is missing.
 
         Raises:
             ValueError: no archive was found, or `index` is out of range.
-            AssertionError, UnsafePickleError, DamagedFileError: as `read_architecture`.
+            AssertionError, UnsafePickleError, DamagedFileError: see `read_architecture`.
         """
         if self.verbose:
             print(f"{now()} Call clear_params with archive_root={archive_root} and index={index}")
@@ -220,7 +220,7 @@ class NATSArchive(ABC):
             self._avaliable_hps.update(schedules)
 
     def _prepare_info(self, index: int) -> None:
-        """In fast mode, read the architecture from `archive_dir` unless that was done before."""
+        """Read the architecture from `archive_dir` in fast mode, unless it is already in memory."""
         if index in self.arch2infos_dict:
             if index not in self.evaluated_indexes:
                 raise ValueError(f"architecture {index} has results, but evaluated_indexes does not name it")

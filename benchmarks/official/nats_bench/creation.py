@@ -1,4 +1,4 @@
-"""The official entry point `create`, and what it can open."""
+"""The official entry points `create`, `version` and `search_space_info`."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ NATS_BENCH_TSS_NAMEs = ("tss", "topology")
 
 
 def version() -> str:
-    """The version of the official package whose behaviour this is."""
+    """The version of the official package that this API reproduces."""
     return "v1.8"
 
 
@@ -33,7 +33,7 @@ def create(
             unpacked `-simple` archive, or a table (`.arrow` or BenchmarkTable). None: the official name under
             $TORCH_HOME or $HOME/.torch.
         search_space: 'tss' or 'topology', 'sss' or 'size'.
-        fast_mode: read each architecture's file when it is first queried. Tables always work so.
+        fast_mode: read each architecture's file when it is first queried. Tables always work this way.
         verbose: announce every call on stdout.
 
     Raises:
@@ -41,8 +41,8 @@ def create(
             lacks a key, architectures that occur twice.
         FileNotFoundError: the directory has no meta file.
         AttributeError: the file is the meta file of a directory.
-        TableError: the table is damaged, or of another benchmark.
-        UnsafePickleError, DamagedFileError: as `pickle_load`.
+        TableError: the table is damaged, or belongs to another benchmark.
+        UnsafePickleError, DamagedFileError: see `pickle_load`.
     """
     if search_space in NATS_BENCH_TSS_NAMEs:
         return NATStopology(file_path_or_dict, fast_mode, verbose)
@@ -59,5 +59,5 @@ def search_space_info(main_tag: str, aux_tag: str | None) -> dict[str, Any]:
     if (main_tag == "nats-bench" and aux_tag in NATS_BENCH_TSS_NAMEs) or (main_tag, aux_tag) == ("nas-bench-201", None):
         return {"op_names": list(OPERATIONS), "num_nodes": 4}
     raise ValueError(
-        f"no space {(main_tag, aux_tag)}; there are ('nats-bench', 'tss' or 'sss'), ('nas-bench-201', None)"
+        f"no space {(main_tag, aux_tag)}; choose ('nats-bench', 'tss' or 'sss') or ('nas-bench-201', None)"
     )

@@ -1,33 +1,34 @@
-"""A BenchmarkTable in the files of an official NATS-Bench archive, for the official package `nats_bench` 1.8.
+"""Export of a BenchmarkTable to the files of an official NATS-Bench archive, for the package `nats_bench` 1.8.
 
     DIR/meta.pickle.pbz2      the strings of all architectures, and which of them have a file
-    DIR/000000.pickle.pbz2    {schedule: archresult} of architecture 0; no file where nothing was trained
+    DIR/000000.pickle.pbz2    {schedule: archresult} of architecture 0; no file for untrained architectures
 
 `nats_bench.create("DIR", "tss", fast_mode=True)`, or "sss", reads them. Only containers, strings and plain numbers are
 pickled, so the files do not depend on the version of NumPy.
 
-A table of released files is written as these were, except that the sets of a run (`eval_names`) are in one order.
+A table of released files is written like these files, except that the sets of all runs (`eval_names`) have one order.
 
 Any other table keeps its names of records, schedules and seeds (as int), and its splits get the set names under which
 `get_more_info` looks for them: valid is 'x-valid', test 'x-test' ('ori-test' of 'cifar10-valid' and 'cifar10'), valtest
 'ori-test'. What was not measured is left out, except that an accuracy without a loss has the loss NaN, as the official
-code always reads both. Costs and times without a training are left out: official files have them of runs only. Further
-costs of the network are further attributes of a run, such as `query_by_index(0, "digits", "12")[0].trained_as`.
-Where the official package could not answer from what a table holds, `NatsExport` raises InputError.
+code always reads both. Costs and times without a training are left out, as official files have them only in runs.
+Further costs of the network become further attributes of a run, such as
+`query_by_index(0, "digits", "12")[0].trained_as`. If the official package could not answer from what a table holds,
+`NatsExport` raises InputError.
 
-What the official methods do with records of other names than the official four:
+The official methods treat records with other names than the official four as follows:
 
 - They answer: `get_more_info` (without the sets that were not evaluated at the epoch), `query_by_index`,
   `query_meta_info_by_index`, `get_cost_info`, `get_latency`, `get_net_param` (None), `clear_params`, `reload`, all of
   ArchResults except `debug_test`, all of ResultsCount, and everything about architectures and their strings.
 - `query_info_str_by_arch`, `query_by_arch` and `show` answer if valid and test were measured after the last epoch.
-- `find_best` takes the sets 'train', 'valid', 'x-valid' and 'x-test', not 'test', and `hp` as a string. Unless every
-  architecture of the space has a file it needs `enforce_all=False`: it then compares those queried before.
-- `get_net_config` gives None for 'num_classes', 'C' and 'N', or 'channels', which a table does not hold.
-- `simulate_train_eval` and `statistics` raise ValueError: they know official names only. 'cifar10' is simulated from
+- `find_best` accepts the sets 'train', 'valid', 'x-valid' and 'x-test', not 'test', and `hp` as a string. Unless every
+  architecture of the space has a file, it needs `enforce_all=False`, and then compares those queried before.
+- `get_net_config` returns None for 'num_classes', 'C' and 'N', or 'channels', which a table does not hold.
+- `simulate_train_eval` and `statistics` raise ValueError: they accept only official names. 'cifar10' is simulated from
   the records 'cifar10-valid' (accuracy and times) and 'cifar10' (latency), so a table needs both.
-- An architecture without a file raises AssertionError, one without the schedule or record KeyError. Where the seeds of
-  an architecture were not measured at the same epochs, only epochs that all of them have are answered.
+- An architecture without a file raises AssertionError, one without the schedule or record KeyError. If the seeds of an
+  architecture were not measured at the same epochs, only epochs common to all seeds can be queried.
 """
 
 from __future__ import annotations
@@ -61,22 +62,22 @@ def packed(content: Any) -> bytes:
 
 
 class NatsExport:
-    """What the files of a table hold.
+    """The content of the official files of a table.
 
     Raises:
-        InputError: the table is not of a NATS-Bench space, does not tell its training seeds apart, or has a column that
-            official files have no place for.
+        InputError: the table does not belong to a NATS-Bench space, has no separate training seeds, or has a column
+            that official files cannot hold.
     """
 
     def __init__(self, table: BenchmarkTable) -> None:
         self.table = table
         self._reader = TableReader(table)
         self._released = tuple(table.columns.values()) == nats_columns(table.info.space)
-        homeless = [column.name for column in table.columns.values() if not _has_place(column)]
-        if homeless:
+        unsupported = [column.name for column in table.columns.values() if not _has_place(column)]
+        if unsupported:
             raise InputError(
-                f"{table.path}: the official NATS-Bench files have no place for {', '.join(homeless)}; only a table "
-                "without them can be exported"
+                f"{table.path}: official NATS-Bench files cannot hold {', '.join(unsupported)}; only a table without "
+                "these columns can be exported"
             )
 
     def meta(self, exported: Collection[int]) -> dict[str, Any]:
@@ -97,7 +98,7 @@ class NatsExport:
 
         Raises:
             KeyError: the table has no such architecture.
-            InputError: the official package could not read it; never of a table of released files.
+            InputError: the official package could not read it; this never happens with a table of released files.
         """
         results = self._reader.archresults(index)
         for schedule, result in results.items():
@@ -120,7 +121,7 @@ def _has_place(column: Column) -> bool:
 
 
 def _make_plain(run: dict[str, Any]) -> None:
-    """Python numbers in place of NumPy's, and a loss for every accuracy."""
+    """Replace NumPy numbers by Python numbers, and add a loss of NaN to every accuracy without one."""
     run["params"] = float(run["params"])
     run["latency"] = run["latency"] and [float(seconds) for seconds in run["latency"]]
     for accuracies, losses in (("train_acc1es", "train_losses"), ("eval_acc1es", "eval_losses")):
@@ -128,17 +129,17 @@ def _make_plain(run: dict[str, Any]) -> None:
 
 
 def _check_run(run: Mapping[str, Any], space: str, where: str) -> None:
-    """InputError unless `get_more_info` answers after the last epoch, with every set that has an accuracy then."""
+    """Raise InputError unless `get_more_info` works after the last epoch for every set that has an accuracy then."""
     epochs = run["epochs"]
     if epochs - 1 not in run["train_acc1es"]:
         raise InputError(
             f"{where}: has no training accuracy after its last epoch, {epochs}; without it the official package cannot "
-            "answer anything about this training"
+            "answer any query about this training"
         )
     if run["name"] == "cifar10-valid" and f"x-valid@{epochs - 1}" not in run["eval_acc1es"]:
         raise InputError(
-            f"{where}: has no validation accuracy after its last epoch, {epochs}; of 'cifar10-valid' the official "
-            "package requires one"
+            f"{where}: has no validation accuracy after its last epoch, {epochs}; the official package requires it for "
+            "'cifar10-valid'"
         )
     sets = {key.rpartition("@")[0] for key in run["eval_acc1es"]}
     evaluations = [key for name in sorted(sets) for key in epoch_keys(name, epochs)]
@@ -155,12 +156,12 @@ def _check_run(run: Mapping[str, Any], space: str, where: str) -> None:
 
 
 def _check_costs(result: Mapping[str, Any], where: str) -> None:
-    """InputError where the seeds disagree on costs; the official package then asks for the seed 888 alone."""
+    """Raise InputError if the seeds disagree on costs, and seed 888, which is then official, is missing."""
     for record, seeds in result["dataset_seed"].items():
         runs = [result["all_results"][record, seed] for seed in seeds]
         for quantity in ("params", "flop"):
             if len({f"{run[quantity]:.5f}" for run in runs}) > 1 and MIGRATED_SEED not in seeds:
                 raise InputError(
                     f"{where}: the seeds {seeds} of {record} disagree on {quantity}; the official package reads only "
-                    f"runs that agree, or have the seed {MIGRATED_SEED}"
+                    f"runs that agree or include the seed {MIGRATED_SEED}"
                 )

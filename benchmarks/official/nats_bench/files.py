@@ -27,14 +27,14 @@ def pickle_load(file_path: str | Path, ext: str = ".pbz2") -> Any:
     Raises:
         FileNotFoundError: neither file exists.
         UnsafePickleError: the file asks for anything but containers and numbers.
-        DamagedFileError: the file is truncated or no bz2-compressed pickle.
+        DamagedFileError: the file is truncated or not a bz2-compressed pickle.
     """
     path, extended = Path(file_path), Path(f"{file_path}{ext}")
     if path.is_file():
         return safe_pickle.load_bz2(path)
     if extended.is_file():
         return safe_pickle.load_bz2(extended)
-    tried = f"{path} is no file" if path.name.endswith(ext) else f"neither {path} nor {extended} is a file"
+    tried = f"{path} is not a file" if path.name.endswith(ext) else f"neither {path} nor {extended} is a file"
     raise FileNotFoundError(f"{tried}. Official archives must be unpacked first: tar -xf NATS-...-simple.tar")
 
 
@@ -44,11 +44,11 @@ def torch_home() -> str:
         return os.environ["TORCH_HOME"]
     if "HOME" in os.environ:
         return os.path.join(os.environ["HOME"], ".torch")
-    raise ValueError("no default place for benchmark files: set TORCH_HOME or HOME, or give a path")
+    raise ValueError("no default directory for benchmark files: set TORCH_HOME or HOME, or pass a path")
 
 
 def read_meta(archive_dir: str) -> list[str]:
-    """The architecture strings, by official index, of an unpacked archive; errors as `pickle_load`."""
+    """The architecture strings of an unpacked archive, by official index; raises what `pickle_load` raises."""
     meta: dict[str, list[str]] = pickle_load(f"{archive_dir}/meta.{EXTENSION}")
     return list(meta["meta_archs"])
 
@@ -58,7 +58,7 @@ def read_architecture(archive_dir: str, index: int) -> dict[str, dict[str, Any]]
 
     Raises:
         AssertionError: its file is missing or holds no dict (the official type for both).
-        UnsafePickleError, DamagedFileError: as `pickle_load`.
+        UnsafePickleError, DamagedFileError: see `pickle_load`.
     """
     names = (f"{index:06d}.{EXTENSION}", f"{index:d}.{EXTENSION}")
     paths = [path for path in (Path(archive_dir, name) for name in names) if path.is_file()]

@@ -1,7 +1,7 @@
 """ArchResults: all training runs of one architecture under one schedule, as in `nats_bench` 1.8.
 
-A run is known by its record ('cifar10-valid', 'cifar10', 'cifar100', 'ImageNet16-120') and its training seed. Units
-are those of `trial`.
+A run is identified by its record ('cifar10-valid', 'cifar10', 'cifar100', 'ImageNet16-120') and its training seed.
+Units are those of the module `trial`.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ _CIFAR10_SETS = {"valid": "x-valid", "test": "ori-test"}
 _OTHER_SETS = {"valid": "x-valid", "test": "x-test", "valtest": "ori-test"}
 INTEGERS = (int, np.integer)
 MIGRATED_SEED = 888
-"""The seed whose numbers are right where runs of an architecture disagree on parameters or FLOPs (nats_bench 1.6)."""
+"""The seed with the correct numbers if runs of an architecture disagree on parameters or FLOPs (nats_bench 1.6)."""
 
 
 def set_names(record: str) -> Mapping[str, str]:
-    """{part: official name of its set}, as queries look for them on a record of any name; valtest is valid and test."""
+    """{part: official set name} that queries look up on a record of any name; valtest is valid and test together."""
     return _CIFAR10_SETS if record in ("cifar10-valid", "cifar10") else _OTHER_SETS
 
 
@@ -47,7 +47,7 @@ class ArchResults:
 
     @staticmethod
     def create_from_state_dict(state_dict_or_file: dict[str, Any] | str) -> ArchResults:
-        """From an official dict, or from the path of a file that holds one; ValueError for anything else."""
+        """Build the results from an official dict or the path of a file that holds one; ValueError otherwise."""
         if not isinstance(state_dict_or_file, str | dict):
             raise ValueError(f"expected a dict or a path as str, got {type(state_dict_or_file)}")
         results = ArchResults(-1, -1)
@@ -75,7 +75,7 @@ class ArchResults:
             raise ValueError(f"all_results must be a dict {{(dataset, seed): run}}, got {type(runs)}")
         wrong = [key for key, run in runs.items() if not isinstance(run, kind)]
         if wrong:
-            raise ValueError(f"all_results must hold ResultsCount, but the runs {wrong} are something else")
+            raise ValueError(f"all_results must hold ResultsCount, but the runs {wrong} have other types")
         return {key: convert(run) for key, run in runs.items()}
 
     def _trials(self, dataset: str) -> list[ResultsCount]:
@@ -103,7 +103,7 @@ class ArchResults:
         return mean(latencies) if latencies else None
 
     def _without_legacy(self, dataset: str, values: Sequence[float]) -> Sequence[float]:
-        """`values`, one a seed; only that of MIGRATED_SEED where they differ in the first five decimals."""
+        """`values`, one per seed; only that of MIGRATED_SEED if they differ in the first five decimals."""
         if len({f"{value:.5f}" for value in values}) <= 1:
             return values
         return [values[self.dataset_seed[dataset].index(MIGRATED_SEED)]]
@@ -192,7 +192,7 @@ class ArchResults:
         return epochs[-1]
 
     def arch_idx_str(self) -> str:
-        """The index as the official file names write it: six digits."""
+        """The index with six digits, as in official file names."""
         return f"{self.arch_index:06d}"
 
     def update(self, dataset_name: str, seed: int, result: ResultsCount) -> None:
@@ -227,7 +227,7 @@ class ArchResults:
 
 
 def _averaged(infos: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Key by key the mean over those `infos` that have the key; None where the first of them has None."""
+    """For each key, the mean over the `infos` that have it; None if the first of these has None."""
     columns: dict[str, list[Any]] = {}
     for info in infos:
         for key, value in info.items():

@@ -1,4 +1,4 @@
-"""What a NATS-Bench API object starts from, whichever way the measurements are stored."""
+"""The initial contents of a NATS-Bench API object, independent of how the measurements are stored."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Contents:
 
 
 def schedules_from_dicts(archresults: dict[str, dict[str, Any]]) -> Schedules:
-    """The objects of one architecture from its official dicts {schedule: archresult}."""
+    """The results of one architecture, built from its official dicts {schedule: archresult}."""
     return OrderedDict((hp, ArchResults.create_from_state_dict(results)) for hp, results in archresults.items())
 
 
@@ -52,5 +52,5 @@ def from_dict(content: dict[str, Any]) -> Contents:
 
 
 def from_archive(archive_dir: str) -> Contents:
-    """The contents of an unpacked archive: strings only, as the architectures' files are read when they are queried."""
+    """The contents of an unpacked archive: only strings, as the file of an architecture is read when it is queried."""
     return Contents(read_meta(archive_dir))

@@ -10,7 +10,7 @@ from benchmarks.official.nats_bench.topology import NATStopology
 Edge = tuple[str, int]
 """(operation, number of the node that it reads)."""
 ZERO = "#"
-"""A node that only ever holds zeros, in the strings of `to_unique_str`."""
+"""The name of a node that is always zero, in the strings of `to_unique_str`."""
 
 
 def topology_str2structure(xstr: str | TopologyStructure) -> TopologyStructure:
@@ -22,7 +22,7 @@ class TopologyStructure:
     """A directed acyclic cell of any number of nodes and any operations; node 0 is its input.
 
     Args:
-        genotype: for node 1, 2, ... its incoming edges, at least one each.
+        genotype: the incoming edges of node 1, 2, ..., at least one each.
 
     Raises:
         AssertionError: a node has no edge, or reads itself or a later one (the official type).
@@ -40,7 +40,7 @@ class TopologyStructure:
         self.node_N = [len(edges) for edges in self.nodes]
 
     def __len__(self) -> int:
-        """Number of nodes, the input included."""
+        """The number of nodes, including the input."""
         return len(self.nodes) + 1
 
     def __getitem__(self, index: int) -> tuple[Any, ...]:
@@ -51,7 +51,7 @@ class TopologyStructure:
         return f"{type(self).__name__}({len(self)} nodes with {self.tostr()})"
 
     def node(self, index: int) -> tuple[Any, ...]:
-        """`self[index]` for an index from 1, as the official method counts; AssertionError below."""
+        """`self[index]` for an index of at least 1, as in the official method; AssertionError for a smaller one."""
         _require(0 < index <= len(self), f"an index is 1..{len(self)}, got {index}")
         return self.nodes[index]
 
@@ -80,11 +80,11 @@ class TopologyStructure:
         return all(operation in op_names for edges in self.nodes for operation, _ in edges)
 
     def to_unique_str(self, consider_zero: bool | None = False) -> str:
-        """A string that is equal for cells that differ in the order of additions only, or also in more.
+        """A string that is equal for cells that differ only in the order of additions, or also in no-ops.
 
         Args:
-            consider_zero: False: skip connections pass their node on under its own name. True: besides, 'none' and what
-                reads only zeros are zero. None: neither; all operations are alike.
+            consider_zero: False: a skip connection has the name of its source node. True: in addition, 'none' and
+                everything that reads only zeros are zero. None: all operations are treated alike.
         """
         names = ["0"]
         for edges in self.nodes:
@@ -95,14 +95,14 @@ class TopologyStructure:
 
     @staticmethod
     def str2structure(xstr: str | TopologyStructure) -> TopologyStructure:
-        """As `topology_str2structure`."""
+        """Alias of `topology_str2structure`."""
         if isinstance(xstr, TopologyStructure):
             return xstr
         return TopologyStructure(_edges(xstr))
 
     @staticmethod
     def str2fullstructure(xstr: str, default_name: str = "none") -> TopologyStructure:
-        """The structure with an edge from every earlier node, `default_name` where the string has none."""
+        """The structure with an edge from every earlier node; missing edges get the operation `default_name`."""
         full = []
         for target, edges in enumerate(_edges(xstr), start=1):
             sources = {source for _, source in edges}
@@ -112,7 +112,7 @@ class TopologyStructure:
 
 
 def _require(condition: bool, message: str) -> None:
-    """Raise the error type of the official package."""
+    """Raise AssertionError, the error type of the official package, unless `condition` holds."""
     if not condition:
         raise AssertionError(message)
 
@@ -127,7 +127,7 @@ def _by_source(edges: Iterable[Edge]) -> tuple[Edge, ...]:
 
 
 def _read(name: str, operation: str, consider_zero: bool | None) -> str:
-    """What an edge adds to the name of its node."""
+    """The contribution of an edge to the name of its target node."""
     if consider_zero and (operation == "none" or name == ZERO):
         return ZERO
     if operation == "skip_connect" and consider_zero is not None:

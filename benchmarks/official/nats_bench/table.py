@@ -1,9 +1,9 @@
-"""A BenchmarkTable in the layout of the official NATS-Bench files.
+"""Conversion of a BenchmarkTable to the layout of the official NATS-Bench files.
 
-`archresults` gives one architecture as its official file does; `from_table` gives the same to the query API, each run
-rebuilt when it is first asked for. The table holds every number of the official files; what they say besides is the
-same for all architectures and written down here (source: the released v1_0 files). Trainings of another record or seed
-have None in its place. Further costs of the network are further attributes of a run.
+`archresults` returns one architecture in the layout of its official file; `from_table` serves the query API, and builds
+each run when it is first queried. The table holds every number of the official files; their other content is the same
+for all architectures and is given here (source: the released v1_0 files). Trainings of another record or seed have None
+in its place. Further costs of the network become further attributes of a run.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ from benchmarks.table import BenchmarkTable, Column
 CLASSES = {"cifar10-valid": 10, "cifar10": 10, "cifar100": 100, "ImageNet16-120": 120}
 RELEASED_SEEDS = (111, 777, 888, 999)
 SIZE_GENOTYPE = "|nor_conv_3x3~0|+|nor_conv_3x3~0|nor_conv_3x3~1|+|skip_connect~0|nor_conv_3x3~1|nor_conv_3x3~2|"
-"""The one cell of the size space."""
+"""The cell of all networks of the size space."""
 KEPT = 64
-"""Architectures of a table that stay in memory as official objects; one with all 200-epoch curves takes about 3 MB."""
+"""Number of architectures kept in memory as official objects; one with all 200-epoch curves takes about 3 MB."""
 
 Key = TypeVar("Key", int, str)
 
@@ -40,18 +40,18 @@ def archresults(table: BenchmarkTable, index: int) -> OrderedDict[str, dict[str,
 
     Raises:
         KeyError: the table has no such architecture.
-        TableError: the table is not of a NATS-Bench space, or does not tell its training seeds apart.
+        TableError: the table does not belong to a NATS-Bench space, or has no separate training seeds.
     """
     return TableReader(table).archresults(index)
 
 
 def from_table(table: BenchmarkTable, space: str) -> Contents:
-    """Contents for the query API: each architecture of the table counts as evaluated; runs are read when asked for.
+    """Contents for the query API: each architecture of the table counts as evaluated; runs are read when queried.
 
-    Changes made to the objects of an architecture are lost once KEPT others were queried.
+    Changes made to the objects of an architecture are lost after KEPT others were queried.
 
     Raises:
-        TableError: the table is not of the space called `space`, or does not tell its training seeds apart.
+        TableError: the table does not belong to the space called `space`, or has no separate training seeds.
     """
     if table.info.space != space:
         raise TableError(f"{table.path} is a table of the space {table.info.space!r}, not of {space!r}")
@@ -68,7 +68,7 @@ class _Training:
     seeds: tuple[int, ...]
     """Training seeds along the second axis of the arrays."""
     columns: Mapping[tuple[str, str], tuple[Column, NDArray[np.float64]]]
-    """(split, quantity) -> column and its (architectures, seeds, epochs)."""
+    """(split, quantity) -> column and its values (architectures, seeds, epochs)."""
 
     @classmethod
     def of(cls, table: BenchmarkTable, record: str, schedule: str) -> _Training:
@@ -77,17 +77,17 @@ class _Training:
         if any(column.seeds != seeds for column in columns) or not all(seed.isdigit() for seed in seeds):
             found = sorted({column.seeds for column in columns})
             raise TableError(
-                f"{table.path} has the seeds {found} of {record}, schedule {schedule}; the NATS-Bench API needs the "
-                "training seeds one by one, as the official files have them"
+                f"{table.path} has the seeds {found} of {record}, schedule {schedule}; the NATS-Bench API needs "
+                "separate training seeds, as in the official files"
             )
         epochs = max(max(column.epochs, default=1) for column in columns)
         values = {(column.split, column.quantity): (column, table.values(column.name)) for column in columns}
         return cls(record, epochs, tuple(int(seed) for seed in seeds), values)
 
     def measured(self, row: int) -> list[int]:
-        """The seeds, ascending, that the architecture in this row was trained with: those with an accuracy or a loss.
+        """The ascending training seeds of the architecture in this row: those with an accuracy or a loss.
 
-        Costs and times are no sign of a training: they may hold for all seeds.
+        Costs and times do not prove a training, as they may apply to all seeds.
         """
         curves = [self.columns[key][1] for key in self.columns if key[1] in ("accuracy", "top5_accuracy", "loss")]
         return sorted(
@@ -143,18 +143,18 @@ class _Training:
         }
 
     def _curve(self, row: int, place: int, split: str, quantity: str, keys: Sequence[Key]) -> dict[Key, float]:
-        """{key: value} of the epochs that were measured; `keys` has one for every epoch of the training."""
+        """{key: value} of the epochs that were measured; `keys` has one key per epoch of the training."""
         if (split, quantity) not in self.columns:
             return {}
         column, values = self.columns[split, quantity]
         numbers = values[row, place]
-        if not column.epochs:  # one value holds for every epoch
+        if not column.epochs:  # one value for all epochs
             return {} if np.isnan(numbers[0]) else dict.fromkeys(keys, numbers.item())
         if len(column.epochs) < self.epochs:
             keys = [keys[epoch - 1] for epoch in column.epochs]
         curve = dict(zip(keys, numbers.tolist(), strict=True))
         if np.isnan(numbers).any():
-            return {key: value for key, value in curve.items() if value == value}  # NaN differs
+            return {key: value for key, value in curve.items() if value == value}  # NaN differs from itself
         return curve
 
 
@@ -170,7 +170,7 @@ class TableReader:
 
     def __init__(self, table: BenchmarkTable) -> None:
         if table.info.space not in ("tss", "sss"):
-            raise TableError(f"{table.path} is of the space {table.info.space!r}; the NATS-Bench API reads tss and sss")
+            raise TableError(f"{table.path} is a table of {table.info.space!r}; the NATS-Bench API reads tss and sss")
         self.table = table
         self.rows: dict[int, int] = {index: row for row, index in enumerate(table.architectures.tolist())}
         held = {(column.schedule, column.record) for column in table.columns.values()}
@@ -189,7 +189,7 @@ class TableReader:
         return [space.to_string(space.arch(index)) for index in range(len(space))]
 
     def dataset_seeds(self, index: int) -> Iterator[tuple[str, dict[str, list[int]]]]:
-        """(schedule, {record: seeds}) of all runs of an architecture; KeyError if the table has no such one."""
+        """Yield (schedule, {record: seeds}) of all runs of an architecture; KeyError if it is not in the table."""
         if index not in self.rows:
             raise KeyError(f"{self.table.path} has no architecture {index}, only {len(self.rows)} others")
         for schedule, trainings in self.trainings.items():
@@ -198,7 +198,7 @@ class TableReader:
                 yield schedule, {record: measured for record, measured in seeds.items() if measured}
 
     def archresults(self, index: int) -> OrderedDict[str, dict[str, Any]]:
-        """{schedule: archresult}."""
+        """{schedule: archresult} of an architecture."""
         return OrderedDict(
             (
                 schedule,
@@ -218,7 +218,7 @@ class TableReader:
         )
 
     def schedules(self, index: int) -> Schedules:
-        """{schedule: results} whose runs are read when they are asked for."""
+        """{schedule: results} of an architecture; its runs are read when they are queried."""
         schedules: Schedules = OrderedDict()
         for schedule, dataset_seed in self.dataset_seeds(index):
             results = ArchResults(index, self.strings[index])
@@ -245,7 +245,7 @@ class TableReader:
 
 
 class _Runs(MutableMapping[tuple[str, int], ResultsCount]):
-    """{(record, seed): run} of one architecture and schedule, each read when it is first asked for."""
+    """{(record, seed): run} of one architecture and schedule; each run is read when it is first queried."""
 
     def __init__(self, reader: TableReader, index: int, schedule: str, seeds: Mapping[str, list[int]]) -> None:
         self._reader, self._index, self._schedule = reader, index, schedule
@@ -276,12 +276,12 @@ class _Runs(MutableMapping[tuple[str, int], ResultsCount]):
         return key in self._runs
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """A copy is a plain dict of all runs: it must not hold, or copy, the table."""
+        """Copy or pickle as a plain dict of all runs, without the table."""
         return dict, (dict(self),)
 
 
 class _Architectures(MutableMapping[int, Schedules]):
-    """{official index: {schedule: results}} of a table; the KEPT used last, and all that were set, stay in memory."""
+    """{official index: {schedule: results}} of a table; keeps the last KEPT ones, and all that were set, in memory."""
 
     def __init__(self, reader: TableReader) -> None:
         self._reader = reader
@@ -319,7 +319,7 @@ class _Architectures(MutableMapping[int, Schedules]):
         return index in self._indexes
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """A copy opens the table again, in whichever process it is."""
+        """Copy or pickle by path: the copy opens the table again in its own process."""
         return _reopened, (self._reader.table.path, self._set)
 
 

@@ -18,7 +18,7 @@ OTHERS_SHOWN: Shown = (("train", "train"), ("valid", "x-valid"), ("test", "x-tes
 
 
 def info_lines(results: ArchResults, shown: dict[str, Shown], extra_info: str | None = None) -> list[str]:
-    """The string of the architecture, its records, and for each of these one line of costs and one of mean metrics."""
+    """The string of the architecture, its records, and for each record one line of costs and one of mean metrics."""
     names = results.get_dataset_names()
     lines = [results.arch_str, f"datasets : {names}, extra-info : {extra_info}"]
     for dataset in names:
@@ -32,7 +32,7 @@ def info_lines(results: ArchResults, shown: dict[str, Shown], extra_info: str | 
 
 
 def schedule_block(results: ArchResults, shown: dict[str, Shown]) -> str:
-    """What `show` prints about one schedule: a rule with the number of epochs, then `info_lines`."""
+    """The text of `show` about one schedule: a rule with the number of epochs, then `info_lines`."""
     rule = ">" * 40
     return "\n".join([f"{rule} {results.get_total_epoch():03d} epochs {rule}", *info_lines(results, shown)])
 

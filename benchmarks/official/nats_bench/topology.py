@@ -22,7 +22,7 @@ class NATStopology(NATSBenchAPI):
     _shown = TOPOLOGY_SHOWN
 
     def get_unique_str(self, arch: Any) -> str:
-        """The same string for architectures that are the same function; ValueError if `arch` is unknown."""
+        """A string that is equal for architectures computing the same function; ValueError if `arch` is unknown."""
         index = self.query_index_by_arch(arch)
         if index == -1:
             raise ValueError(f"unknown architecture {arch!r}: expected an index or an official string")
@@ -31,11 +31,11 @@ class NATStopology(NATSBenchAPI):
 
     @staticmethod
     def str2lists(arch_str: str) -> list[tuple[tuple[str, int], ...]]:
-        """For each node but the first its (operation, source node) pairs.
+        """The (operation, source node) pairs of each node but the first.
 
         Raises:
             AssertionError: an edge is not 'operation~source' (the official type).
-            ValueError: a source is no integer.
+            ValueError: a source is not an integer.
         """
         nodes = []
         for node in arch_str.split("+"):
@@ -48,9 +48,9 @@ class NATStopology(NATSBenchAPI):
 
     @staticmethod
     def str2matrix(arch_str: str, search_space: list[str] | tuple[str, ...] = OPERATIONS) -> NDArray[np.float64]:
-        """(nodes, nodes) matrix with the number in `search_space` of the operation from node j to node i at [i, j].
+        """A matrix (nodes, nodes) whose entry [i, j] is the index in `search_space` of the operation from node j to i.
 
-        Errors as `str2lists`, and ValueError for an operation that is not in `search_space`.
+        Raises what `str2lists` raises, and ValueError for an operation that is not in `search_space`.
         """
         nodes = NATStopology.str2lists(arch_str)
         matrix = np.zeros((len(nodes) + 1, len(nodes) + 1))

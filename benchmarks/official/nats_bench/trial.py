@@ -1,7 +1,7 @@
 """ResultsCount: one training run of one architecture, with the attributes and methods of `nats_bench` 1.8.
 
 Epochs count from 0. Accuracies are percent, losses are nats, times are seconds, `flop` and `params` are in millions,
-a latency is seconds per batch of 256 images. An evaluation at epoch e on the set called s has the key '<s>@<e>'.
+latencies are seconds per batch of 256 images. An evaluation at epoch e on the set called s has the key '<s>@<e>'.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from functools import lru_cache
 from typing import Any
 
 Metrics = dict[str, Any]
-"""{'iepoch', 'loss', 'accuracy', 'cur_time', 'all_time'}: one set at one epoch; times are None where not recorded."""
+"""The keys 'iepoch', 'loss', 'accuracy', 'cur_time', 'all_time' of one set at one epoch; unrecorded times are None."""
 
 
 def mean(values: Sequence[Any]) -> Any:
@@ -23,7 +23,7 @@ def mean(values: Sequence[Any]) -> Any:
 
 @lru_cache(maxsize=64)
 def epoch_keys(set_name: str, epochs: int) -> tuple[str, ...]:
-    """The keys of the evaluations on `set_name` at the epochs 0..epochs-1; building them was most of a query's time."""
+    """The keys of the evaluations on `set_name` at epochs 0..epochs-1, cached as building them dominates a query."""
     return tuple(f"{set_name}@{epoch}" for epoch in range(epochs))
 
 
@@ -94,24 +94,24 @@ class ResultsCount:
         train_losses: dict[int, float],
         train_times: dict[int, float] | None,
     ) -> None:
-        """Replace what was measured during training, {epoch: value} each."""
+        """Replace the training measurements, each as {epoch: value}."""
         self.train_acc1es = train_acc1es
         self.train_acc5es = train_acc5es
         self.train_losses = train_losses
         self.train_times = train_times
 
     def reset_pseudo_train_times(self, estimated_per_epoch_time: float) -> None:
-        """Let every training epoch take this many seconds."""
+        """Set the seconds of every training epoch."""
         self.train_times = OrderedDict.fromkeys(range(self.epochs), estimated_per_epoch_time)
 
     def reset_pseudo_eval_times(self, eval_name: str, estimated_per_epoch_time: float) -> None:
-        """Let every pass over the set `eval_name` take this many seconds; ValueError if there is no such set."""
+        """Set the seconds of every pass over the set `eval_name`; ValueError if there is no such set."""
         if eval_name not in self.eval_names:
             raise ValueError(f"this run was evaluated on {self.eval_names}, not on {eval_name!r}")
         self.eval_times.update(dict.fromkeys(epoch_keys(eval_name, self.epochs), estimated_per_epoch_time))
 
     def reset_eval(self) -> None:
-        """Forget all evaluations."""
+        """Delete all evaluations."""
         self.eval_names = []
         self.eval_acc1es = {}
         self.eval_times = {}
@@ -121,19 +121,19 @@ class ResultsCount:
         self.latency = copy.deepcopy(latency)
 
     def get_latency(self) -> float:
-        """Mean seconds per batch of 256 images; -1.0 where it was not measured."""
+        """Mean seconds per batch of 256 images; -1.0 if it was not measured."""
         return -1.0 if self.latency is None else mean(self.latency)
 
     def update_eval(self, accs: Mapping[str, float], losses: Mapping[str, float], times: Mapping[str, float]) -> None:
-        """Add evaluations given under the keys '<set>@<epoch>', of every epoch.
+        """Add the evaluations of every epoch, given under the keys '<set>@<epoch>'.
 
         Raises:
-            ValueError: a set was added before.
+            ValueError: a set was already added.
             KeyError: an epoch is missing.
         """
         for name in {key.split("@")[0] for key in accs}:
             if name in self.eval_names:
-                raise ValueError(f"evaluations on {name!r} were added before; call reset_eval() first")
+                raise ValueError(f"evaluations on {name!r} were already added; call reset_eval() first")
             self.eval_names.append(name)
             for key in epoch_keys(name, self.epochs):
                 self.eval_acc1es[key] = accs[key]
@@ -144,10 +144,10 @@ class ResultsCount:
         """Add evaluations in the layout of the first NAS-Bench-201 files: {epoch: value}, without times.
 
         Raises:
-            AssertionError: the set was added before (the official type).
+            AssertionError: the set was already added (the official type).
         """
         if name in self.eval_names:
-            raise AssertionError(f"evaluations on {name!r} were added before; call reset_eval() first")
+            raise AssertionError(f"evaluations on {name!r} were already added; call reset_eval() first")
         self.eval_names.append(name)
         for epoch, key in enumerate(epoch_keys(name, self.epochs)):
             if epoch in accs:
@@ -162,7 +162,7 @@ class ResultsCount:
         return self.eval_names
 
     def get_times(self) -> dict[str, float | None]:
-        """{'T-<set>@epoch': mean seconds, 'T-<set>@total': summed seconds}; None where an epoch is missing."""
+        """{'T-<set>@epoch': mean seconds, 'T-<set>@total': summed seconds}; None if an epoch is missing."""
         seconds: dict[str, float | None] = {"T-train@epoch": None, "T-train@total": None}
         if isinstance(self.train_times, dict):
             total = sum(self.train_times.values())
@@ -174,12 +174,12 @@ class ResultsCount:
         return seconds
 
     def judge_valid(self, iepoch: int) -> None:
-        """ValueError unless 0 <= iepoch < epochs."""
+        """Raise ValueError unless 0 <= iepoch < epochs."""
         if iepoch < 0 or iepoch >= self.epochs:
             raise ValueError(f"invalid iepoch={iepoch}: this run has the epochs 0..{self.epochs - 1}")
 
     def get_train(self, iepoch: int | None = None) -> Metrics:
-        """The training set at epoch `iepoch`, the last one by default; `all_time` sums the epochs up to it."""
+        """The metrics of the training set at epoch `iepoch`, by default the last; `all_time` sums epochs up to it."""
         iepoch = self._checked_epoch(iepoch)
         cur_time = all_time = None
         if self.train_times is not None:
@@ -194,7 +194,7 @@ class ResultsCount:
         }
 
     def get_eval(self, name: str, iepoch: int | None = None) -> Metrics:
-        """The set `name` ('valid' means 'x-valid') at epoch `iepoch`, the last one by default.
+        """The metrics of the set `name` ('valid' means 'x-valid') at epoch `iepoch`, by default the last.
 
         Raises:
             ValueError: `iepoch` is out of range, or no time was recorded for it.
@@ -222,7 +222,7 @@ class ResultsCount:
         return copy.deepcopy(self.net_state_dict) if clone else self.net_state_dict
 
     def get_config(self, str2structure: Callable[[str], Any] | None) -> dict[str, Any]:
-        """What the official network constructor takes; `str2structure` makes a genotype of its string, if given."""
+        """The arguments of the official network constructor; `str2structure`, if given, converts the string."""
         config = self.arch_config
         if config.get("name") == "infer.shape.tiny":
             genotype = config["genotype"]
@@ -251,7 +251,7 @@ class ResultsCount:
         return iepoch
 
     def _eval_seconds(self, name: str) -> float | None:
-        """Summed seconds of all passes over the set `name`; None if one was not timed."""
+        """The sum of the seconds of all passes over the set `name`; None if a pass was not timed."""
         try:
             return sum(map((self.eval_times or {}).__getitem__, epoch_keys(name, self.epochs)))
         except (KeyError, TypeError):

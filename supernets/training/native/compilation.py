@@ -1,4 +1,4 @@
-"""C++ code of this package, compiled for this processor when it is first needed."""
+"""Compiles the C++ code of this package for this processor when it is first needed."""
 
 from __future__ import annotations
 
@@ -24,87 +24,88 @@ _log = logging.getLogger(__name__)
 
 @lru_cache(maxsize=1)
 def library() -> ctypes.CDLL | None:
-    """The functions of network.cpp; None, with a warning, where they cannot be compiled.
+    """The compiled functions of network.cpp; None, with a warning, if they cannot be compiled.
 
-    They are kept in the user's cache directory, or compiled anew in every process where that cannot be used.
+    The library is kept in the user's cache directory. If that cannot be used, every process compiles it anew.
     """
     compiler = _compiler()
     if not compiler:
-        reason = f"no C++ compiler ({', '.join(_names())})"
+        reason = f"no C++ compiler ({', '.join(_compiler_names())})"
     else:
         try:
             try:
                 return _declared(ctypes.CDLL(str(_compiled(compiler, user_cache_path("nas-algos")))))
-            except OSError:  # not to be written, or damaged
+            except OSError:  # the cache is not writable, or damaged
                 with tempfile.TemporaryDirectory() as folder:
                     return _declared(ctypes.CDLL(str(_compiled(compiler, Path(folder)))))
         except subprocess.CalledProcessError as error:
             reason = f"{shlex.join(compiler)} failed: {error.stderr.strip()}"
         except (OSError, subprocess.TimeoutExpired) as error:
-            reason = f"{shlex.join(compiler)} gave nothing that can be loaded: {error}"
-    _log.warning("small networks are trained by PyTorch, which takes several times longer: %s", reason)
+            reason = f"{shlex.join(compiler)} produced no library that can be loaded: {error}"
+    _log.warning("PyTorch trains small networks, which takes several times longer than compiled code: %s", reason)
     return None
 
 
 def compiler_version() -> str | None:
-    """What the compiler says of itself; None where there is none, or it says nothing."""
+    """The first line of the compiler's --version; None if there is no compiler, or it prints none."""
     compiler = _compiler()
     try:
-        return next(iter(_said(compiler, "--version").splitlines()), None) if compiler else None
+        return next(iter(_run(compiler, "--version").splitlines()), None) if compiler else None
     except (OSError, subprocess.SubprocessError):
         return None
 
 
-def _names() -> list[str]:
-    """The commands that may be compilers: $CXX, which may have options, or else the usual ones."""
+def _compiler_names() -> list[str]:
+    """The commands to try as compilers: $CXX, possibly with options, or else the usual names."""
     named = os.environ.get("CXX")
     return [named] if named else ["c++", "g++", "clang++"]
 
 
 def _compiler() -> list[str]:
-    """The first of them that there is, as the parts of a command; empty if there is none."""
-    for name in _names():
+    """The first compiler that is installed, as the parts of a command; empty if there is none."""
+    for name in _compiler_names():
         program, *options = shlex.split(name) or [""]
         if path := shutil.which(program):
             return [path, *options]
     return []
 
 
-def _said(command: list[str], *options: str) -> str:
-    done = subprocess.run(
+def _run(command: list[str], *options: str) -> str:
+    """Run a command; returns its standard output."""
+    process = subprocess.run(
         [*command, *options], capture_output=True, text=True, errors="replace", check=True, timeout=600
     )
-    return done.stdout
+    return process.stdout
 
 
 def _compiled(compiler: list[str], directory: Path) -> Path:
-    """The library in `directory`, made by `compiler` if it is not there."""
-    made_of = (
-        SOURCE.read_text(), *compiler, _said(compiler, "--version"), *_FLAGS, platform.machine(), _processor_features()
+    """The path of the library in `directory`, built by `compiler` if it is not there."""
+    inputs = (
+        SOURCE.read_text(), *compiler, _run(compiler, "--version"), *_FLAGS, platform.machine(), _processor_features()
     )  # fmt: skip
-    name = hashlib.sha256("\0".join(made_of).encode()).hexdigest()[:16]
-    made = directory / f"native-{name}.so"
-    if not made.exists():
+    name = hashlib.sha256("\0".join(inputs).encode()).hexdigest()[:16]
+    path = directory / f"native-{name}.so"
+    if not path.exists():
         directory.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=directory) as folder:
-            fresh = Path(folder) / made.name
-            _said(compiler, *_FLAGS, str(SOURCE), "-o", str(fresh))
-            fresh.replace(made)
-    return made
+            temporary = Path(folder) / path.name
+            _run(compiler, *_FLAGS, str(SOURCE), "-o", str(temporary))
+            temporary.replace(path)
+    return path
 
 
 def _processor_features() -> str:
-    """What -march=native depends on, as far as the system tells: unequal machines may share a cache."""
+    """The processor properties that -march=native depends on: different machines may share one cache directory."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:
         return platform.processor()
-    told = ("model name", "flags", "Features", "CPU part")
-    return "\n".join(sorted({line for line in lines if line.startswith(told)}))
+    keys = ("model name", "flags", "Features", "CPU part")
+    return "\n".join(sorted({line for line in lines if line.startswith(keys)}))
 
 
 def _declared(library: ctypes.CDLL) -> ctypes.CDLL:
-    """The library, with the types of its functions."""
+    """`library` after the argument and return types of its functions are declared."""
     pointer, integer, long, real = ctypes.c_void_p, ctypes.c_int, ctypes.c_int64, ctypes.c_float
     images: list[Any] = [pointer, pointer, pointer, long, integer]
     sums: list[Any] = [ctypes.POINTER(ctypes.c_double), ctypes.POINTER(long)]
@@ -112,7 +113,7 @@ def _declared(library: ctypes.CDLL) -> ctypes.CDLL:
     library.create.restype = pointer
     library.destroy.argtypes, library.destroy.restype = [pointer], None
     for name in ("parameters", "gradients", "statistics"):
-        function = getattr(library, name)  # not library[name], which is another object at every use
+        function = getattr(library, name)  # not library[name], which returns a new object at every use
         function.argtypes, function.restype = [pointer], ctypes.POINTER(real)
     library.train.argtypes, library.train.restype = [*images, real, real, integer, real, *sums], None
     library.evaluate.argtypes, library.evaluate.restype = [*images, *sums], None

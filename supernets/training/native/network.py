@@ -1,11 +1,11 @@
-"""Small networks trained by compiled code on one core of a CPU: the mathematics of `CandidateNetwork`, at less cost.
+"""Training of small networks by compiled code on one CPU core: the mathematics of `CandidateNetwork` at lower cost.
 
-PyTorch spends most of the time of a small network on starting operations. Here a pass over many batches is one call of
-network.cpp. Numbers are float32 as in PyTorch, and differ from its by rounding alone; a training, which is chaotic,
-then differs as between two kinds of processor.
+With a small network, PyTorch spends most of its time on launching operations. Here a pass over many batches is one call
+of network.cpp. Numbers are float32 as in PyTorch and differ from PyTorch's only by rounding. Since training amplifies
+rounding, its results then differ as much as between two types of processor.
 
-Departures: an edge of a cell whose result never meets the cell's output is not computed; its weights and statistics
-stay as they are, where PyTorch lets some of them decay. `none` gives zero also where its input is infinite. A batch
+Departures: an edge that has no path to the output of its cell is not computed; its weights and statistics stay as they
+are, whereas PyTorch's weight decay changes some of them. `none` outputs zero even if its input is infinite. A batch
 with one number per channel, which PyTorch refuses to normalise, has variance 0.
 """
 
@@ -30,11 +30,11 @@ from supernets.ops import ChannelProjection, Pooling, ReLUConvBN, ResNetBasicblo
 from supernets.training.native.compilation import library
 
 LARGEST = 2**17
-"""Numbers in the largest feature map of a batch up to which the compiled code is faster (tests/performance)."""
+"""The largest size of a batch's feature maps, in numbers, at which compiled code is faster (see tests/performance)."""
 
 
 def serves(networks: Sequence[CandidateConfig], task: ImageTask, batch_size: int, device: torch.device | str) -> bool:
-    """Whether the compiled code trains these networks: small ones in float32 on a CPU, where there is a compiler."""
+    """Whether compiled code can train these networks: small ones, in float32, on a CPU, if there is a compiler."""
     sizes = {part.images.shape[1:] for part in (task.train, *task.evaluation.values())}
     return (
         torch.device(device).type == "cpu"
@@ -59,7 +59,7 @@ def _largest_map(network: NetworkConfig, image_shape: tuple[int, int, int]) -> i
 
 
 class Sgd(NamedTuple):
-    """A step, as of torch.optim.SGD."""
+    """The parameters of a step, as in torch.optim.SGD."""
 
     learning_rate: float
     momentum: float
@@ -85,12 +85,12 @@ class _Map(NamedTuple):
     height: int
     width: int
     channels: int
-    filled: int  # channels, filled up to whole vectors
+    padded: int  # channels, padded to whole vectors
     border: int = 0
 
 
 class _Step(NamedTuple):
-    """As network.cpp reads it; what a kind does not need is 0."""
+    """A step as network.cpp reads it; fields that its kind does not need are 0."""
 
     kind: _Kind
     source: int
@@ -99,31 +99,31 @@ class _Step(NamedTuple):
     c_out: int = 0
     kernel: int = 0
     stride: int = 0
-    parameter: int = 0  # its first
-    statistic: int = 0
+    parameter: int = 0  # position of its first parameter
+    statistic: int = 0  # position of its first statistic
 
 
-class _Placed(NamedTuple):
-    """A module, and where its numbers lie in the arrays of network.cpp."""
+class _PlacedModule(NamedTuple):
+    """A module and the positions of its numbers in the arrays of network.cpp."""
 
     module: nn.Conv2d | nn.BatchNorm2d | nn.Linear
     parameter: int
     statistic: int
-    filled: int  # output channels of a convolution, features of the others
+    padded: int  # output channels of a convolution, or features of another module, padded to whole vectors
 
 
-def _filled(channels: int) -> int:
+def _padded(channels: int) -> int:
     return 8 if channels <= 8 else -(-channels // 16) * 16
 
 
 class _Program:
-    """The steps of a network."""
+    """The steps, feature maps and modules of a network, as network.cpp executes them."""
 
     def __init__(self, network: CandidateNetwork, height: int, width: int) -> None:
         self.maps: list[_Map] = []
         self.steps: list[_Step] = []
-        self.modules: list[_Placed] = []
-        self.parameters = self.statistics = 0  # how many numbers there are
+        self.modules: list[_PlacedModule] = []
+        self.parameters = self.statistics = 0  # numbers placed so far
         self._activated: dict[int, _Map] = {}
         self._network(network, height, width)
 
@@ -137,7 +137,7 @@ class _Program:
             x = self._cell(layer, x, c_out) if isinstance(layer, Cell) else self._block(layer, x)
         x = self._relu(self._normalised(x, network.lastact[0]))
         classes = network.classifier.out_features
-        first = self._placed(network.classifier, x.filled, classes * (x.filled + 1))
+        first = self._place(network.classifier, x.padded, classes * (x.padded + 1))
         self.steps.append(_Step(_Kind.CLASSIFIER, x.number, -1, c_out=classes, parameter=first))
 
     def _cell(self, cell: Cell, x: _Map, channels: int) -> _Map:
@@ -166,7 +166,7 @@ class _Program:
         return out
 
     def _operation(self, module: nn.Module, x: _Map, out: _Map) -> None:
-        """out += module(x)."""
+        """Append the steps of `out += module(x)`."""
         match module:
             case ReLUConvBN():
                 _relu, convolution, norm = module.op
@@ -182,10 +182,10 @@ class _Program:
             case nn.Identity():
                 self.steps.append(_Step(_Kind.SUM, x.number, out.number))
             case _:
-                raise TypeError(f"no step of the compiled code is a {type(module).__name__}")
+                raise TypeError(f"the compiled code has no step for a {type(module).__name__}")
 
     def _relu(self, x: _Map) -> _Map:
-        """max(x, 0) with a border for 3x3 convolutions, once for all that read it."""
+        """Append max(x, 0), with a border for 3x3 convolutions, unless an earlier reader of `x` has done so."""
         if x.number not in self._activated:
             self._activated[x.number] = self._map(x.height, x.width, x.channels, border=1)
             self.steps.append(_Step(_Kind.RELU, x.number, self._activated[x.number].number))
@@ -194,41 +194,45 @@ class _Program:
     def _convolved(self, x: _Map, module: nn.Module) -> _Map:
         assert isinstance(module, nn.Conv2d)
         (kernel, _), (stride, _) = module.kernel_size, module.stride
-        border = kernel // 2 if stride == 1 else 0  # its gradient is convolved in turn
+        border = kernel // 2 if stride == 1 else 0  # the backward pass convolves its gradient
         out = self._map(-(-x.height // stride), -(-x.width // stride), module.out_channels, border)
-        first = self._placed(module, out.filled, kernel**2 * x.channels * out.filled)
+        first = self._place(module, out.padded, kernel**2 * x.channels * out.padded)
         self.steps.append(
             _Step(_Kind.CONVOLUTION, x.number, out.number, x.channels, out.channels, kernel, stride, first)
         )
         return out
 
     def _normalised(self, x: _Map, module: nn.Module, out: _Map | None = None) -> _Map:
-        """The batch normalisation of x, which nothing else reads; added to `out` where it is given."""
+        """Append the batch normalisation of `x`, which has no other reader; it is added to `out` if that is given."""
         out = out or self._map(x.height, x.width, x.channels)
         statistic = self.statistics
-        first = self._placed(module, x.filled, 2 * x.filled, 2 * x.filled)
+        first = self._place(module, x.padded, 2 * x.padded, 2 * x.padded)
         self.steps.append(_Step(_Kind.NORMALISATION, x.number, out.number, parameter=first, statistic=statistic))
         return out
 
     def _map(self, height: int, width: int, channels: int, border: int = 0) -> _Map:
-        self.maps.append(_Map(len(self.maps), height, width, channels, _filled(channels), border))
+        self.maps.append(_Map(len(self.maps), height, width, channels, _padded(channels), border))
         return self.maps[-1]
 
-    def _placed(self, module: nn.Module, filled: int, parameters: int, statistics: int = 0) -> int:
-        """The position of the first of a module's `parameters`; they start at a whole vector."""
+    def _place(self, module: nn.Module, padded: int, parameters: int, statistics: int = 0) -> int:
+        """Reserve space for a module's numbers; returns the position of its first parameter, aligned to vectors."""
         assert isinstance(module, nn.Conv2d | nn.BatchNorm2d | nn.Linear)
         first = self.parameters
-        self.modules.append(_Placed(module, first, self.statistics, filled))
+        self.modules.append(_PlacedModule(module, first, self.statistics, padded))
         self.parameters += -(-parameters // 16) * 16
         self.statistics += statistics
         return first
 
 
 class NativeNetwork:
-    """A copy of a network's weights and statistics that compiled code trains."""
+    """A copy of a network's weights and statistics, trained by compiled code."""
 
     def __init__(self, network: CandidateNetwork, image_size: tuple[int, int], batch_size: int) -> None:
-        """`image_size` is (height, width); raises RuntimeError where nothing can be compiled (see `serves`)."""
+        """Copy `network` for images of `image_size` (height, width).
+
+        Raises:
+            RuntimeError: the code cannot be compiled (see `serves`).
+        """
         functions = library()
         if functions is None:
             raise RuntimeError("the code for small networks could not be compiled")
@@ -236,7 +240,7 @@ class NativeNetwork:
         self._functions, self._batch_size, self._classes = functions, batch_size, config.num_classes
         self._image_shape = (config.in_channels, *image_size)
         self._program = program = _Program(network, *image_size)
-        maps = np.array([(m.height, m.width, m.filled, m.border) for m in program.maps], dtype=np.int32)
+        maps = np.array([(m.height, m.width, m.padded, m.border) for m in program.maps], dtype=np.int32)
         steps = np.array(program.steps, dtype=np.int64)
         self._handle = functions.create(
             batch_size,
@@ -255,18 +259,18 @@ class NativeNetwork:
             own[...] = tensor.detach().numpy()
 
     def train(self, images: Tensor, labels: Tensor, step: Sgd) -> tuple[float, int]:
-        """A step after each batch of normalised images (n, channels, height, width) and labels (n,), in order.
+        """Take a step per batch of normalised images (n, channels, height, width) and labels (n,), in order.
 
         Returns:
-            The cross entropies, summed over the images, and how many answers were right, each before its step.
+            The sum of the images' cross entropies in nats, and the number of correct predictions, each before its step.
 
         Raises:
-            InputError: images have another shape than the network was made for, or labels are none of its classes.
+            InputError: the images do not have the shape that the network was made for, or a label is not a class.
         """
         return self._pass(self._functions.train, images, labels, *step)
 
     def evaluate(self, images: Tensor, labels: Tensor) -> tuple[float, int]:
-        """What `train` returns, in evaluation mode; errors alike."""
+        """Evaluate in evaluation mode; returns and raises what `train` does."""
         return self._pass(self._functions.evaluate, images, labels)
 
     def _pass(self, function: Any, images: Tensor, labels: Tensor, *step: float) -> tuple[float, int]:
@@ -274,44 +278,44 @@ class NativeNetwork:
             wanted = f"images of shape {self._image_shape}, one for each of {len(labels)} labels"
             raise InputError(f"the network was made for {wanted}; got {tuple(images.shape)}")
         if len(labels) and not 0 <= int(labels.min()) <= int(labels.max()) < self._classes:
-            raise InputError(f"labels are 0 to {self._classes - 1}, got {int(labels.min())} to {int(labels.max())}")
+            raise InputError(f"labels run from 0 to {self._classes - 1}, got {labels.min()} to {labels.max()}")
         images = images.to("cpu", torch.float32).contiguous()
         labels = labels.to("cpu", torch.int64).contiguous()
-        loss, right = ctypes.c_double(), ctypes.c_int64()
+        loss, correct = ctypes.c_double(), ctypes.c_int64()
         data = (images.data_ptr(), labels.data_ptr(), len(labels))
-        function(self._handle, *data, self._batch_size, *step, ctypes.byref(loss), ctypes.byref(right))
-        return loss.value, right.value
+        function(self._handle, *data, self._batch_size, *step, ctypes.byref(loss), ctypes.byref(correct))
+        return loss.value, correct.value
 
     def _array(self, name: str) -> NDArray[np.float32]:
-        """A view of memory that lives as long as this object."""
+        """A view of an array of the compiled code; its memory lives as long as this object."""
         size = self._program.statistics if name == "statistics" else self._program.parameters
         return np.ctypeslib.as_array(getattr(self._functions, name)(self._handle), (size,))
 
     def _numbers(self) -> Iterator[tuple[NDArray[np.float32], Tensor]]:
-        """Views of the compiled code's weights and statistics, in the shapes of the network's, and those."""
+        """Yield views of the compiled weights and statistics, in the network's shapes, with the network's tensors."""
         yield from self._of_parameters("parameters")
         statistics = self._array("statistics")
-        for module, _, first, filled in self._program.modules:
+        for module, _, first, padded in self._program.modules:
             if isinstance(module, nn.BatchNorm2d):
                 assert module.running_mean is not None
                 assert module.running_var is not None
                 yield statistics[first:][: module.num_features], module.running_mean
-                yield statistics[first + filled :][: module.num_features], module.running_var
+                yield statistics[first + padded :][: module.num_features], module.running_var
 
     def _of_parameters(self, name: str) -> Iterator[tuple[NDArray[np.float32], Tensor]]:
-        """Views of 'parameters', or of the last batch's 'gradients', in the network's shapes; and its parameters."""
+        """Yield views of 'parameters', or the last batch's 'gradients', in the network's shapes, with its tensors."""
         array = self._array(name)
-        for module, first, _, filled in self._program.modules:
+        for module, first, _, padded in self._program.modules:
             numbers = array[first:]
             match module:
                 case nn.Conv2d():
                     kernel, c_in = module.kernel_size[0], module.in_channels
-                    stored = numbers[: kernel**2 * c_in * filled].reshape(kernel, kernel, c_in, filled)
+                    stored = numbers[: kernel**2 * c_in * padded].reshape(kernel, kernel, c_in, padded)
                     yield stored.transpose(3, 2, 0, 1)[: module.out_channels], module.weight
                 case nn.BatchNorm2d():
                     yield numbers[: module.num_features], module.weight
-                    yield numbers[filled:][: module.num_features], module.bias
+                    yield numbers[padded:][: module.num_features], module.bias
                 case nn.Linear():
                     classes = module.out_features
-                    yield numbers[: classes * filled].reshape(classes, filled)[:, : module.in_features], module.weight
-                    yield numbers[classes * filled :][:classes], module.bias
+                    yield numbers[: classes * padded].reshape(classes, padded)[:, : module.in_features], module.weight
+                    yield numbers[classes * padded :][:classes], module.bias

@@ -177,7 +177,7 @@ def test_an_impossible_range_is_refused(part: str, tmp_path: Path, capsys: pytes
         (["--seeds", "1", "1"], "a training seed is 0 or more and not given twice"),
         (["--workers", "-1"], "--workers is 0 or more"),
         (["--dataset", "digitz"], "did you mean 'digits'?"),
-        (["--dataset", "cifar10"], "give the directory that holds them"),
+        (["--dataset", "cifar10"], "name the directory that holds them"),
         (["--width", "0"], "at least 1"),
         (["--device", "tpu"], "a device is cpu or cuda"),
     ],

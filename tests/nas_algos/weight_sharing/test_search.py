@@ -320,7 +320,7 @@ def test_validation_images_matter_to_the_architecture_alone(task: ImageTask, new
 @pytest.mark.parametrize("name", ["darts_v1", "mask_rl"])
 def test_a_loss_that_is_no_number_stops_the_search(name: str, new_search: NewSearch) -> None:
     search = new_search(name, learning_rate=1e30)
-    with pytest.raises(DivergedError, match=r"training loss .* became (nan|inf) in epoch 1: give a smaller --learning"):
+    with pytest.raises(DivergedError, match=r"training loss .* became (nan|inf) in epoch 1: use a smaller --learning"):
         run(search)
     assert search.records == []
     assert issubclass(DivergedError, InputError)
@@ -332,7 +332,7 @@ def test_a_distribution_that_is_not_finite_stops_the_search(
     """Losses need not show it: an operation that is nothing costs nothing, whatever its weight."""
     search = new_search("gdas")
     monkeypatch.setattr(search.method, "probabilities", lambda: torch.full((6, 5), math.nan))
-    with pytest.raises(DivergedError, match="the distribution over architectures is not finite after epoch 1: give a "):
+    with pytest.raises(DivergedError, match="the distribution over architectures is not finite after epoch 1: use a "):
         run(search)
 
 

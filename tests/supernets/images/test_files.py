@@ -142,7 +142,7 @@ def test_only_the_first_120_classes_of_imagenet16_are_kept(tmp_path: Path) -> No
     folder = write_folder(archive, tmp_path)
     labels = np.array([0, 119, 120, 999, -1])  # counted from 0; in the file from 1
     (folder / "val_data").write_bytes(pickle.dumps(batch_of(archive, labels, 0)))
-    with pytest.raises(InputError, match="has 1 test images of its 120 classes, these files hold 2"):
+    with pytest.raises(InputError, match="should hold 1 test images of its 120 classes, got 2"):
         read_batches(archive, tmp_path)
     train, test = read_batches(replace(archive, test_images=2), tmp_path)
     assert train.images.shape == (240, 3, 16, 16)
@@ -151,12 +151,12 @@ def test_only_the_first_120_classes_of_imagenet16_are_kept(tmp_path: Path) -> No
 
 
 def test_a_missing_file_is_named_with_the_places_and_the_source(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"cifar-10-batches-py/data_batch_1.*nor is there .*\.tar\.gz.*get it from ht"):
+    with pytest.raises(InputError, match=r"cifar-10-batches-py/data_batch_1.*nor .*\.tar\.gz.*download it from ht"):
         read_batches(CIFAR10, tmp_path)
     (write_folder(SMALL_CIFAR10, tmp_path) / "test_batch").unlink()
     with pytest.raises(InputError, match="cifar-10-batches-py/test_batch"):
         read_batches(SMALL_CIFAR10, tmp_path)
-    with pytest.raises(InputError, match="ImageNet16/train_data_batch_1: get it from"):
+    with pytest.raises(InputError, match="ImageNet16/train_data_batch_1: download it from"):
         read_batches(IMAGENET16_120, tmp_path)
 
 
@@ -165,7 +165,7 @@ def test_a_truncated_file_is_called_damaged(keep: float, tmp_path: Path) -> None
     path = write_folder(SMALL_CIFAR10, tmp_path) / "data_batch_3"
     content = path.read_bytes()
     path.write_bytes(content[: int(keep * len(content)) if isinstance(keep, float) else keep])
-    with pytest.raises(DamagedFileError, match=r"data_batch_3.*get it again from https"):
+    with pytest.raises(DamagedFileError, match=r"data_batch_3.*download it again from https"):
         read_batches(SMALL_CIFAR10, tmp_path)
 
 
@@ -173,7 +173,7 @@ def test_a_truncated_file_is_called_damaged(keep: float, tmp_path: Path) -> None
 def test_a_truncated_archive_is_called_damaged(keep: float, tmp_path: Path) -> None:
     tar = write_tar(SMALL_CIFAR100, tmp_path)
     tar.write_bytes(tar.read_bytes()[: int(keep * tar.stat().st_size)])
-    with pytest.raises(DamagedFileError, match=r"cifar-100-python\.tar\.gz.*get it again from https"):
+    with pytest.raises(DamagedFileError, match=r"cifar-100-python\.tar\.gz.*download it again from https"):
         read_batches(SMALL_CIFAR100, tmp_path)
 
 
@@ -225,11 +225,11 @@ def test_a_pickle_that_does_more_than_hold_numbers_is_refused(
         ({"labels": [1]}, "expected a dict"),
         ({"data": [1], "labels": [1]}, "expected a dict"),
         ({"data": np.zeros((2, 3072), np.uint8)}, "expected a dict"),
-        ({"data": np.zeros((2, 3072), np.uint8), "labels": [1]}, "1 x 3072 bytes, as many rows as labels, got"),
+        ({"data": np.zeros((2, 3072), np.uint8), "labels": [1]}, "1 x 3072 bytes, one row per label, got"),
         ({"data": np.zeros((1, 768), np.uint8), "labels": [1]}, r"got \(1, 768\) of uint8"),
         ({"data": np.zeros((1, 3072), np.float32), "labels": [1]}, "of float32"),
         ({"data": np.zeros((1, 3072), np.uint8), "labels": ["cat"]}, "list of whole numbers"),
-        ({"data": np.zeros((1, 3072), np.uint8), "labels": [1]}, "has 23 training images .* hold 19"),
+        ({"data": np.zeros((1, 3072), np.uint8), "labels": [1]}, "should hold 23 training images .* got 19"),
     ],
 )
 def test_a_batch_of_something_else_is_refused(batch: Any, message: str, tmp_path: Path) -> None:
@@ -309,7 +309,7 @@ def test_a_bad_idx_file_is_refused(
     bad.unlink()
     if content is not None:
         bad.write_bytes(content)
-    with pytest.raises(error, match=r"get (it|it again|them) from https"):
+    with pytest.raises(error, match=r"download (it|it again|the files again) from https"):
         read_fashion_mnist(tmp_path)
 
 

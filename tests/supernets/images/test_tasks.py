@@ -166,7 +166,7 @@ def test_digits_are_normalised_as_they_are_used(noise: float, tolerance: float) 
     [{"train_images": 0}, {"train_images": 1001}, {"canvas": 6}, {"canvas": 13}, {"noise": -0.1}, {"seed": -1}],
 )
 def test_impossible_digits_are_refused(bad: dict[str, Any]) -> None:
-    with pytest.raises(InputError, match=r"1,797 in all, on a canvas of an even number.*got DigitsConfig"):
+    with pytest.raises(InputError, match=r"1,797 in all, an even canvas of at least 8.*got DigitsConfig"):
         DigitsConfig(**(SIZES | bad))
 
 
@@ -177,7 +177,7 @@ def test_image_task_names_what_it_knows(tmp_path: Path) -> None:
     assert image_task("digits", seed=3).split == "own-seed-3"
     with pytest.raises(InputError, match=r"choose from digits, fashion-mnist, .* did you mean 'cifar10'"):
         image_task("cifar-10")
-    with pytest.raises(InputError, match="give the directory"):
+    with pytest.raises(InputError, match="name the directory"):
         image_task("cifar10")
     for name in ("fashion-mnist", "cifar10-valid", "cifar10", "cifar100", "ImageNet16-120"):
         with pytest.raises(InputError, match=f"there is no file {tmp_path}"):

@@ -157,7 +157,7 @@ def test_networks_of_one_structure_differ_in_channels_alone() -> None:
     assert len(set(sizes)) == 1
     kept, cell = DIFFERENT["kept in the last cell"][0], replace(DIFFERENT["sizes"][0], cell=(3,) * 6)
     assert len({sizes[0], structure(kept), structure(cell)}) == 3
-    with pytest.raises(InputError, match="differ at most in their numbers of channels"):
+    with pytest.raises(InputError, match="may differ only in their numbers of channels"):
         side_by_side([CandidateNetwork(config, generator()) for config in (DIFFERENT["sizes"][0], kept)])
 
 
@@ -230,7 +230,7 @@ def test_networks_of_different_configs_are_refused(rng: torch.Generator) -> None
     config = CONFIGS["size cell"]
     for other in (replace(config, cell=(3, 3, 3, 2, 3, 3)), replace(config, num_classes=5)):
         networks = [CandidateNetwork(each, rng) for each in (config, config, other)]
-        with pytest.raises(InputError, match="differ at most in their numbers of channels"):
+        with pytest.raises(InputError, match="may differ only in their numbers of channels"):
             side_by_side(networks)
 
 

@@ -290,7 +290,7 @@ def test_a_gpu_is_used_where_there_is_one_unless_another_device_is_named(
 def test_a_device_that_is_not_there_is_refused(gpu: bool, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: gpu)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2 * gpu)
-    with pytest.raises(InputError, match=rf"a device is cpu or cuda, here one of cpu.*; got '{name}'"):
+    with pytest.raises(InputError, match=rf"the device is cpu or cuda, on this machine one of cpu.*; got '{name}'"):
         usable_device(name)
 
 

@@ -98,7 +98,7 @@ def test_a_recipe_becomes_a_training_of_any_length() -> None:
 
 @pytest.mark.parametrize("bad", [{"momentum": -0.1}, {"momentum": 0.0}, {"weight_decay": -1e-4}])
 def test_impossible_steps_are_refused(bad: dict[str, Any]) -> None:
-    with pytest.raises(InputError, match=r"momentum \(of Nesterov's kind above 0\) and weight decay are at least 0"):
+    with pytest.raises(InputError, match=r"momentum \(above 0 if nesterov\) and weight decay are at least 0"):
         TrainConfig(**bad)
     assert TrainConfig(momentum=0.0, nesterov=False).momentum == 0
 

@@ -76,12 +76,12 @@ class RestrictedUnpickler(pickle.Unpickler):
         except KeyError:
             names = ", ".join(f"{m}.{n}" for m, n in self._allowed)
             raise UnsafePickleError(
-                f"the pickle asks for {module}.{name}, which benchmark files do not need; allowed are only {names}. "
+                f"the pickle names {module}.{name}, which benchmark files do not need; allowed are only {names}. "
                 "Nothing was executed. Take the file from the official source."
             ) from None
 
     def persistent_load(self, pid: Any) -> Any:
-        raise UnsafePickleError(f"the pickle asks for the external object {pid!r}, which benchmark files do not need")
+        raise UnsafePickleError(f"the pickle names the external object {pid!r}, which benchmark files do not need")
 
 
 def load(stream: IO[bytes], source: str, allowed: Mapping[tuple[str, str], Any] = ALLOWED) -> Any:

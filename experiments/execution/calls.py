@@ -1,4 +1,4 @@
-"""Calls of one function for many keys: what is called, with what, and what it needs."""
+"""Descriptions of many calls of one function, each with its own key."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from typing import Any, Generic, TypeVar
 Key = TypeVar("Key", bound=Hashable)
 Result = TypeVar("Result")
 Beat = Callable[[float], None]
-"""Called by a running call with how far it is, in a unit of its own."""
+"""Called by a running call to report its progress, in a unit of its own."""
 TORCH = ("torch",)
-"""Libraries that change the results of training."""
+"""Libraries whose version can change the results of training."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Calls(Generic[Key, Result]):
-    """What a key becomes: function(*shared, *files, key), with a `Beat` as last argument if calls have `beats`."""
+    """The calls function(*shared, *files, key) of all keys, with a `Beat` as last argument if `beats` is true."""
 
     function: Callable[..., Result]
-    """One that a fresh process can import."""
+    """A function that a new process can import."""
     shared: tuple[Any, ...] = ()
     """Leading arguments, which Ray sends to each node once."""
     files: tuple[Path, ...] = ()
@@ -29,4 +29,4 @@ class Calls(Generic[Key, Result]):
     cpus: int = 1
     """CPUs of each call."""
     libraries: Sequence[str] = ()
-    """Libraries, besides those of `versions`, that can change results: all nodes need the same versions of them."""
+    """Libraries, in addition to those of `versions`, that can change results; all nodes need the same versions."""

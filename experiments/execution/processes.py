@@ -1,4 +1,4 @@
-"""Worker processes for tables: each takes blocks of rows until none are left or its parent process ends."""
+"""Worker processes for tables: each processes blocks of rows until none are left or its parent process ends."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wai
 from multiprocessing import get_context, parent_process
 
 Work = Callable[[range], range]
-"""Processes a block of rows and returns the block; a function that a fresh process can import."""
+"""Processes a block of rows and returns the block; a function that a new process can import."""
 
 
 def in_processes(
@@ -19,12 +19,11 @@ def in_processes(
     """Yield `work(block)` of every block in the order in which they finish.
 
     Args:
-        opening: called as `opening(*given)` by every process before any work; what it keeps lives as long as the
-            process.
+        opening: called as `opening(*given)` once in every process before any work.
 
     Raises:
-        BrokenProcessPool: a process died. Whatever `work` raises is raised here, too. In both cases no further block
-            is begun.
+        BrokenProcessPool: a process died. An exception of `work` is raised here, too. In both cases no further block
+            is started.
     """
     waiting, running = list(reversed(blocks)), set[Future[range]]()
     pool = ProcessPoolExecutor(min(workers, len(blocks)), get_context("spawn"), _begin, (opening, given))
@@ -39,7 +38,7 @@ def in_processes(
 
 
 def _submit(pool: ProcessPoolExecutor, work: Work, block: range) -> Future[range]:
-    """Hand out a block. Worker processes started by this ignore Ctrl-C, which their parent handles."""
+    """Submit a block. Worker processes started by this call ignore Ctrl-C, which their parent handles."""
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # worker processes inherit the mask
     try:
         return pool.submit(work, block)

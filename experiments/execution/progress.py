@@ -1,8 +1,8 @@
-"""Progress of long commands: what whoever starts one may watch."""
+"""Progress reports of long computations."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
 Progress = Callable[[str, float, float], None]
-"""Called with (task, done, total), as often as something of a task is done; `total` is infinite where it is unknown."""
+"""Called with (task, done, total) after each step of a task; `total` is infinite if it is unknown."""

@@ -25,18 +25,18 @@ from experiments.execution.resources import Resources
 from experiments.storage.provenance import versions
 
 RETRIES = 3
-"""Further attempts at a task whose node or process was lost."""
+"""Number of further attempts at a task whose node or process was lost."""
 MOMENT = 0.1
-"""Seconds between two looks at running tasks, and between two beats of a task."""
+"""Seconds between two checks of running tasks, and between two beats of a task."""
 
 
 def check_versions(expected: Mapping[str, str], libraries: Sequence[str]) -> None:
-    """InputError if this node has other versions than expected."""
-    here = _versions(tuple(libraries))
-    if different := [name for name in expected if here[name] != expected[name]]:
-        has, should = ({name: found[name] for name in different} for found in (here, expected))
+    """Raise InputError if this node has other versions than expected."""
+    installed = _versions(tuple(libraries))
+    if different := [name for name in expected if installed[name] != expected[name]]:
+        actual, wanted = ({name: found[name] for name in different} for found in (installed, expected))
         raise InputError(
-            f"the node {socket.gethostname()} has {has}, but the node that records has {should}: install the same "
+            f"the node {socket.gethostname()} has {actual}, but the node that records has {wanted}: install the same "
             "versions on all nodes"
         )
 
@@ -51,7 +51,7 @@ def _result_of(done: Any, key: Hashable) -> Any:
     """The result of a task that has ended.
 
     Raises:
-        InputError: its process was lost again and again. Whatever the task raised is raised here, too.
+        InputError: its process was lost in every attempt. An exception of the task is raised here, too.
     """
     try:
         return ray.get(done)
@@ -66,21 +66,21 @@ def _result_of(done: Any, key: Hashable) -> Any:
 
 @dataclass(frozen=True)
 class Shipped:
-    """A file for all nodes of a cluster; a node that lacks it keeps a copy among its temporary files."""
+    """A file for all nodes of a cluster; a node without the file keeps a copy among its temporary files."""
 
     path: Path
     digest: str
     """SHA-256 of its content."""
     content: Any
-    """Reference to its bytes in Ray's object store, from which a node fetches them when it needs them."""
+    """Reference to its bytes in Ray's object store, from which a node fetches them if needed."""
 
     @classmethod
     def of(cls, path: Path) -> Shipped:
         """Put a file of this node into the object store."""
         return cls(path.absolute(), sha256(path), ray.put(np.fromfile(path, np.uint8)))
 
-    def here(self) -> Path:
-        """Where this node has the file; a copy is made if it has none."""
+    def local_path(self) -> Path:
+        """The path of the file on this node, which gets a copy if it has none."""
         copy = Path(tempfile.gettempdir()) / f"nas-algos-{os.getuid()}" / f"{self.digest}{self.path.suffix}"
         for path in (self.path, copy):
             if path.is_file() and _digest(path, path.stat().st_mtime_ns) == self.digest:
@@ -94,17 +94,17 @@ class Shipped:
 
 @lru_cache(maxsize=8)
 def _digest(path: Path, changed: int) -> str:
-    """SHA-256 of a file, computed once per process as long as the file does not change."""
+    """The SHA-256 of a file, computed once per process as long as the file does not change."""
     del changed
     return sha256(path)
 
 
 class RayTasks(Generic[Key, Result]):
-    """Calls of one function as Ray tasks; a task whose node or process is lost is called again elsewhere.
+    """Calls of one function as Ray tasks; a task whose node or process is lost is repeated elsewhere.
 
     Args:
-        resources: a cluster runs as many tasks at a time as there are workers. A Ray of this machine has no more CPUs
-            than they need, so that it is handed twice as many.
+        resources: the number of workers limits the running tasks. A Ray on this machine enforces the limit by its
+            number of CPUs, so that twice as many tasks are submitted to it.
     """
 
     def __init__(self, calls: Calls[Key, Result], resources: Resources) -> None:
@@ -119,7 +119,7 @@ class RayTasks(Generic[Key, Result]):
 
         def call(board: Any, key: Key, *shared: Any) -> Result:
             check_versions(expected, libraries)
-            given = (value.here() if isinstance(value, Shipped) else value for value in shared)
+            given = (value.local_path() if isinstance(value, Shipped) else value for value in shared)
             return function(*given, key, *(() if board is None else (_beat(board, key),)))
 
         remote = ray.remote(num_cpus=calls.cpus, num_gpus=resources.gpus, max_retries=RETRIES)(call)
@@ -128,7 +128,7 @@ class RayTasks(Generic[Key, Result]):
     @classmethod
     @contextmanager
     def open(cls, calls: Calls[Key, Result], resources: Resources) -> Iterator[RayTasks[Key, Result]]:
-        """Connect to Ray for as long as there are tasks; InputError if no cluster answers."""
+        """Connect to Ray until the context ends; InputError if no cluster answers."""
         workers = resources.workers
         with connected(workers * calls.cpus, resources.address, gpus=workers * resources.gpus):
             yield cls(calls, resources)
@@ -139,22 +139,22 @@ class RayTasks(Generic[Key, Result]):
         return len(self._running)
 
     def begin(self, key: Key) -> None:
-        """Hand out a task."""
+        """Submit a task."""
         self._running[self._task.remote(self._board, key, *self._shared)] = key
 
     def finished(self) -> list[tuple[Key, Result]]:
-        """Wait for a task, for a `MOMENT` at most if calls have beats, and return its result; raises what it raised."""
+        """Wait for a task, at most a `MOMENT` if calls have beats, and return its result; raises its exception."""
         ready, _ = ray.wait(list(self._running), num_returns=1, timeout=None if self._board is None else MOMENT)
         return [(key := self._running.pop(done), _result_of(done, key)) for done in ready]
 
     def beats(self) -> Mapping[Key, float]:
-        """The newest beat of each task since the last call of this method."""
+        """The latest beat of each task since the last call of this method."""
         newest: dict[Key, float] = {} if self._board is None else ray.get(self._board.read.remote())
         return newest
 
 
 def _beat(board: Any, key: Hashable) -> Beat:
-    """A function that notes on the board how far a call is, but not more often than once in a `MOMENT`."""
+    """A function that posts the progress of a call on the board, at most once per `MOMENT`."""
     reported = time.monotonic()
 
     def beat(value: float) -> None:
@@ -167,7 +167,7 @@ def _beat(board: Any, key: Hashable) -> Beat:
 
 
 class _Board:
-    """Where running calls note how far they are."""
+    """An actor that collects the progress of running calls."""
 
     def __init__(self) -> None:
         self._newest: dict[Hashable, float] = {}
@@ -176,7 +176,7 @@ class _Board:
         self._newest[key] = value
 
     def read(self) -> dict[Hashable, float]:
-        """What was noted since the last call."""
+        """The values posted since the last call of this method."""
         newest, self._newest = self._newest, {}
         return newest
 
@@ -186,7 +186,7 @@ def connected(cpus: int, address: str | None, gpus: float = 0) -> Iterator[None]
     """Connect to the cluster at `address`, or start Ray on this machine, and disconnect at the end.
 
     Args:
-        cpus, gpus: what a Ray of this machine hands out to its tasks.
+        cpus, gpus: the resources of a Ray started on this machine.
 
     Raises:
         InputError: no cluster answers at `address`.
@@ -199,7 +199,7 @@ def connected(cpus: int, address: str | None, gpus: float = 0) -> Iterator[None]
 
 
 def _connect(cpus: int, address: str | None, gpus: float) -> None:
-    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # what a task without a GPU sees does not change
+    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # leaves CUDA_VISIBLE_DEVICES unchanged
     quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
     if address is None:
         ray.init("local", num_cpus=cpus, num_gpus=math.ceil(gpus), include_dashboard=False, **quiet)

@@ -1,4 +1,4 @@
-"""What long computations run on."""
+"""The resources of long computations: workers, devices and clusters."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from benchmarks.options import option
 
 @dataclass(frozen=True)
 class Resources:
-    """What long computations run on."""
+    """The resources of a long computation."""
 
     workers: int
-    """Ray tasks at a time; 0 computes in this process, without Ray."""
+    """Number of simultaneous Ray tasks; 0 computes in this process, without Ray."""
     device: str = "cpu"
     """Device of each training: cpu or cuda."""
     gpus: float = 0.0
@@ -25,7 +25,7 @@ class Resources:
 
 @dataclass(frozen=True)
 class ResourceRequest:
-    """What is asked for; `resolve` fills in the rest for this machine."""
+    """The requested resources; `resolve` completes them for this machine."""
 
     workers: int | None = option(
         None, "Ray tasks at a time; 0: this process, without Ray (default: one per core or GPU)", low=0
@@ -37,7 +37,7 @@ class ResourceRequest:
     )
 
     def resolve(self) -> Resources:
-        """The resources: as many workers as there are cores or GPUs if no number is given. Imports PyTorch.
+        """The resources, by default with one worker per core or GPU. This imports PyTorch.
 
         Raises:
             InputError: this machine has no such device, or too few GPUs.

@@ -1,4 +1,4 @@
-"""Keeping calls under way, a few at a time: in this process, or as Ray tasks."""
+"""Execution of calls, a few at a time, in this process or as Ray tasks."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from experiments.execution.calls import Calls, Key, Result
 from experiments.execution.resources import Resources
 
 Report = Callable[[Key, float], None]
-"""Called with (key, how far its call is)."""
+"""Called with (key, progress of its call)."""
 
 
 def run_tasks(
@@ -18,15 +18,15 @@ def run_tasks(
 ) -> Iterator[tuple[Key, Result]]:
     """Yield (key, result) as calls finish, in any order.
 
-    Only a few keys are taken ahead of the results, so that results never pile up in Ray's object store.
+    Only a few keys are submitted ahead of the results, so that results never pile up in Ray's object store.
 
     Args:
-        resources: 0 workers call in this process, key after key; otherwise as many Ray tasks run at a time.
-        report: called with every beat of a call, if calls have beats; on Ray with the newest ones now and then.
+        resources: with 0 workers, calls run in this process one after the other; otherwise as that many Ray tasks.
+        report: called with every beat of a call, if calls have beats; on Ray periodically with the latest ones.
 
     Raises:
-        InputError: no cluster answers, a node has other versions, or a call was lost again and again. Whatever a call
-            raises is raised here, too.
+        InputError: no cluster answers, a node has other versions, or a call was lost in every attempt. An exception of
+            a call is raised here, too.
     """
     waiting = iter(keys)
     if not resources.workers:

@@ -1,4 +1,4 @@
-"""Networks and recipes of a data set: the published ones, or on digits those made for small images."""
+"""Default networks and recipes of a data set: the published ones, or for digits those designed for small images."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from supernets.settings import PUBLISHED_SCALE, NetworkScale, Recipe, settings_o
 
 
 def scale_for(space: str, dataset: str, options: Mapping[str, Any]) -> NetworkScale:
-    """The usual size of the networks of a space for a data set, with `options` instead where they are given.
+    """The default scale of the networks of a space for a data set, overridden by `options`.
 
     Raises:
         InputError: an option does not apply to the networks of the space.
@@ -25,5 +25,5 @@ def scale_for(space: str, dataset: str, options: Mapping[str, Any]) -> NetworkSc
 
 
 def recipe_for(dataset: str, options: Mapping[str, Any]) -> Recipe:
-    """The usual recipe for a data set, with `options` instead where they are given."""
+    """The default recipe for a data set, overridden by `options`."""
     return replace(RECIPE if dataset == "digits" else Recipe(), **options)

@@ -1,8 +1,8 @@
-"""A build: what a benchmark made from scratch consists of, and the directory in which it grows.
+"""The directory of a build, a benchmark that is trained from scratch.
 
-DIR/build.json      BuildHeader: everything that all its trainings have in common
+DIR/build.json      BuildHeader: everything that all trainings have in common
 DIR/trainings/      a ShardedLog of TRAININGS, one row per training
-DIR/timings/        a ShardedLog of TIMINGS, one row per architecture, measured on a quiet machine
+DIR/timings/        a ShardedLog of TIMINGS, one row per architecture, measured on an idle machine
 """
 
 from __future__ import annotations
@@ -28,27 +28,27 @@ SPLITS = ("train", "valid", "test")
 TRAININGS = pa.schema(
     [
         ("architecture", pa.int32()),  # official index
-        ("schedule", pa.string()),  # its number of epochs
+        ("schedule", pa.string()),  # the number of epochs
         ("seed", pa.int64()),
-        ("seconds", pa.float64()),  # host seconds of the whole training beside whatever else the machine did
-        *((f"{split}_accuracy", pa.list_(pa.float64())) for split in SPLITS),  # percent, of the last epochs
+        ("seconds", pa.float64()),  # host seconds of the whole training, on a machine that may have been busy
+        *((f"{split}_accuracy", pa.list_(pa.float64())) for split in SPLITS),  # percent, for the last epochs
         *((f"{split}_loss", pa.list_(pa.float32())) for split in SPLITS),  # nats
     ]
 )
 TIMINGS = pa.schema(
     [
         ("architecture", pa.int32()),
-        ("train_image", pa.float64()),  # seconds per image of a training step on a whole batch
+        ("train_image", pa.float64()),  # seconds per image of a training step on a full batch
         ("evaluation_image", pa.float64()),  # seconds per image of a pass in evaluation mode
     ]
 )
 
 
 class Trainings(NamedTuple):
-    """Trainings done side by side; each has the key (architecture, schedule, seed)."""
+    """Trainings that run side by side; each has the key (architecture, schedule, seed)."""
 
     schedule: str
-    members: tuple[tuple[int, int], ...]  # (architecture, seed) of each
+    members: tuple[tuple[int, int], ...]  # (architecture, seed) of each training
 
     def __str__(self) -> str:
         return f"the training of architectures {', '.join(str(architecture) for architecture, _ in self.members)}"
@@ -61,23 +61,23 @@ class Trainings(NamedTuple):
 
 @dataclass(frozen=True)
 class Maker:
-    """What did trainings of a build."""
+    """The software and hardware that ran trainings of a build."""
 
     versions: Mapping[str, str]
     git_commit: str
     hardware: str
     compiler: str | None = None
-    """Of native code; None where it was not noted."""
+    """Version of the compiler of native code; None if it was not recorded."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class BuildHeader:
-    """What all trainings of a build share. Every field but `made_with` decides numbers."""
+    """Everything that all trainings of a build have in common. Every field but `made_with` affects the numbers."""
 
     space: str
     dataset: str
     split: str
-    """How the images were split."""
+    """The split of the images: 'official', or 'own-seed-S' if it was drawn from the seed S."""
     fingerprint: str
     """SHA-256 of all images and labels."""
     images: Mapping[str, int]
@@ -88,15 +88,15 @@ class BuildHeader:
     scale: NetworkScale
     recipe: Recipe
     canonical: bool
-    """Whether one architecture of each class of isomorphic ones is trained for all of them: the one with the fewest
-    FLOPs, or among several the one with the lowest index."""
+    """Whether only one architecture of each isomorphism class is trained: the one with the fewest FLOPs, or among
+    several the one with the lowest index."""
     made_with: tuple[Maker, ...] = ()
-    """Everything that trained, in order of appearance."""
+    """All software and hardware that ran trainings, in order of appearance."""
     format: int = FORMAT
 
     @property
     def identity(self) -> dict[str, Any]:
-        """What two builds must have in common to be parts of one benchmark, as JSON holds it."""
+        """The fields that two builds must share to be parts of one benchmark, as JSON values."""
         facts = self._facts()
         del facts["made_with"]
         return facts
@@ -126,7 +126,7 @@ class BuildHeader:
         return json.dumps(self._facts(), indent=2) + "\n"
 
     def _facts(self) -> dict[str, Any]:
-        facts: dict[str, Any] = json.loads(json.dumps(asdict(self)))  # msgspec omits what a decoder filled in
+        facts: dict[str, Any] = json.loads(json.dumps(asdict(self)))  # msgspec omits defaults filled in by a decoder
         return facts
 
 
@@ -160,7 +160,7 @@ class BuildDirectory(ResumableDirectory[BuildHeader]):
         return header
 
     def begin(self, header: BuildHeader) -> None:
-        """Begin or resume the build, noting new makers in build.json.
+        """Create or resume the build, adding new makers to build.json.
 
         Raises:
             RecordError: the directory holds something else.
@@ -172,7 +172,7 @@ class BuildDirectory(ResumableDirectory[BuildHeader]):
 
 
 def classes(space: Space, cost: Mapping[int, int]) -> dict[int, int]:
-    """Map each official index to that of the architecture trained for its class of isomorphic ones.
+    """Map each official index to the index of the architecture that is trained for its isomorphism class.
 
     Args:
         cost: official index -> FLOPs.

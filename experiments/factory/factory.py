@@ -1,4 +1,4 @@
-"""The factory: train the architectures of a benchmark from scratch, in parallel and resumable."""
+"""Training of all architectures of a benchmark from scratch, in parallel and resumable."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ from supernets.training.timing import time_per_image
 from supernets.training.train import TrainingRecord, train_candidates
 
 SIDE_BY_SIDE = 16
-"""Most trainings done side by side; they need networks of equal structure."""
+"""Largest number of trainings side by side; they need networks of equal structure."""
 
 
 def build_header(
     space: str, images: Images, scale: NetworkScale, recipe: Recipe, *, canonical: bool, device: str
 ) -> BuildHeader:
-    """The header of a build that trains `space` on `images`; errors as `image_task`."""
+    """The header of a build that trains `space` on `images`; raises what `image_task` raises."""
     maker = Maker(versions("torch"), git_commit(), gpu_name(device) or processor(), compiler_version())
     facts = images.task().facts()
     return BuildHeader(
@@ -52,13 +52,13 @@ def build_header(
 
 
 def network_of(header: BuildHeader, architecture: int) -> CandidateConfig:
-    """The stand-alone network of an official index."""
+    """The stand-alone network of the architecture with an official index."""
     arch = space_named(header.space).arch(architecture)
     return candidate_config(header.space, arch, header.num_classes, header.image_shape[0], header.scale)
 
 
 def trained_for(header: BuildHeader) -> dict[int, int]:
-    """Map each official index to that of the architecture whose training stands for it."""
+    """Map each official index to the index of the architecture whose training represents it."""
     space = space_named(header.space)
     if not header.canonical:
         return {index: index for index in range(len(space))}
@@ -71,7 +71,7 @@ def plan(header: BuildHeader, part: range, schedules: Sequence[int], seeds: Sequ
     """The trainings of the architectures with official indices `part`, schedule by schedule.
 
     Raises:
-        InputError: a schedule has no epoch, a seed is negative, or one of them is given twice.
+        InputError: a schedule has no epochs, a seed is negative, or a schedule or seed is given twice.
     """
     for what, numbers, least in (("schedule", schedules, 1), ("seed", seeds, 0)):
         if min(numbers) < least or len(set(numbers)) < len(numbers):
@@ -88,9 +88,9 @@ def plan(header: BuildHeader, part: range, schedules: Sequence[int], seeds: Sequ
 def build(
     directory: BuildDirectory, images: Images, trainings: Sequence[Trainings], resources: Resources, progress: Progress
 ) -> None:
-    """Do those of `trainings` that the directory does not hold yet.
+    """Run those of `trainings` that the directory does not hold yet.
 
-    Resumable: call it again after an interruption. Only trainings that were under way are repeated.
+    Resumable: call it again after an interruption. Only unfinished trainings are repeated.
     """
     header = directory.header()
     with directory.trainings.writer() as writer:
@@ -110,12 +110,12 @@ def build(
 
 
 def prepare(header: BuildHeader, images: Images, architecture: int, device: str) -> None:
-    """Compile native code for such networks now, if it serves them: workers find it, and warnings appear here."""
+    """Compile native code in advance if it serves such networks, so that workers find it and warnings appear here."""
     serves([network_of(header, architecture)], images.task(), header.recipe.batch_size, device)
 
 
 def calibrate(directory: BuildDirectory, images: Images, device: str, progress: Progress) -> None:
-    """Time the trained architectures one after the other, on one thread of this process; leave the machine quiet.
+    """Time the trained architectures one after the other, on one thread of this process; the machine must be idle.
 
     Resumable: call it again after an interruption.
     """
@@ -139,7 +139,7 @@ def batched(items: Sequence[tuple[int, int]], size: int) -> Iterator[Sequence[tu
 
 
 def _train(header: BuildHeader, images: Images, device: str, trainings: Trainings) -> list[Row]:
-    """Do some trainings side by side; return their rows of TRAININGS."""
+    """Run some trainings side by side; return their rows of TRAININGS."""
     task = images.task()
     check_images(header, task)
     config = header.recipe_of(trainings.schedule)

@@ -1,4 +1,4 @@
-"""Images of a build: where a worker finds them, and whether they are the right ones."""
+"""The images of a build: their location on a worker, and a check that they are the right ones."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Images:
-    """Where a worker finds the images of a build."""
+    """The location from which a worker reads the images of a build."""
 
     dataset: str
     data_dir: Path | None = option(None, "directory of the files of the data set; digits needs none")
     seed: int = option(
         0,
-        "seed of the split into training, validation and test images where none is published",
+        "seed of the split into training, validation and test images if none is published",
         flag="split-seed",
         low=0,
     )
@@ -41,10 +41,10 @@ def _task(dataset: str, data_dir: Path | None, seed: int) -> ImageTask:
 
 
 def check_images(header: BuildHeader, task: ImageTask) -> None:
-    """InputError unless `task` has the images of the build."""
+    """Raise InputError unless `task` has the images of the build."""
     if _fingerprint(task) != header.fingerprint:
         raise InputError(
-            f"the images of {task.name} here are not those of the build: put the same files on every machine"
+            f"the images of {task.name} on this machine are not those of the build: use the same files on every machine"
         )
 
 

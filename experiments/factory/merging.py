@@ -1,4 +1,4 @@
-"""Merging: the trainings of several builds become one benchmark table."""
+"""Merging of the trainings of several builds into one benchmark table."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ Values = dict[Column, NDArray[np.float64]]
 
 @dataclass(frozen=True)
 class MergedBuilds:
-    """The trainings and timings of several builds, and for which architectures they stand."""
+    """The trainings and timings of several builds, and the architectures that they represent."""
 
     header: BuildHeader
-    trainings: pa.Table  # TRAININGS, every training once
+    trainings: pa.Table  # TRAININGS, each training once
     timings: pa.Table  # TIMINGS
     trained: NDArray[np.int64]  # (rows of the table,) official index of the architecture trained for each row
     architectures: NDArray[np.int32]  # (rows of the table,) official indices, ascending
@@ -38,7 +38,7 @@ class MergedBuilds:
         """Read all directories.
 
         Raises:
-            InputError: they hold no training, parts of different benchmarks, or an architecture that was not timed.
+            InputError: there are no trainings, the benchmarks differ, or a trained architecture was not timed.
         """
         first, *others = directories
         header = first.header()
@@ -48,15 +48,15 @@ class MergedBuilds:
         trainings = _unique(pa.concat_tables([one.trainings.table() for one in directories]), 3)
         timings = _unique(pa.concat_tables([one.timings.table() for one in directories]), 1)
         if not len(trainings):
-            raise InputError(f"{first.path} holds no training yet: complete it with nas-bench build")
+            raise InputError(f"{first.path} holds no trainings yet: complete it with nas-bench build")
         trained = trained_for(header)
-        there = set(_array(trainings, "architecture").tolist())
-        if untimed := there - set(_array(timings, "architecture").tolist()):
+        trained_here = set(_array(trainings, "architecture").tolist())
+        if untimed := trained_here - set(_array(timings, "architecture").tolist()):
             raise InputError(
                 f"{len(untimed)} trained architectures were not timed, the first is {min(untimed)}: run "
-                f"nas-bench calibrate {first.path} on a quiet machine of the kind that searches are to be charged for"
+                f"nas-bench calibrate {first.path} on an idle machine of the kind whose seconds searches are charged"
             )
-        architectures = sorted(index for index, standing in trained.items() if standing in there)
+        architectures = sorted(index for index, source in trained.items() if source in trained_here)
         standing = np.array([trained[index] for index in architectures])
         return cls(header, trainings, timings, standing, np.array(architectures, np.int32))
 
@@ -126,14 +126,14 @@ class MergedBuilds:
 def merge(directories: Sequence[BuildDirectory], path: Path, *, compressed: bool = False) -> BenchmarkTable:
     """Write all trainings of the directories as one table.
 
-    Searches use the shortest schedule, reports the longest. Where one architecture was trained for a class of
-    isomorphic ones, all of them share its numbers, and the column 'network/trained_as' names it.
+    Searches use the shortest schedule, reports the longest. If one architecture was trained for a class of isomorphic
+    ones, all of them share its numbers, and the column 'network/trained_as' names it.
 
     Args:
         compressed: write a small file that is read into memory, see `write_compressed`.
 
     Raises:
-        InputError: as `MergedBuilds.read`; or `path` is a table of something else, which is not replaced.
+        InputError: see `MergedBuilds.read`; or `path` is a table of another benchmark, which is not replaced.
     """
     merged = MergedBuilds.read(directories)
     _check_replaceable(path, merged)
@@ -160,7 +160,7 @@ def merge(directories: Sequence[BuildDirectory], path: Path, *, compressed: bool
 
 
 def _check_same(first: BuildDirectory, other: BuildDirectory) -> None:
-    """InputError unless both directories hold parts of one benchmark."""
+    """Raise InputError unless both directories hold parts of one benchmark."""
     mine, yours = first.header(), other.header()
     if key := first_difference(mine, yours):
         raise InputError(
@@ -170,12 +170,12 @@ def _check_same(first: BuildDirectory, other: BuildDirectory) -> None:
 
 
 def _check_replaceable(path: Path, merged: MergedBuilds) -> None:
-    """InputError unless nothing is at `path`, or a table of the same benchmark, perhaps with fewer trainings."""
+    """Raise InputError if `path` exists, unless it is a table of the same benchmark, possibly with fewer trainings."""
     if not path.exists():
         return
     held, mine = BenchmarkTable.open(path).info.provenance, _provenance(merged)
     if any(held.get(fact) != mine[fact] for fact in ("source", "images", "network", "recipe", "sharing")):
-        raise InputError(f"{path} is a table of something else: choose another --name or --out, or remove it")
+        raise InputError(f"{path} is a table of another benchmark: choose another --name or --out, or remove it")
 
 
 def _provenance(merged: MergedBuilds) -> dict[str, str]:

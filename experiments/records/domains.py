@@ -9,14 +9,14 @@ import msgspec
 
 
 class Range(msgspec.Struct, frozen=True, tag_field="kind", tag="range"):
-    """The numbers from `low` to `high`, both included."""
+    """The numbers from `low` to `high`, including both."""
 
     low: int | float
     high: int | float
     whole: bool
-    """Whether only whole numbers are meant."""
+    """Whether the domain holds only whole numbers."""
     log: bool
-    """Whether values are drawn on a logarithmic scale."""
+    """Whether values are sampled on a logarithmic scale."""
 
     def describe(self) -> str:
         return f"{self.low:g}:{self.high:g}{':log' if self.log else ''}"
@@ -35,4 +35,4 @@ Domain = Range | Choice
 
 
 Tuned = Mapping[str, Domain]
-"""Knob -> domain in which it is tuned."""
+"""Knob -> the domain in which it is tuned."""

@@ -1,4 +1,4 @@
-"""Headers: what a study or a sweep ran, as typed values that study.json and sweep.json hold."""
+"""Headers of studies and sweeps: the typed content of study.json and sweep.json."""
 
 from __future__ import annotations
 
@@ -24,44 +24,44 @@ from supernets.images.facts import ImageFacts
 from supernets.settings import NetworkScale, Recipe
 
 FORMAT = 2
-"""Of study.json and sweep.json."""
+"""Format version of study.json and sweep.json."""
 
 Objective = Literal["final_validation", "validation_area"]
-"""What a sweep maximises, a score of the task's metric. `final_validation`: the validation score for which a run chose
-its last answer. `validation_area`: that of its answer as a step function, averaged over the budget (in seconds or
-evaluations); before the first answer the worst possible score, which is 0 for accuracy."""
+"""The score that a sweep maximises. `final_validation`: the validation score of a run's final incumbent.
+`validation_area`: the validation score of the incumbent as a step function, averaged over the budget (in seconds or
+evaluations); before the first incumbent, the worst possible score, which is 0 for accuracy."""
 
 
 class TableIdentity(msgspec.Struct, frozen=True, kw_only=True):
-    """Which benchmark table was searched."""
+    """Identity of the benchmark table that was searched."""
 
     name: str
     provenance: Mapping[str, Any] = {}
-    """How the table came about, as its file says."""
+    """Provenance recorded in the table's file."""
 
 
 class StudySettings(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind"):
-    """Everything that decides the numbers of a study: the part that studies of all kinds share."""
+    """Everything that determines the numbers of a study; the fields common to studies of all kinds."""
 
     space: str
     algorithms: Mapping[str, Mapping[str, Any]]
     """Algorithm -> its options."""
     datasets: tuple[str, ...]
     runs: int
-    """Of each algorithm on each data set."""
+    """Number of runs of each algorithm on each data set."""
     seed: int
     report_fidelity: Mapping[str, Fidelity]
     """Data set -> fidelity of the reported scores; empty for weight sharing without a table."""
     metrics: Mapping[str, Metric] = {}
-    """Data set -> what its scores measure, unless it is accuracy. All recorded numbers are scores: larger is better."""
+    """Data set -> metric of its scores, unless it is accuracy. All recorded numbers are scores: larger is better."""
     untested: tuple[str, ...] = ()
-    """Data sets without a test: their test scores are NaN, and validation is reported and decides the optimum."""
+    """Data sets without a test: their test scores are NaN, and validation is reported and determines the optimum."""
 
     measured: ClassVar[bool]
-    """Whether seconds were spent by the study itself, rather than looked up in a table."""
+    """Whether the study measured its seconds, instead of looking them up in a table."""
 
     def metric(self, dataset: str) -> Metric:
-        """What the scores of a data set measure."""
+        """The metric of the scores of a data set."""
         return self.metrics.get(dataset, ACCURACY)
 
     @property
@@ -76,7 +76,7 @@ class StudySettings(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind")
 
     @property
     def clock(self) -> str:
-        """Which seconds the searches counted: 'measured' or 'simulated'."""
+        """The kind of seconds that the searches counted: 'measured' or 'simulated'."""
         return "measured" if self.measured else "simulated"
 
     @property
@@ -91,7 +91,7 @@ class MultiTrialSettings(StudySettings, frozen=True, kw_only=True):
     code: Mapping[str, str] = {}
     """Algorithm -> SHA-256 of its file, for user-defined algorithms."""
     budgets: Mapping[str, Budget]
-    """Data set -> budget of each run; all in one unit."""
+    """Data set -> budget of each run; all budgets have the same unit."""
     preset: str | None = None
     cost_model: str
     seed_policy: str
@@ -138,9 +138,9 @@ class WeightSharingSettings(StudySettings, frozen=True, kw_only=True, tag="weigh
     scale: NetworkScale
     """Size of the supernet."""
     threads: int
-    """CPU threads of each run: sums are rounded differently with another number."""
+    """CPU threads of each run, which affect the rounding of sums."""
     table: TableIdentity | None = None
-    """The table in which derived architectures were looked up, if there was one."""
+    """The table in which derived architectures were looked up, if any."""
 
     measured = True
 
@@ -153,19 +153,19 @@ Settings = TableSettings | TrainingSettings | WeightSharingSettings
 
 
 class SweepSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything that decides which configurations of a sweep can be compared."""
+    """Everything that the configurations of one sweep have in common, so that they are comparable."""
 
     algorithm: str
     tuned: Mapping[str, Range | Choice]
-    """Knob -> where its values are searched."""
+    """Knob -> the domain in which it is tuned."""
     unit: str
-    """What the rungs count: 'runs' or 'epochs'."""
+    """Unit of the rungs: 'runs' or 'epochs'."""
     rungs: tuple[int, ...]
     objective: Objective
     search: str
     scheduler: str
     study: Settings
-    """Of the study that evaluates each configuration: fixed options and seed."""
+    """Settings of the study that evaluates each configuration: fixed options and seed."""
 
     @property
     def metric(self) -> Metric:
@@ -183,23 +183,23 @@ class Optimum:
 
     architecture: int
     test: float
-    """NaN for data sets without a test."""
+    """Test score; NaN for data sets without a test."""
     validation: float
-    """Of the same architecture; NaN where the benchmark has none at the reporting fidelity."""
+    """Validation score of the same architecture; NaN if the benchmark has none at the reporting fidelity."""
     mean_test: float = nan
-    """The mean over all architectures, the expected value of a random one; NaN without a test and in old records."""
+    """Mean test score over all architectures, that of a random one; NaN without a test and in old records."""
     std_test: float = nan
-    """Standard deviation over all architectures; NaN without a test and in old records."""
+    """Standard deviation of the test score over all architectures; NaN without a test and in old records."""
     architectures: int = 0
-    """Number of architectures with a test score in the table (validation, without a test); 0 in old records."""
+    """Number of architectures with a test score (without a test: validation score) in the table; 0 in old records."""
     mean_validation: float = nan
-    """As `mean_test`, for data sets without a test; NaN for others."""
+    """Mean validation score over all architectures of a data set without a test; NaN for others."""
     std_validation: float = nan
-    """As `std_test`, for data sets without a test; NaN for others."""
+    """Standard deviation of the validation score for data sets without a test; NaN for others."""
 
     @property
     def final(self) -> float:
-        """The score that makes it the best: its test score, or its validation score without a test."""
+        """The score by which it is the best: its test score, or its validation score without a test."""
         return self.validation if isnan(self.test) else self.test
 
     @property
@@ -223,13 +223,13 @@ class Optimum:
 
 
 def reporting_facts(oracles: Mapping[str, Oracle]) -> dict[str, Any]:
-    """`metrics` and `untested` of StudySettings, for the oracles of the data sets."""
+    """The fields `metrics` and `untested` of StudySettings, for the oracles of the data sets."""
     metrics = {dataset: oracle.metric for dataset, oracle in oracles.items() if oracle.metric != ACCURACY}
     return {"metrics": metrics, "untested": tuple(name for name, oracle in oracles.items() if not oracle.has_test)}
 
 
 class _Identified:
-    """A header with settings that name its directory."""
+    """A header whose settings identify its directory."""
 
     settings: Any
     versions: Mapping[str, str]
@@ -237,13 +237,13 @@ class _Identified:
 
     @property
     def identity(self) -> dict[str, Any]:
-        """The settings as JSON holds them: equal for two headers whose numbers are comparable."""
+        """The settings as JSON values; equal for two headers whose numbers are comparable."""
         facts: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(self.settings))
         return facts
 
     @property
     def digest(self) -> str:
-        """Eight hexadecimal digits that differ where settings differ."""
+        """A hash of the settings in eight hexadecimal digits."""
         return hashlib.sha256(msgspec.json.encode(self.settings, order="sorted")).hexdigest()[:8]
 
     @property
@@ -251,17 +251,17 @@ class _Identified:
         return {"git_commit": self.git_commit, "versions": dict(self.versions)}
 
     def to_json(self) -> str:
-        """JSON, in which null stands for NaN."""
+        """The header as JSON, with null for NaN."""
         return msgspec.json.format(msgspec.json.encode(self), indent=2).decode() + "\n"
 
 
 @dataclass(frozen=True)
 class StudyHeader(_Identified):
-    """What a study ran. `settings` decide every number in the records; the rest says where they came from."""
+    """The header of a study. `settings` determine every number in the records; the rest is their provenance."""
 
     settings: Settings
     optima: Mapping[str, Optimum]
-    """Data set -> optimum; empty where it is unknown, since not all architectures are trained."""
+    """Data set -> optimum; empty if it is unknown, since not all architectures are trained."""
     versions: Mapping[str, str]
     git_commit: str
     resumed_with: Sequence[Mapping[str, Any]] = ()
@@ -281,7 +281,7 @@ class StudyHeader(_Identified):
 
 @dataclass(frozen=True)
 class SweepHeader(_Identified):
-    """What a sweep tunes. `settings` decide what is comparable; the rest says what made the numbers."""
+    """The header of a sweep. Numbers with equal `settings` are comparable; the rest is their provenance."""
 
     settings: SweepSettings
     versions: Mapping[str, str]
@@ -292,7 +292,7 @@ class SweepHeader(_Identified):
 
     @classmethod
     def read(cls, path: Path) -> SweepHeader:
-        """Read sweep.json of this format or an earlier one; errors as `StudyHeader.read`."""
+        """Read sweep.json of this format or an earlier one; raises what `StudyHeader.read` raises."""
         return _read(path, cls, upgrade_sweep)
 
 

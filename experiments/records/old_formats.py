@@ -1,7 +1,7 @@
-"""Earlier formats of study.json and sweep.json, upgraded to the present one.
+"""Conversion of study.json and sweep.json from earlier formats to the current one.
 
-Format 1 had no `kind`: settings with the key `trained` belonged to a study whose architectures are trained, settings
-with the key `shared` to weight sharing, and all others to a study on a table. Its budgets were numbers of seconds.
+Format 1 had no `kind`: settings with the key `trained` belonged to a study that trains architectures, settings with the
+key `shared` to a weight-sharing study, and all others to a study on a table. Its budgets were numbers of seconds.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Any
 
 
 def upgrade_study(facts: dict[str, Any]) -> dict[str, Any]:
-    """The content of study.json in the present format, with NaN for null among the numbers of the optima."""
+    """The content of study.json in the current format, with NaN for null among the numbers of the optima."""
     optima = {
         dataset: {name: nan if number is None else number for name, number in best.items()}
         for dataset, best in facts.get("optima", {}).items()
@@ -20,7 +20,7 @@ def upgrade_study(facts: dict[str, Any]) -> dict[str, Any]:
 
 
 def upgrade_sweep(facts: dict[str, Any]) -> dict[str, Any]:
-    """The content of sweep.json in the present format."""
+    """The content of sweep.json in the current format."""
     return {**facts, **_settings(facts, _sweep_settings)}
 
 
@@ -50,5 +50,5 @@ def _study_settings(settings: dict[str, Any]) -> dict[str, Any]:
 
 
 def _networks(facts: dict[str, Any]) -> dict[str, Any]:
-    """The images and the scale of networks, which were one mapping."""
+    """The settings of images and network scale, which format 1 kept in one mapping."""
     return {"images": {**facts, "counts": facts["images"]}, "scale": facts["scale"]}

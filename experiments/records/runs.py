@@ -25,8 +25,9 @@ Group = tuple[str, str]
 
 @dataclass(frozen=True)
 class Runs:
-    """The trials of one algorithm on one data set, run after run, in the order in which the searcher was told: all of
-    them, or only `incumbent_changes`.
+    """The trials of one algorithm on one data set, or only their `incumbent_changes`.
+
+    Trials are sorted by run, and within a run in the order in which the searcher was told their outcomes.
 
     `number` and `first` have shapes (runs,) and (runs + 1,); the other arrays have
     shape (trials,) and, except `order`, are columns of TRIALS_SCHEMA.
@@ -40,11 +41,11 @@ class Runs:
     incumbent: NDArray[np.bool_]
     architecture: NDArray[np.int32]
     score: Floats
-    """Validation score on which the search acted; NaN for a failed evaluation."""
+    """Validation score that the searcher was told; NaN for a failed evaluation."""
     validation: Floats
-    """Validation score at the reporting fidelity; NaN where the benchmark has none."""
+    """Validation score at the reporting fidelity; NaN if the benchmark has none."""
     test: Floats
-    """Test score at the reporting fidelity; NaN where the benchmark has none."""
+    """Test score at the reporting fidelity; NaN if the benchmark has none."""
     tested: bool = True
     """Whether `final` is the test score."""
 
@@ -53,12 +54,12 @@ class Runs:
 
     @property
     def final(self) -> Floats:
-        """The score that judges an answer: its test score, or `validation` on a benchmark without a test."""
+        """The score by which incumbents are compared: the test score, or `validation` on a benchmark without a test."""
         return self.test if self.tested else self.validation
 
     @property
     def evaluations(self) -> NDArray[np.int32]:
-        """Trials of each run, shape (runs,)."""
+        """Number of trials of each run, shape (runs,)."""
         return self.order[self.first[1:] - 1]
 
 
@@ -78,7 +79,7 @@ def runs_by_group(trials: pa.Table) -> dict[Group, Runs]:
     Runs may come in any order and in pieces; the order of the trials within a run is kept.
 
     Raises:
-        RecordError: a run's clock goes backwards, as when it is recorded twice.
+        RecordError: the elapsed seconds of a run decrease, for example because it is recorded twice.
     """
     if not trials.num_rows:
         return {}
@@ -115,7 +116,7 @@ def runs_by_group(trials: pa.Table) -> dict[Group, Runs]:
 
 
 def incumbent_changes(runs: Runs) -> Runs:
-    """Drop the trials that neither change a run's answer nor end the run.
+    """Keep only the trials that change a run's incumbent or end the run.
 
     All statistics stay the same, except `incumbents_at_every_trial` and `weight_sharing_runs`.
     """
@@ -129,7 +130,7 @@ def concatenate_runs(parts: Sequence[Runs]) -> Runs:
     """Concatenate runs of one algorithm on one data set in the order of their numbers.
 
     Raises:
-        RecordError: two parts have runs of the same numbers.
+        RecordError: two parts have runs with the same number.
     """
     parts = sorted(parts, key=lambda runs: int(runs.number[0]))
     number = np.concatenate([runs.number for runs in parts])
@@ -170,7 +171,7 @@ class RecordedTrials:
             untested: data sets without a test.
 
         Raises:
-            RecordError: a run is recorded twice, or its clock goes backwards.
+            RecordError: a run is recorded twice, or its elapsed seconds decrease.
         """
         parts: dict[Group, list[Runs]] = {}
         used: dict[Group, Counter[tuple[str, int]]] = {}
@@ -204,7 +205,7 @@ def fidelities(trials: pa.Table) -> dict[Group, Counter[tuple[str, int]]]:
 
 
 def finished_runs(overhead: pa.Table) -> dict[Group, int]:
-    """The number of runs of each group, also those without a trial (OVERHEAD_SCHEMA has a row for each)."""
+    """The number of runs of each group, including those without a trial (OVERHEAD_SCHEMA has a row for each run)."""
     return {group: len(rows) for group, rows in _rows_by_group(overhead).items()}
 
 

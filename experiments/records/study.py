@@ -1,10 +1,10 @@
-"""The only writer and reader of the results of studies.
+"""Writer and reader of the results of studies.
 
 A study is a directory:
 
-    study.json                 what was run: StudyHeader
+    study.json                 settings and provenance: StudyHeader
     trials/*.parquet           one row per trial (TRIALS_SCHEMA), one file per job of whole runs: one Parquet dataset
-    overhead/*.parquet         host seconds that the search itself took (OVERHEAD_SCHEMA), one row per run
+    overhead/*.parquet         host seconds of the search algorithm (OVERHEAD_SCHEMA), one row per run
     epochs/*.parquet           weight-sharing searches only: one row per epoch (EPOCHS_SCHEMA), one file per run
     checkpoints/*.pt           weight-sharing searches only: the state of each run after its last epoch
     one_shot.parquet           written by nas-bench one-shot: accuracies of random architectures with shared weights
@@ -13,7 +13,7 @@ A study is a directory:
 
 The `settings` in study.json, together with `evaluations` if there are any, determine everything in `trials`: two
 executions of one study agree in content. Host times never agree and are therefore kept apart, except for weight-sharing
-searches, whose `seconds` and `elapsed` are measured. Files appear whole or not at all.
+searches, whose `seconds` and `elapsed` are measured. Files appear completely or not at all.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from experiments.storage.directories import RecordedDirectory, RecordError
 from experiments.storage.parquet import parquet, read_parquet, write_parquet
 
 EVALUATIONS, CHECKPOINTS = "evaluations", "checkpoints"
-"""Folders of trainings and supernets. A study may begin in a directory that holds them, and uses them again."""
+"""Folders of trainings and supernets. A new study may start in a directory that holds them, and reuses them."""
 
 TRIALS_SCHEMA = pa.schema(
     [
@@ -41,14 +41,14 @@ TRIALS_SCHEMA = pa.schema(
         ("trial", pa.int32()),  # the searcher's trial id; rows of a run are in the order in which the searcher was told
         ("architecture", pa.int32()),  # official index in the space
         ("schedule", pa.dictionary(pa.int8(), pa.string())),
-        ("epoch", pa.int32()),  # of that schedule
+        ("epoch", pa.int32()),  # epochs trained of this schedule
         ("validation", pa.float64()),  # the score told: percent validation accuracy; NaN for a failed evaluation
         ("seconds", pa.float64()),  # charged for this trial: simulated, or measured if it was trained
         ("elapsed", pa.float64()),  # seconds on the search's clock when the searcher was told
-        ("incumbent", pa.bool_()),  # its architecture becomes the run's answer
-        # Of the architecture at the reporting fidelity, mean over seeds. No searcher sees them.
-        ("report_validation", pa.float64()),  # percent; NaN where the benchmark has none
-        ("report_test", pa.float64()),  # percent; NaN if the run did not train the architecture so far
+        ("incumbent", pa.bool_()),  # whether it becomes the run's incumbent
+        # Scores of the architecture at the reporting fidelity, mean over seeds. No searcher sees them.
+        ("report_validation", pa.float64()),  # percent; NaN if the benchmark has none
+        ("report_test", pa.float64()),  # percent; NaN if the run did not train the architecture to this fidelity
     ]
 )
 OVERHEAD_SCHEMA = pa.schema(
@@ -64,14 +64,14 @@ EPOCHS_SCHEMA = pa.schema(
         ("algorithm", pa.dictionary(pa.int8(), pa.string())),
         ("dataset", pa.dictionary(pa.int8(), pa.string())),
         ("run", pa.int32()),
-        ("epoch", pa.int32()),  # of the supernet: 1, 2, ...
+        ("epoch", pa.int32()),  # epoch of the supernet: 1, 2, ...
         ("weight_loss", pa.float64()),  # cross entropy in nats, mean over the training images at their steps
         ("weight_accuracy", pa.float64()),  # percent of these images, with the path or mixture that each step trained
         ("architecture_loss", pa.float64()),  # mean over the architecture steps; NaN if there were none
         ("architecture", pa.int32()),  # derived at the end of the epoch: official index in the space
-        ("rank", pa.int32()),  # of its test accuracy in the table, 1 is best; null without one
+        ("rank", pa.int32()),  # rank of its test accuracy in the table, 1 is best; null without a table
         ("one_shot_validation", pa.float64()),  # percent validation accuracy with the shared weights
-        ("entropy", pa.float64()),  # of the distribution over options in nats, mean over decisions
+        ("entropy", pa.float64()),  # entropy of the distribution over options in nats, mean over decisions
         ("probabilities", pa.list_(pa.float64())),  # shape (decisions, options), row by row
         ("weights_seconds", pa.float64()),  # measured seconds of the phases of this epoch
         ("architecture_seconds", pa.float64()),
@@ -98,7 +98,7 @@ class JobFiles(NamedTuple):
     trials: pa.Buffer
     overhead: pa.Buffer
     epochs: pa.Buffer | None = None
-    """Of weight-sharing searches only."""
+    """EPOCHS_SCHEMA; None for other studies than weight sharing."""
 
     @classmethod
     def of(cls, trials: pa.Table, overhead: pa.Table, epochs: pa.Table | None = None) -> JobFiles:
@@ -107,7 +107,7 @@ class JobFiles(NamedTuple):
 
 @dataclass(frozen=True)
 class StudyRecords(RecordedDirectory[StudyHeader]):
-    """A study's directory."""
+    """The directory of a study."""
 
     kind = "study"
     may_be_there = (EVALUATIONS, CHECKPOINTS)
@@ -126,7 +126,7 @@ class StudyRecords(RecordedDirectory[StudyHeader]):
                 leftover.unlink()
 
     def header(self) -> StudyHeader:
-        """What was run; RecordError if this is no study, or a damaged one, or a newer version wrote it."""
+        """Read the header; RecordError if this is not a study, is damaged, or was written by a newer version."""
         try:
             return StudyHeader.read(self.header_path)
         except FileNotFoundError:
@@ -151,7 +151,7 @@ class StudyRecords(RecordedDirectory[StudyHeader]):
             write_atomically(self.path / folder / f"{name}.parquet", file)
 
     def trials(self, runs: int | None = None) -> pa.Table:
-        """Every trial, in the order of the names of the jobs; the trials of a run in order of telling.
+        """All trials, sorted by the name of their job; the trials of a run are in the order of telling.
 
         Args:
             runs: read only the first `runs` runs of each algorithm on each data set.
@@ -159,7 +159,7 @@ class StudyRecords(RecordedDirectory[StudyHeader]):
         return _joined(self.trials_by_job(runs), TRIALS_SCHEMA)
 
     def trials_by_job(self, runs: int | None = None) -> Iterator[pa.Table]:
-        """The trials of one job after another; `runs` as in `trials`."""
+        """Yield the trials of one job after the other; `runs` as in `trials`."""
         return self._read("trials", TRIALS_SCHEMA, runs)
 
     def overhead(self, runs: int | None = None) -> pa.Table:
@@ -169,7 +169,7 @@ class StudyRecords(RecordedDirectory[StudyHeader]):
         return _joined(found, OVERHEAD_SCHEMA)
 
     def epochs(self, runs: int | None = None) -> pa.Table:
-        """Every epoch of weight-sharing searches, run after run; empty for other studies; `runs` as in `trials`."""
+        """All epochs of weight-sharing searches, sorted by run; empty for other studies; `runs` as in `trials`."""
         return _joined(self._read("epochs", EPOCHS_SCHEMA, runs), EPOCHS_SCHEMA)
 
     def write_one_shot(self, table: pa.Table) -> None:
@@ -205,7 +205,7 @@ class StudyRecords(RecordedDirectory[StudyHeader]):
 
 
 def _first_run(file: Path) -> int:
-    """First run of a job called NAME-FIRST-LAST; 0 if that is not its name."""
+    """The first run of a job with the name NAME-FIRST-LAST; 0 for any other name."""
     first = file.stem.split("-")[-2:][0]
     return int(first) if first.isdecimal() else 0
 

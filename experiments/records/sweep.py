@@ -1,8 +1,8 @@
-"""The records of a sweep, from which it is resumed.
+"""The records of a sweep, from which it can be resumed.
 
 A sweep is a directory:
 
-    sweep.json                 what is tuned, where and how: SweepHeader
+    sweep.json                 settings and provenance: SweepHeader
     trials.parquet             one row per suggested configuration, in the order of suggestion
     best.toml                  the best configuration, for nas-run --config
     sensitivity.png, ...       the objective over each knob
@@ -40,13 +40,13 @@ class Configuration:
     options: Mapping[str, Any]
     """Values of the tuned knobs."""
     status: str
-    """running, complete (at the last rung), stopped (at an earlier one) or failed (an error: see ray/)."""
+    """'running', 'complete' (at the last rung), 'stopped' (at an earlier rung) or 'failed' (see ray/)."""
     evaluation: Evaluation | None = None
 
 
 @dataclass(frozen=True)
 class SweepRecords(RecordedDirectory[SweepHeader]):
-    """A sweep's directory."""
+    """The directory of a sweep."""
 
     kind = "sweep"
 
@@ -63,7 +63,7 @@ class SweepRecords(RecordedDirectory[SweepHeader]):
         self.resume(header)
 
     def header(self) -> SweepHeader:
-        """What is tuned; RecordError if this is no sweep, or a damaged one, or a newer version wrote it."""
+        """Read the header; RecordError if this is not a sweep, is damaged, or was written by a newer version."""
         try:
             return SweepHeader.read(self.header_path)
         except FileNotFoundError:
@@ -145,7 +145,7 @@ def ranked(rows: Sequence[Configuration]) -> list[Configuration]:
 
 
 def different(rows: Sequence[Configuration]) -> int:
-    """Number of different configurations."""
+    """The number of different configurations."""
     return len({repr(row.options) for row in rows})
 
 

@@ -1,4 +1,4 @@
-"""Pure functions from records to numbers."""
+"""Statistics: pure functions that compute numbers from records."""
 
 import lazy_loader
 

@@ -1,4 +1,4 @@
-"""From records to numbers: incumbent trajectories, and statistics over runs.
+"""Incumbent trajectories, and statistics over runs.
 
 Pure functions without files or figures. All numbers are scores, of which larger ones are better, unless a docstring
 says otherwise; `Aggregate.in_units_of` turns statistics of scores into those of the metric's values. The points of
@@ -20,8 +20,8 @@ from experiments.records.runs import Floats, Runs
 Interpolation = Literal["step", "nats"]
 INTERPOLATIONS: tuple[Interpolation, ...] = get_args(Interpolation)
 Band = Literal["iqr", "sem", "std", "ci"]
-"""Drawn around a mean: the interquartile range, one standard error or one standard deviation on either side, or the
-bootstrap interval of the mean."""
+"""The band drawn around a mean: the interquartile range, one standard error or one standard deviation on either side,
+or the bootstrap interval of the mean."""
 BANDS: tuple[Band, ...] = get_args(Band)
 CONFIDENCE = 0.95
 """Confidence level of bootstrap intervals."""
@@ -52,7 +52,7 @@ class Trajectories:
 
 @dataclass(frozen=True)
 class Aggregate:
-    """Statistics over runs, in the shape of the remaining axes; NaN where no run has a value."""
+    """Statistics over runs, in the shape of the remaining axes; NaN if no run has a value."""
 
     count: NDArray[np.int64]
     """Number of runs with a value; the other statistics are over these runs."""
@@ -86,7 +86,7 @@ class Aggregate:
         return self.mean - half, self.mean + half
 
     def in_units_of(self, metric: Metric) -> Aggregate:
-        """Statistics of the values of a metric, out of statistics of its scores."""
+        """Convert statistics of scores to statistics of the values of a metric."""
         if metric.larger_is_better:
             return self
         return replace(
@@ -97,11 +97,11 @@ class Aggregate:
 
 @dataclass(frozen=True)
 class Final:
-    """How the runs of one algorithm on one data set ended."""
+    """The final results of the runs of one algorithm on one data set."""
 
     runs: int
     score: Aggregate
-    """Scalars: the score for which the last incumbent of each run was chosen."""
+    """The score for which the last incumbent of each run was chosen; all aggregates are scalars."""
     validation: Aggregate
     """Validation score of the last incumbents at the reporting fidelity."""
     test: Aggregate
@@ -130,7 +130,7 @@ def incumbents_at_every_trial(runs: Runs) -> Trajectories:
 
 
 def regret(optimum: float, score: Floats) -> Floats:
-    """Simple regret: by how much `score` falls short of the best architecture's, in the unit of the metric."""
+    """Simple regret: the distance of `score` from the score of the best architecture, in the unit of the metric."""
     return optimum - score
 
 
@@ -165,7 +165,7 @@ def bootstrap_interval(
     """
     runs, known = len(values), (~np.isnan(values)).sum(axis=0)
     of_value = np.ones(runs, np.int64)
-    if values.ndim == 1:  # runs of equal value are drawn together: on a table they are many
+    if values.ndim == 1:  # draws runs of equal value together, as there are many on a table
         values, of_value = np.unique(values, return_counts=True)
     present = ~np.isnan(values)
     flat = [of_runs.reshape(len(values), -1) for of_runs in (np.where(present, values, 0), present.astype(float))]
@@ -183,7 +183,7 @@ def bootstrap_interval(
 
 
 def _ratio(numerator: Floats, denominator: NDArray[np.int64]) -> Floats:
-    """The quotient; NaN where the denominator is 0."""
+    """The elementwise quotient; NaN for a denominator of 0."""
     quotient = np.full(np.shape(numerator), np.nan)
     np.divide(numerator, denominator, where=denominator > 0, out=quotient)
     return quotient
@@ -201,27 +201,27 @@ def _quantile(ordered: Floats, count: NDArray[np.int64], q: float) -> Floats:
 
 @dataclass(frozen=True)
 class Answers:
-    """The last incumbent of each run, also one from a kept evaluation that crossed the budget; shape (runs,)."""
+    """The last incumbent of each run, including one from a kept evaluation that crossed the budget; shape (runs,)."""
 
     architecture: NDArray[np.int32]
     """Official index; -1 for a run without an incumbent, whose scores are NaN."""
     score: Floats
     """The score for which it was chosen."""
     validation: Floats
-    """Validation score at the reporting fidelity; NaN where the benchmark has none."""
+    """Validation score at the reporting fidelity; NaN if the benchmark has none."""
     test: Floats
-    """Test score at the reporting fidelity; NaN where the benchmark has none."""
+    """Test score at the reporting fidelity; NaN if the benchmark has none."""
     tested: bool = True
     """Whether `final` is the test score."""
 
     @property
     def final(self) -> Floats:
-        """The score that judges an answer, as `Runs.final`."""
+        """The score by which answers are compared, see `Runs.final`."""
         return self.test if self.tested else self.validation
 
 
 def answers(runs: Runs) -> Answers:
-    """How each run ended."""
+    """The final incumbent of each run."""
     points = incumbents(runs)
     last = np.where(points.sizes > 0, points.first[1:] - 1, -1)
     score, validation, test = (
@@ -231,7 +231,7 @@ def answers(runs: Runs) -> Answers:
 
 
 def final(runs: Runs, search_seconds: float = np.nan) -> Final:
-    """How the runs ended, with bootstrap intervals.
+    """The final results of the runs, with bootstrap intervals.
 
     Args:
         search_seconds: mean host seconds per run, copied into the result.

@@ -1,7 +1,7 @@
 """Anytime performance: time and evaluations until a target is reached, and the score averaged over the search.
 
-Pure functions of records. Searchers see validation scores only; the final score of an incumbent (`Runs.final`), which
-decides here whether a run has reached a target, is looked up afterwards.
+Pure functions of records. Searchers see only validation scores; the final score of an incumbent (`Runs.final`), by
+which a run reaches a target here, is looked up afterwards.
 """
 
 from __future__ import annotations
@@ -20,22 +20,22 @@ LADDER = (10.0, 5.0, 2.0, 1.0, 0.5, 0.1)
 multiples of a suitable power of ten for other units."""
 COUNT = 3
 ROUNDING = 1e-9
-"""By how much a score may miss a target and still count, to allow for rounding."""
+"""Distance by which a score may miss a target and still reach it, to allow for rounding."""
 
 
 @dataclass(frozen=True)
 class Reached:
-    """When runs first had an incumbent at least as good as a target; arrays of shape (runs,).
+    """The times at which runs first had an incumbent at least as good as a target; arrays of shape (runs,).
 
-    A run that never had one is right-censored: it is only known to need more than it was observed for.
+    A run that never had one is right-censored: it needs more than it was observed for.
     """
 
     reached: NDArray[np.bool_]
     seconds: Floats
-    """Seconds of the search until then. For a run that did not reach the target, seconds until all runs have ended,
-    since it keeps its incumbent."""
+    """Seconds of the search until the target was reached. For a run that did not reach it, seconds until all runs have
+    ended, since it keeps its incumbent."""
     evaluations: Floats
-    """Trials until then, including the one that reached the target."""
+    """Number of trials until the target was reached, including the one that reached it."""
 
     @property
     def fraction(self) -> float:
@@ -44,14 +44,14 @@ class Reached:
 
 
 def reach(runs: Runs, target: float, end: float) -> Reached:
-    """When the final score of each run's incumbent first was at least `target`. A later incumbent may be worse again.
+    """The times at which the final score of each run's incumbent first was at least `target`; later ones may be worse.
 
     Args:
         end: seconds at which searches end. A run whose last evaluation crosses it ends with that evaluation.
     """
     row = np.flatnonzero(runs.incumbent & (runs.final >= target - ROUNDING))
     run = np.searchsorted(runs.first, row, side="right") - 1
-    hit, where = np.unique(run, return_index=True)  # the first of each run
+    hit, where = np.unique(run, return_index=True)  # the first one of each run
     reached = np.zeros(len(runs), np.bool_)
     reached[hit] = True
     seconds = np.full(len(runs), max(end, runs.elapsed.max()))
@@ -62,10 +62,10 @@ def reach(runs: Runs, target: float, end: float) -> Reached:
 
 
 def within_reach(best_share: Callable[[float], float]) -> tuple[float, ...]:
-    """COUNT consecutive steps of LADDER, beginning with the hardest within reach, or earlier if too few follow it.
+    """COUNT consecutive steps of LADDER, starting with the hardest within reach, or earlier if too few follow it.
 
     Args:
-        best_share: step -> fraction of runs that reach it, of the best algorithm on the hardest data set. A step is
+        best_share: step -> fraction of runs that reach it, for the best algorithm on the hardest data set. A step is
             within reach if half of the runs reach it.
     """
     reached = [i for i, points in enumerate(LADDER) if best_share(points) >= 0.5]
@@ -88,7 +88,7 @@ def reached_by(amount: Floats, reached: NDArray[np.bool_]) -> tuple[Floats, Floa
 
 
 def median_needed(amount: Floats, reached: NDArray[np.bool_]) -> float:
-    """The least amount at which half of the runs have reached the target, by `reached_by`; NaN if unknown."""
+    """The smallest amount at which half of the runs have reached the target, by `reached_by`; NaN if unknown."""
     amounts, fraction = reached_by(amount, reached)
     enough = np.flatnonzero(fraction >= 0.5 - ROUNDING)
     return float(amounts[enough[0]]) if len(enough) else float("nan")

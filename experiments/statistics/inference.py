@@ -39,9 +39,9 @@ class Comparison(NamedTuple):
     """Mean score of the first minus that of the second."""
     a12: float
     p: float
-    """Of a two-sided Mann-Whitney U test."""
+    """p-value of a two-sided Mann-Whitney U test."""
     holm: float
-    """`p` adjusted for all comparisons made together."""
+    """`p` after Holm's adjustment for all comparisons of the list."""
 
 
 def a12(first: Floats, second: Floats) -> float:
@@ -58,13 +58,13 @@ def a12(first: Floats, second: Floats) -> float:
 
 
 def effect_size(probability: float) -> str:
-    """'negligible', 'small', 'medium' or 'large', for a value of A12."""
+    """The name of the effect size of an A12: 'negligible', 'small', 'medium' or 'large'."""
     distance = max(probability, 1 - probability)
     return next((name for least, name in SIZES.items() if distance >= least), "negligible")
 
 
 def holm(p: Sequence[float]) -> list[float]:
-    """p values adjusted for testing all of them: Holm, Scandinavian Journal of Statistics 6(2), 1979.
+    """Holm's adjustment of p-values for multiple tests: Scandinavian Journal of Statistics 6(2), 1979.
 
     The k-th smallest of m is multiplied by m - k + 1; no adjusted value is below that of a smaller p, or above 1.
     """
@@ -80,8 +80,8 @@ def compare_all(finals: Mapping[str, Mapping[str, Floats]]) -> list[Comparison]:
     """Compare every two algorithms on every data set; p-values are adjusted for the whole list.
 
     Args:
-        finals: data set -> algorithm -> final score of each run. Runs without one (NaN) are left out, and so is an
-            algorithm on a data set where it has none.
+        finals: data set -> algorithm -> final score of each run. Runs without a score (NaN) are left out, and so are
+            algorithms without any score on a data set.
     """
     pairs: list[tuple[str, str, str, Floats, Floats]] = []
     for dataset, algorithms in finals.items():
@@ -96,7 +96,7 @@ def compare_all(finals: Mapping[str, Mapping[str, Floats]]) -> list[Comparison]:
 
 
 def mann_whitney(first: Floats, second: Floats) -> float:
-    """p-value of a two-sided Mann-Whitney U test: exact for few runs, ties included; else a normal approximation."""
+    """The p-value of a two-sided Mann-Whitney U test: exact for few runs, with ties; else a normal approximation."""
     from scipy import stats  # slow to import
 
     pooled = np.concatenate([first, second])
@@ -104,7 +104,7 @@ def mann_whitney(first: Floats, second: Floats) -> float:
     if not tied or math.comb(len(pooled), len(first)) > MOST_ORDERS:
         return float(stats.mannwhitneyu(first, second, alternative="two-sided").pvalue)
     ranks = stats.rankdata(pooled)
-    sums = ranks[np.array(list(combinations(range(len(pooled)), len(first))))].sum(axis=1)  # of every way to split them
+    sums = ranks[np.array(list(combinations(range(len(pooled)), len(first))))].sum(axis=1)  # for every split
     observed = ranks[: len(first)].sum()
     return min(1.0, 2 * float(min((sums <= observed).mean(), (sums >= observed).mean())))
 
@@ -125,7 +125,7 @@ class Ranks:
     """Friedman's chi-squared, corrected for ties."""
     p: float
     critical_difference: float
-    """At level ALPHA."""
+    """Nemenyi's critical difference at level ALPHA."""
 
     def groups(self) -> list[list[str]]:
         """The maximal sets of two or more algorithms within one critical difference, best first."""
@@ -155,7 +155,7 @@ def rank_datasets(means: Mapping[str, Sequence[float]]) -> Ranks:
     if algorithms < 3 or datasets < 2:
         raise ValueError(f"needs three algorithms and two data sets, got {algorithms} and {datasets}")
     average = stats.rankdata(-values, axis=1).mean(axis=0)
-    tied = (values == values[:, :1]).all()  # no difference anywhere, for which the test divides by zero
+    tied = (values == values[:, :1]).all()  # without any difference, the test would divide by zero
     statistic, p = (0.0, 1.0) if tied else stats.friedmanchisquare(*values.T)
     difference = nemenyi_quantile(algorithms) * math.sqrt(algorithms * (algorithms + 1) / (6 * datasets))
     named = dict(zip(means, average.tolist(), strict=True))

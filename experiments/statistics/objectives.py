@@ -15,19 +15,19 @@ from experiments.statistics.aggregates import incumbents
 
 
 def run_values(runs: Runs, objective: Objective, budget: Budget, metric: Metric) -> Floats:
-    """The objective of each run, a score of the metric; the worst score for a run without an answer; shape (runs,).
+    """The objective of each run, a score, shape (runs,); the worst score for a run without an incumbent.
 
-    `final_validation` is the score for which the run chose its last answer. `validation_area` is the score of its
-    answer as a step function, averaged over the budget in the budget's own unit, from 0 spent to all spent. Before its
-    first answer a run has the worst score.
+    `final_validation` is the validation score of the run's final incumbent. `validation_area` is the validation score
+    of the incumbent as a step function, averaged over the whole budget in its own unit. Before its first incumbent a
+    run counts with the worst score.
 
     Raises:
-        InputError: an area of a metric that has no worst value.
+        InputError: `validation_area` is requested for a metric without a worst value.
     """
     worst = metric.worst_score
     if objective == "validation_area" and not math.isfinite(worst):
         raise InputError(
-            f"{metric.name} may be arbitrarily bad, and so its average from before the first answer: give --objective "
+            f"{metric.name} has no worst value for the time before the first incumbent: use --objective "
             "final_validation"
         )
     answers, scores = incumbents(runs), runs.score[runs.incumbent]

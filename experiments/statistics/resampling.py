@@ -23,7 +23,7 @@ TICKETS = 150
 
 
 def resample_step(trajectories: Trajectories, times: Floats) -> Floats:
-    """Score, shape (runs, times), of the last incumbent at or before each time; NaN before the first.
+    """The score of the last incumbent at or before each time, shape (runs, times); NaN before the first incumbent.
 
     Args:
         times: ascending. A run that ended earlier keeps its last incumbent.
@@ -40,15 +40,15 @@ def nats_tickets(budget: float) -> Floats:
 
 
 def resample_nats(trajectories: Trajectories, times: Floats) -> Floats:
-    """Score, shape (runs, times), by the rule of the published NATS-Bench curves.
+    """The score by the rule of the published NATS-Bench curves, shape (runs, times).
 
-    `vis-nats-bench-algos.py` of AutoDL-Projects: of all points of a run take the two, A and B, whose times T_A and T_B
-    are nearest to t (the earlier point if two are equally near); the value is
-    (T_B - t) / (T_B - T_A) A + (t - T_A) / (T_B - T_A) B. Both may lie on one side of t, so this extrapolates too:
-    before the first point and after the last, and wherever trials are unevenly spaced.
+    `vis-nats-bench-algos.py` of AutoDL-Projects takes the two points A and B of a run whose times T_A and T_B are
+    nearest to t (the earlier point if two are equally near); the value is
+    (T_B - t) / (T_B - T_A) A + (t - T_A) / (T_B - T_A) B. Both points may lie on one side of t. The rule therefore also
+    extrapolates: before the first point, after the last, and wherever trials are unevenly spaced.
 
-    Departures where the script divides by zero or runs out of points: of the points of a run that share one time only
-    the last counts; a run with one point has that value throughout; a run with none is NaN.
+    Departures in cases where the script divides by zero or runs out of points: of several points of a run at the same
+    time, only the last counts; a run with one point has its value throughout; a run without points is NaN.
 
     Args:
         trajectories: with a point for every trial, from `incumbents_at_every_trial`.
@@ -77,7 +77,7 @@ def resample_nats(trajectories: Trajectories, times: Floats) -> Floats:
 
 
 def _without_repeated_times(points: Trajectories) -> Trajectories:
-    """Keep the last of the points of a run that share one time."""
+    """Keep only the last of several points of a run at the same time."""
     kept = np.append(np.diff(points.elapsed) != 0, True)[: len(points.elapsed)]
     kept[points.first[1:][points.sizes > 0] - 1] = True  # the next point belongs to another run
     first = np.append(0, np.cumsum(kept))[points.first]
@@ -85,7 +85,7 @@ def _without_repeated_times(points: Trajectories) -> Trajectories:
 
 
 def _count(points: Trajectories, times: Floats, *, including_equal: bool) -> NDArray[np.int64]:
-    """Number of points of each run before each time, or also at it; shape (runs, times)."""
+    """The number of points of each run before each time, optionally including it; shape (runs, times)."""
     seen_from = np.searchsorted(times, points.elapsed, side="left" if including_equal else "right")
     runs, columns = len(points.sizes), len(times) + 1  # the last column: after every time
     cell = np.repeat(np.arange(runs), points.sizes) * columns + seen_from
@@ -102,7 +102,7 @@ def curve_times(budget: float, interpolation: Interpolation) -> Floats:
 
 
 def resample(runs: Runs, times: Floats, interpolation: Interpolation) -> Floats:
-    """Scores of the incumbents at `times`, which ascend; shape (runs, times)."""
+    """The scores of the incumbents at the ascending `times`, shape (runs, times)."""
     if interpolation == "step":
         return resample_step(incumbents(runs), times)
     if interpolation == "nats":

@@ -1,4 +1,4 @@
-"""Traits of the architectures in records: properties of a space whose course over a search is worth a curve."""
+"""Traits of the architectures in records: properties defined by a space, to plot over the course of a search."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def traits(space: Space, scale: NetworkScale, architecture: NDArray[np.int32]) -
 def trait_ranges(space: Space, scale: NetworkScale) -> dict[str, tuple[float, float]]:
     """The smallest and largest value of each trait over the combinations with the same choice in every decision.
 
-    Decisions with fewer choices take their last.
+    Decisions with fewer choices use their last choice.
     """
     last = np.array(space.options) - 1
     uniform = np.minimum(np.arange(max(space.options))[:, None], last)  # (most options, decisions)

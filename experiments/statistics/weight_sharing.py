@@ -1,5 +1,5 @@
-"""From the epochs of weight-sharing searches to numbers: the derived architectures, the entropy of the distribution
-over options, training of the supernet, and time.
+"""Statistics of weight-sharing searches by epoch: derived architectures, entropy of the distribution over options,
+training of the supernet, and time.
 
 Pure functions without files or figures. All runs of a method have the same number of epochs, so that its numbers are
 arrays of shape (runs, epochs).
@@ -83,7 +83,7 @@ def _weight_sharing_runs(epochs: pa.Table, group: Group, runs: Runs) -> WeightSh
     }
     if not all(np.array_equal(rows[name].to_numpy(), values) for name, values in expected.items()):
         raise RecordError(
-            f"the epochs of {' on '.join(group)} do not fit its trials: the files of a run under epochs/ and trials/ "
+            f"the epochs of {' on '.join(group)} do not match its trials: the files of a run under epochs/ and trials/ "
             "are damaged. Delete both and complete the study with nas-run"
         )
     columns = {name: rows[name].to_numpy().reshape(shape) for name in _COLUMNS}
@@ -102,7 +102,7 @@ class OneShotRanking:
     shared: Floats
     """Validation accuracy of each with the shared weights, percent."""
     trained: Floats
-    """Validation score of each trained by itself, at the table's reporting fidelity."""
+    """Validation score of each after stand-alone training, at the table's reporting fidelity."""
 
     @property
     def spearman(self) -> float:
@@ -145,10 +145,10 @@ def relative_entropy(space: Space, entropy: Floats) -> Floats:
 def weight_sharing_finals(
     runs: WeightSharingRuns, settings: WeightSharingSettings, optimum: float = math.nan, architectures: int = 0
 ) -> dict[str, Aggregate]:
-    """Statistics over runs of how a method ended: name -> scalars.
+    """Statistics over runs of the final results of a method: name -> scalars.
 
     Args:
-        settings: of the study's header.
+        settings: the settings of the study.
         optimum: final score of the best architecture; NaN if unknown.
         architectures: number of architectures that the table ranks; 0 if unknown.
 

@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all, even if the process that writes them is killed."""
+"""Atomic writing of files, which appear completely or not at all even if the writing process is killed."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def write_atomically(path: Path, content: bytes | pa.Buffer) -> None:
-    """Create or replace `path`; readers see the previous file until the last byte is on the disk."""
+    """Create or replace `path`; readers see the previous file until the new one is completely on disk."""
     temporary = path.with_name(f".{path.name}.partial")
     with temporary.open("wb") as stream:
         stream.write(content)

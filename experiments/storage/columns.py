@@ -1,7 +1,7 @@
-"""NumPy arrays to Arrow columns and back.
+"""Conversion of NumPy arrays to Arrow columns and back.
 
-pyarrow's own conversions import pandas where it is installed, which takes longer than a short study does. These copy
-buffers.
+PyArrow's own conversions import pandas if it is installed, which takes longer than a short study. These functions copy
+buffers instead.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ def column(values: NDArray[Any]) -> pa.Array:
     """A column without nulls; NaN stays NaN. TypeError for a type other than bool, int8/32/64 and float32/64."""
     kind = values.dtype.kind if values.dtype == bool else values.dtype.str[1:]
     if kind not in _TYPES:
-        raise TypeError(f"a column is of booleans or numbers, got {values.dtype}")
+        raise TypeError(f"a column holds booleans or numbers, got {values.dtype}")
     packed = np.packbits(values, bitorder="little") if kind == "b" else np.ascontiguousarray(values)
     return pa.Array.from_buffers(_TYPES[kind], len(values), [None, pa.py_buffer(packed)])
 
@@ -46,7 +46,7 @@ def numbers(values: pa.ChunkedArray) -> NDArray[Any]:
 
 def codes(values: pa.ChunkedArray) -> tuple[NDArray[np.int64], list[str]]:
     """(code of every row, names by code) of a dictionary column."""
-    array = values.combine_chunks()  # which unifies the dictionaries of its parts
+    array = values.combine_chunks()  # this unifies the dictionaries of the chunks
     return _numbers(array.indices).astype(np.int64), array.dictionary.to_pylist()
 
 

@@ -1,4 +1,4 @@
-"""Directories that one command begins and the same command resumes; one process at a time writes to them."""
+"""Resumable directories: repeating a command resumes its directory, and only one process at a time writes to it."""
 
 from __future__ import annotations
 
@@ -16,26 +16,26 @@ from benchmarks.errors import InputError
 from experiments.storage.atomic import write_atomically
 
 LOCK = ".lock"
-"""Name of the lock file, which stays in the directory."""
+"""Name of the lock file, which is never removed."""
 WITHOUT_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP)
-"""Errors of file systems that do not support locks."""
+"""Error numbers of file systems without support for locks."""
 
 
 class RecordError(InputError):
-    """A directory holds no records, other ones, or damaged ones."""
+    """A directory holds no records, records of something else, or damaged records."""
 
 
 @contextmanager
 def exclusive_lock(folder: Path, *, wait: bool = False) -> Iterator[None]:
-    """Reserve an existing folder for this process; the end of the process releases it, too.
+    """Hold an exclusive lock on an existing folder; the end of the process releases it, too.
 
-    On a file system without locks, nothing keeps a second process away.
+    On a file system without locks, a second process is not excluded.
 
     Args:
-        wait: wait until another process releases the folder, instead of raising.
+        wait: whether to wait until another process releases the lock, instead of raising.
 
     Raises:
-        InputError: another process has reserved the folder.
+        InputError: another process holds the lock.
     """
     with (folder / LOCK).open("a") as lock:
         try:
@@ -49,17 +49,17 @@ def exclusive_lock(folder: Path, *, wait: bool = False) -> Iterator[None]:
 
 
 class Header(Protocol):
-    """What identifies the content of a directory."""
+    """The header of a directory, which identifies its content."""
 
     @property
     def identity(self) -> Mapping[str, Any]:
-        """The settings that decide the content, as JSON holds them."""
+        """The settings that determine the content, as JSON values."""
 
     def to_json(self) -> str: ...
 
 
 def first_difference(held: Header, wanted: Header) -> str | None:
-    """The first setting of `wanted` that `held` does not share; None if there is none."""
+    """The name of the first setting in which `held` differs from `wanted`; None if they agree."""
     return next((key for key, value in wanted.identity.items() if held.identity.get(key) != value), None)
 
 
@@ -68,14 +68,14 @@ H = TypeVar("H", bound=Header)
 
 @dataclass(frozen=True)
 class ResumableDirectory(ABC, Generic[H]):
-    """A directory identified by a header file, to which one command adds piece by piece."""
+    """A directory identified by a header file, which one command fills step by step."""
 
     kind: ClassVar[str]
-    """What the directory holds: its header file is KIND.json."""
+    """A word for the content of the directory, whose header file is KIND.json."""
     remedy: ClassVar[str] = "choose another --out"
-    """What to do when the directory holds something else."""
+    """Advice for error messages when the directory holds something else."""
     may_be_there: ClassVar[tuple[str, ...]] = ()
-    """Names that a directory without a header may hold and still become such a directory."""
+    """Names of files that may exist in a directory before its header is written."""
     path: Path
 
     @property
@@ -92,13 +92,13 @@ class ResumableDirectory(ABC, Generic[H]):
 
     @contextmanager
     def writing(self, header: H) -> Iterator[None]:
-        """Begin or resume the directory, reserved for this process.
+        """Create or resume the directory, and lock it for this process.
 
         Raises:
-            RecordError: it holds something else.
+            RecordError: the directory holds something else.
             InputError: another process is writing to it.
         """
-        self.check(header)  # before a lock file is written into a directory of somebody else
+        self.check(header)  # first, so that no lock file is written into an unrelated directory
         self.path.mkdir(parents=True, exist_ok=True)
         with exclusive_lock(self.path):
             self.begin(header)
@@ -116,7 +116,7 @@ class ResumableDirectory(ABC, Generic[H]):
         write_atomically(self.header_path, header.to_json().encode())
 
     def check(self, header: H) -> None:
-        """RecordError if the directory holds something else."""
+        """Raise RecordError if the directory holds something else."""
         if self.header_path.exists():
             held = self.header()
             if key := first_difference(held, header):
@@ -128,7 +128,7 @@ class ResumableDirectory(ABC, Generic[H]):
             raise RecordError(f"{self.path} is not empty and holds no {self.header_path.name}: {self.remedy}")
 
     def is_free(self) -> bool:
-        """Whether the directory does not exist or holds nothing but the remains of a killed process."""
+        """Whether the directory does not exist, or holds only what a killed process may have left behind."""
         if not self.path.exists():
             return True
         allowed = (LOCK, *self.may_be_there)
@@ -138,15 +138,15 @@ class ResumableDirectory(ABC, Generic[H]):
 
 
 class RecordedHeader(Header, Protocol):
-    """The header of records, which names the code that made them."""
+    """The header of records, which names the code that wrote them."""
 
     @property
     def made_by(self) -> dict[str, Any]:
-        """{git_commit, versions} of the code that began the directory."""
+        """{git_commit, versions} of the code that created the directory."""
 
     @property
     def resumed_with(self) -> Sequence[Mapping[str, Any]]:
-        """{git_commit, versions} of other code that resumed it."""
+        """{git_commit, versions} of each other version of the code that resumed it."""
 
 
 R = TypeVar("R", bound=RecordedHeader)
@@ -158,7 +158,7 @@ class RecordedDirectory(ResumableDirectory[R]):
     remedy = "choose another --out, or repeat the command that began it to complete it"
 
     def resume(self, header: R) -> None:
-        """Note the code of `header` if it differs from all code that has written the directory."""
+        """Add the code of `header` to the header file if it differs from all code that has written the directory."""
         held: Any = self.header()
         made_by = json.loads(json.dumps(header.made_by))
         if made_by not in (held.made_by, *held.resumed_with):

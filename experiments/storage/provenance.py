@@ -1,4 +1,4 @@
-"""What produced a result: versions, source commit and hardware."""
+"""Provenance of results: versions, source commit and hardware."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def version(distribution: str = "nas-algos") -> str:
 
 
 def versions(*more: str) -> dict[str, str]:
-    """Versions of everything that can change the numbers of a multi-trial study, and of the distributions `more`."""
+    """The versions of all distributions that can change the numbers of a multi-trial study, and of those in `more`."""
     names = ("nas-algos", "numpy", "pyarrow", *more)
     return {"python": platform.python_version(), **{name: version(name) for name in names}}
 

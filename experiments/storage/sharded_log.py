@@ -1,10 +1,10 @@
-"""Rows that survive the process that wrote them: a journal, sealed into Parquet files piece by piece.
+"""A crash-safe log of table rows: a journal whose rows are sealed into Parquet shards from time to time.
 
-    FOLDER/000000.parquet, ...   sealed rows, never changed again; each file appears whole or not at all
-    FOLDER/journal.jsonl         the newest rows; each line is a JSON list of rows that belong together
+    FOLDER/000000.parquet, ...   sealed rows, never changed again; each file appears completely or not at all
+    FOLDER/journal.jsonl         the newest rows; each line is a JSON list of rows that were appended together
 
-A killed process leaves at most an incomplete last line, which is ignored. A row is identified by its key and counts
-once.
+A killed process leaves at most an incomplete last line, which is ignored. A row is identified by its key; a repeated
+key counts once.
 """
 
 from __future__ import annotations
@@ -27,16 +27,16 @@ from experiments.storage.parquet import write_parquet
 ROWS_PER_SHARD = 5000
 
 Row = Sequence[Any]
-"""Values in the order of the schema."""
+"""The values of one row of the log, in the order of the columns of its schema."""
 Key = tuple[Any, ...]
 """The leading values of a row, which identify it."""
 
 
 class ShardedLog:
-    """A log that one process at a time writes and any number of processes read.
+    """A log with one writing process at a time and any number of reading processes.
 
     Args:
-        schema: schema of the rows; the first `key_columns` columns are the key.
+        schema: the columns of the rows; the first `key_columns` of them are the key.
     """
 
     def __init__(self, folder: Path, schema: pa.Schema, key_columns: int, rows_per_shard: int = ROWS_PER_SHARD) -> None:
@@ -48,7 +48,7 @@ class ShardedLog:
         return self.folder / "journal.jsonl"
 
     def table(self) -> pa.Table:
-        """Every row once, sorted by key."""
+        """All rows, each once, sorted by key."""
         sealed = [self._read(shard) for shard in self._shards()]
         table = pa.concat_tables([*sealed, self._as_table(self._unsealed())])
         keys = self.schema.names[: self._key_columns]
@@ -86,13 +86,13 @@ class ShardedLog:
             raise InputError(f"{shard} is damaged ({error}): delete it and run the command again") from error
 
     def _unsealed(self) -> list[Row]:
-        """The rows of the journal that no shard holds."""
+        """The rows of the journal that are not in a shard."""
         if not self._journal.exists():
             return []
         complete = self._journal.read_bytes().rpartition(b"\n")[0]
         written = chain.from_iterable(map(json.loads, complete.splitlines()))
         rows = {tuple(row[: self._key_columns]): row for row in written}
-        last = self._shards()[-1:]  # the newest shard; a kill may have kept its rows from leaving the journal
+        last = self._shards()[-1:]  # the newest shard; a killed process may have left its rows in the journal, too
         for shard in last:
             for row in self._read(shard, self.schema.names[: self._key_columns]).to_pylist():
                 rows.pop(tuple(row.values()), None)
@@ -104,7 +104,7 @@ class ShardedLog:
 
 
 class _Writer:
-    """Appends to a log that no other process writes to."""
+    """Appends to a log that is locked for this process."""
 
     def __init__(self, log: ShardedLog) -> None:
         self._log = log
@@ -113,7 +113,7 @@ class _Writer:
         self._stream = log._journal.open("a")
 
     def append(self, rows: Sequence[Row]) -> None:
-        """Append rows, which survive the process once this returns; a kill meanwhile keeps all of them or none."""
+        """Append rows durably; if the process is killed meanwhile, the log holds all of them or none."""
         self._rows += rows
         self._stream.write(_line(rows))
         self._stream.flush()

@@ -1,4 +1,4 @@
-"""Benchmark tables on this machine: finding, importing, exporting and judging them."""
+"""Benchmark tables on this machine: finding, importing, exporting and assessing them."""
 
 import lazy_loader
 

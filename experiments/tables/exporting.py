@@ -1,4 +1,4 @@
-"""Exporting: table -> official NATS-Bench archive, in worker processes, resumable, published whole or not at all."""
+"""Export of a table to an official NATS-Bench archive: by worker processes, resumable, and atomic."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from experiments.storage.directories import LOCK, RecordError, ResumableDirector
 from experiments.storage.provenance import version
 
 BLOCK = 16
-"""Architectures written as one task: about half a second of work for the largest table."""
+"""Number of architectures per task: about half a second of work for the largest table."""
 
 
 def export_benchmark(
@@ -32,8 +32,8 @@ def export_benchmark(
 ) -> list[int]:
     """Write `table` as the official archive `folder`; return the indices of the architectures that have a file.
 
-    Files are written to `folder`.partial, which becomes `folder` once it is complete. Resumable: call it again after an
-    interruption. A complete export of the same table is left as it is.
+    Files are written to `folder`.partial, which is renamed to `folder` when it is complete. Resumable: call it again
+    after an interruption. An existing complete export of the same table is left unchanged.
 
     Args:
         workers: number of processes; by default one per core.
@@ -51,7 +51,7 @@ def export_benchmark(
         return _exported(folder)
     if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
         raise InputError(
-            f"{folder} is there already and no export of this table as it is: remove it, or choose another"
+            f"{folder} already exists and is not an export of this table: remove it, or choose another folder"
         )
     partial = ExportDirectory(folder.with_name(f"{folder.name}.partial"))
     _discard_other(partial, header)
@@ -63,7 +63,7 @@ def export_benchmark(
             raise
         except BrokenProcessPool as error:
             raise InputError(
-                f"{table.path}: a worker process died, perhaps for want of memory; finished files are kept. Repeat the "
+                f"{table.path}: a worker process died, perhaps out of memory; finished files are kept. Repeat the "
                 "command to resume; --workers 1 needs the least memory"
             ) from error
         (partial.path / LOCK).unlink()
@@ -73,11 +73,11 @@ def export_benchmark(
 
 @dataclass(frozen=True)
 class ExportHeader:
-    """Which table was exported, and by which version."""
+    """Identity of the exported table, and the exporting version."""
 
     table: str
     sha256: str
-    """Of the table's file."""
+    """SHA-256 of the table's file."""
     provenance: Mapping[str, Any]
     exported_by: str
 
@@ -95,17 +95,17 @@ class ExportHeader:
 
 
 class ExportDirectory(ResumableDirectory[ExportHeader]):
-    """An export, finished or not."""
+    """The directory of an export, finished or not."""
 
     kind = "export"
-    remedy = "remove it, since an export is written there first"
+    remedy = "remove it, since the export is written to this directory first"
 
     def header(self) -> ExportHeader:
         """Read the header; RecordError if there is none or it is damaged."""
         try:
             return msgspec.json.decode(self.header_path.read_bytes(), type=ExportHeader)
         except (FileNotFoundError, NotADirectoryError):
-            raise RecordError(f"{self.path} is no export") from None
+            raise RecordError(f"{self.path} is not an export") from None
         except msgspec.DecodeError as error:
             raise RecordError(f"{self.header_path} is damaged ({error}): remove {self.path}") from error
 
@@ -126,7 +126,7 @@ def _discard_other(partial: ExportDirectory, header: ExportHeader) -> None:
 
 
 def _exported(folder: Path) -> list[int]:
-    """The indices of the architectures that have a file."""
+    """The indices of the architectures that have a file in `folder`."""
     return sorted(int(path.name.partition(".")[0]) for path in folder.glob(f"[0-9]*.{EXTENSION}"))
 
 
@@ -141,7 +141,7 @@ def _write(export: NatsExport, partial: Path, workers: int, progress: Progress) 
         progress("exporting", done, total)
     exported = _exported(partial)
     if not exported:
-        raise InputError(f"{export.table.path} holds no training: there is nothing to export")
+        raise InputError(f"{export.table.path} holds no trainings: there is nothing to export")
     write_atomically(partial / META, packed(export.meta(exported)))
 
 
@@ -158,7 +158,7 @@ _partial: Path
 
 
 def _open_worker(table: Path, partial: Path) -> None:
-    """Open what a worker process keeps for its whole life."""
+    """Open the table for the lifetime of a worker process."""
     global _export, _partial
     _export, _partial = NatsExport(BenchmarkTable.open(table)), partial
 
@@ -168,7 +168,7 @@ def _write_in_worker(block: range) -> range:
 
 
 def _write_block(export: NatsExport, partial: Path, block: range) -> range:
-    """Write the missing files of the architectures in these rows; one without a training has no file."""
+    """Write the missing files of the architectures in these rows; untrained architectures get no file."""
     for index in export.table.architectures[block.start : block.stop].tolist():
         path = partial / file_name(index)
         if not path.exists() and (content := export.architecture(index)):

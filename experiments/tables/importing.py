@@ -1,4 +1,4 @@
-"""Importing: official file -> table, in worker processes, resumable, published whole or not at all."""
+"""Import of official files as tables: by worker processes, resumable, and atomic."""
 
 from __future__ import annotations
 
@@ -35,13 +35,13 @@ class _Partial:
         return self.path.with_name(self.path.name + ".journal")
 
     def begin(self, source: Source, info: TableInfo) -> set[int]:
-        """Begin, or resume an import of the same source; return the first rows of the blocks that it finished."""
+        """Start an import, or resume one of the same source; return the first row of each finished block."""
         stamp = json.dumps([info.to_json(), [column.name for column in source.columns], len(source.architectures)])
         if self.table.exists() and self.journal.exists():
-            begun, *finished = self.journal.read_text().splitlines() or [""]
-            if begun == stamp:
+            identity, *finished = self.journal.read_text().splitlines() or [""]
+            if identity == stamp:
                 return {int(line) for line in finished}
-        self.journal.unlink(missing_ok=True)  # an old journal never vouches for a new table
+        self.journal.unlink(missing_ok=True)  # the old journal does not describe the new table
         preallocate(self.table, info, source.columns, source.architectures)
         self.journal.write_text(stamp + "\n")
         return set()
@@ -63,7 +63,7 @@ def import_benchmark(
     """Convert the benchmark at `path` to a table in the directory `home`; return the table's path.
 
     The table appears under its name only when it is complete. Resumable: call it again after an interruption; only a
-    monolithic pickle is read from its start again. Bad data removes the unfinished table. Other imports into `home`
+    monolithic pickle is read from the start again. Invalid data removes the unfinished table. Other imports into `home`
     wait until this one ends.
 
     Args:
@@ -72,7 +72,7 @@ def import_benchmark(
         force: replace a table of the same name that was imported from another source.
 
     Raises:
-        FileNotFoundError, InputError: nothing was imported, for the reason that the message gives.
+        FileNotFoundError, InputError: nothing was imported; the message gives the reason.
     """
     if workers is not None and workers < 1:
         raise InputError(f"an import needs at least one worker process, got {workers}")
@@ -86,12 +86,12 @@ def import_benchmark(
         )
         table = home / f"{info.name}.arrow"
         partial = _Partial(table)
-        there = _info_of(table)
-        if there == info:
+        existing = _info_of(table)
+        if existing == info:
             partial.remove()
             return table
-        if there and not force:
-            _check_source(there, info, path, table)
+        if existing and not force:
+            _check_source(existing, info, path, table)
         try:
             _convert(source, partial, info, workers or os.cpu_count() or 1, progress)
         except InputError:
@@ -99,8 +99,8 @@ def import_benchmark(
             raise
         except BrokenProcessPool as error:
             raise InputError(
-                f"{path}: a worker process died: out of memory, or the file crashes its reader. Finished blocks are "
-                "kept: repeat the command to resume; --workers 1 needs the least memory"
+                f"{path}: a worker process died, out of memory or because the file crashes its reader. Finished blocks "
+                "are kept: repeat the command to resume; --workers 1 needs the least memory"
             ) from error
         publish(partial.table, table)
         partial.remove()
@@ -127,7 +127,7 @@ def _info_of(table: Path) -> TableInfo | None:
 
 @contextmanager
 def scratch_directory(home: Path) -> Iterator[Path]:
-    """A directory for intermediate files, removed at the end; one process at a time has it, others wait."""
+    """A directory for intermediate files, removed at the end; other processes wait until it is free."""
     home.mkdir(parents=True, exist_ok=True)
     scratch = home / ".scratch"
     with exclusive_lock(home, wait=True):
@@ -169,7 +169,7 @@ _writer: RowWriter
 
 
 def _open_worker(source: Source, table: Path) -> None:
-    """Open what a worker process keeps for its whole life."""
+    """Open the source and the table for the lifetime of a worker process."""
     global _source, _writer
     _source, _writer = source, RowWriter(table)
 

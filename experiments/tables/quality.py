@@ -1,4 +1,4 @@
-"""Quality: how well a benchmark table tells architectures apart."""
+"""Quality of a benchmark table: how well it distinguishes architectures."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Quality:
-    """Quality of the values of one column after the last epoch."""
+    """The quality of the values of one column after the last epoch."""
 
     column: Column
     percentiles: tuple[float, float, float]
     """5th, 50th and 95th percentile over architectures of the mean over seeds, in the column's unit."""
     seed_agreement: float
-    """Spearman's rank correlation between two seeds over the architectures measured with both: mean over all pairs of
-    seeds; NaN if there is only one seed."""
+    """Spearman's rank correlation between two seeds over the architectures measured with both, averaged over all pairs
+    of seeds; NaN if there is only one seed."""
     search_agreement: float
     """Spearman's rank correlation of the mean over seeds with that of the reported column."""
 
 
 def qualities(table: BenchmarkTable) -> Iterator[Quality]:
-    """The quality of the values that a search on any task of the table compares, and of those that are reported."""
+    """Yield the quality of the searched and of the reported column of each task of the table."""
     for task in table.info.tasks.values():
         reported = task.report_column
         for name in dict.fromkeys((task.search_column, reported)):
@@ -45,7 +45,7 @@ def qualities(table: BenchmarkTable) -> Iterator[Quality]:
 
 
 def final_mean(table: BenchmarkTable, name: str) -> Floats:
-    """(architectures,) mean over the measured seeds after the last epoch; NaN where no seed is measured."""
+    """The mean over the measured seeds after the last epoch, (architectures,); NaN if no seed is measured."""
     final = table.values(name)[:, :, -1]
     counts = np.count_nonzero(~np.isnan(final), axis=1)
     means: Floats = np.divide(np.nansum(final, axis=1), counts, out=np.full(len(final), np.nan), where=counts > 0)

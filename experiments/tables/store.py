@@ -1,4 +1,4 @@
-"""Where tables are found: in `$NAS_BENCH_HOME` or the user's data directory, and in the package itself."""
+"""Lookup of tables, in `$NAS_BENCH_HOME` or the user's data directory, and in the package itself."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from experiments.tables.importing import import_benchmark
 OFFICIAL = {"tss": "NATS-tss-v1_0-3ffb9", "sss": "NATS-sss-v1_0-50262"}
 """Space -> name of its official release, without '-simple', '.tar' or '.pickle.pbz2'."""
 EMBEDDED = Path(next(iter(benchmarks.__path__))) / "tables"
-"""The directory of the tables that come with the package."""
+"""The directory of the tables included in the package."""
 
 
 class AmbiguousTableError(TableError):
@@ -58,10 +58,10 @@ def is_table(wanted: str) -> bool:
 
 
 def table_named(wanted: str) -> BenchmarkTable:
-    """Open the table called `wanted`: an installed table before an embedded one before a table file.
+    """Open the table called `wanted`. Installed tables take precedence over embedded ones, these over table files.
 
     Raises:
-        MissingTableError: there is none; the message lists the known names.
+        MissingTableError: there is no such table; the message lists the known names.
     """
     for path in (home() / f"{wanted}.arrow", EMBEDDED / f"{wanted}.arrow"):
         if path.exists():
@@ -69,8 +69,8 @@ def table_named(wanted: str) -> BenchmarkTable:
     if is_table(wanted):
         return BenchmarkTable.open(wanted)
     names = [path.stem for path in [*installed(), *embedded()]]
-    there = unknown_name("table", wanted, names) if names else f"unknown table {wanted!r}: no table is installed"
-    raise MissingTableError(f"{there} (looked in {home()}); there is no file of that name either")
+    unknown = unknown_name("table", wanted, names) if names else f"unknown table {wanted!r}: no table is installed"
+    raise MissingTableError(f"{unknown} (looked in {home()}); there is no file of that name either")
 
 
 def find_table(
@@ -105,13 +105,13 @@ def find_table(
 
 
 def official_files(space: str) -> list[Path]:
-    """Paths under $TORCH_HOME where an official release of `space` may be, best first."""
+    """The possible paths of an official release of `space` under $TORCH_HOME, in order of preference."""
     stem = torch_home() / OFFICIAL[space]
     return [stem.with_name(stem.name + suffix) for suffix in ("-simple", "-simple.tar", ".pickle.pbz2")]
 
 
 def _readable(paths: Iterable[Path]) -> Iterator[BenchmarkTable]:
-    """The tables at `paths`, without damaged ones."""
+    """Yield the tables at `paths`, skipping damaged ones."""
     for path in paths:
         with suppress(TableError):
             yield BenchmarkTable.open(path)
@@ -120,7 +120,7 @@ def _readable(paths: Iterable[Path]) -> Iterator[BenchmarkTable]:
 def _table_of(space: str, datasets: frozenset[str], progress: Progress) -> BenchmarkTable:
     of_space = [table for table in _readable(installed()) if table.info.space == space]
     tables = [table for table in of_space if datasets <= table.info.tasks.keys()]
-    tables = [table for table in tables if len(table) == len(SPACES[space])] or tables  # whole ones, if there are any
+    tables = [table for table in tables if len(table) == len(SPACES[space])] or tables  # complete ones, if any
     official = [table for table in tables if table.info.name == OFFICIAL.get(space)]
     if official or len(tables) == 1:
         return (official or tables)[0]

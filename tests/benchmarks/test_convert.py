@@ -407,7 +407,7 @@ SPOILT: list[tuple[Callable[[Results], Any], str]] = [
     (lambda _: OrderedDict(), "holds no training|not the indices in its records"),
     (lambda _: [1, 2], "not an official NATS-Bench record|not official records"),
     (lambda _: {"12": None}, "not an official NATS-Bench record|not the indices in its records"),
-    (lambda _: made_results("sss", 40), "file of another space"),
+    (lambda _: made_results("sss", 40), "belongs to another space"),
     (lambda _: made_results("tss", 50), "the file says 50 is|not the indices in its records"),
 ]
 
@@ -444,7 +444,7 @@ def test_curves_without_an_epoch_leave_it_unmeasured() -> None:
         ({}, "no 'arch2infos'"),
         ([], "no 'arch2infos'"),
         ({"arch2infos": None}, "no 'arch2infos'"),
-        ({"arch2infos": {}}, "holds no architecture"),
+        ({"arch2infos": {}}, "holds no architectures"),
         ({"arch2infos": {3: None}}, "not official records"),
         ({"arch2infos": {3: OrderedDict({"12": {}})}}, "not official records"),
         ({"arch2infos": {3: OrderedDict({"12": {"all_results": {}}})}}, "arch_index"),
@@ -506,7 +506,7 @@ def test_a_tar_cut_between_two_members_is_refused(tmp_path: Path) -> None:
     whole = path.read_bytes()
     for cut in (*(member.offset for member in members[1:]), end, end + 512, end + 1023):
         path.write_bytes(whole[:cut])
-        with pytest.raises(SourceError, match=r"truncated or damaged, fetch it again|holds no file like"):
+        with pytest.raises(SourceError, match=r"truncated or damaged, download it again|holds no file like"):
             opened(path)
     path.write_bytes(whole[: end + 1024])
     assert len(opened(path).architectures) == 3
@@ -673,11 +673,11 @@ def test_the_real_csv_agrees_with_the_official_samples(
     ("lines", "message"),
     [
         ([], "not a readable CSV"),
-        ([HEADER, ""], "holds no architecture"),
+        ([HEADER, ""], "has no rows"),
         (["cifar10_valid_accuracy_12", "3"], r"needs a column 'arch' .* has \['cifar10_valid_accuracy_12'\]"),
         ([HEADER, "8:8:8:8:8,1,2"], "not a readable CSV"),
-        ([HEADER, "8:8:8:8,1,2,3"], "'8:8:8:8' is an architecture of no space"),
-        ([HEADER, "5,1,2,3"], "of no space; spaces: tss, sss"),
+        ([HEADER, "8:8:8:8,1,2,3"], "no space has the architecture '8:8:8:8'"),
+        ([HEADER, "5,1,2,3"], "no space has the architecture 5; spaces: tss, sss"),
         ([HEADER, "8:8:8:8:8,1,2,3", "8:8:8:8:9,1,2,3"], "line 3: layer-4 .* got '9'"),
         ([HEADER, "8:8:8:8:8,1,2,3", "|none~0|+|none~0|none~1|+|none~0|none~1|none~2|,1,2,3"], "line 3: .*'\\|none~0"),
         ([HEADER, "8:8:8:8:8,1,2,3", ",1,2,3"], "line 3: "),

@@ -48,5 +48,5 @@ def test_labels_have_the_unit_where_there_is_one() -> None:
 
 @pytest.mark.parametrize("wrong", [{"name": ""}, {"name": "x", "range": (1.0, 1.0)}, {"name": "x", "range": (2, 1)}])
 def test_a_metric_without_name_or_range_is_refused(wrong: dict[str, object]) -> None:
-    with pytest.raises(InputError, match="a metric has a name, and a least value below"):
+    with pytest.raises(InputError, match="a metric needs a name and a range whose least value is below"):
         Metric(**wrong)  # type: ignore[arg-type]

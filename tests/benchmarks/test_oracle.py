@@ -118,7 +118,7 @@ def test_no_test_number_stands_in_where_there_is_no_clean_validation(
     sample_tables: dict[str, BenchmarkTable], dataset: str
 ) -> None:
     oracle = Oracle(sample_tables["tss"], dataset, seed_policy=MEAN)
-    with pytest.raises(TableError, match=f"no clean validation score of {dataset} at epoch 100 of schedule 200; .*200"):
+    with pytest.raises(TableError, match=f"no validation score of {dataset} at epoch 100 of schedule 200; .*200"):
         oracle.query(SPACE.arch(11), Fidelity("200", 100))
     assert oracle.query(SPACE.arch(11), Fidelity("200", 200)).score > 0
 
@@ -504,7 +504,7 @@ def test_evaluations_of_a_table_without_times_cost_nothing(write: Table) -> None
 
 def test_seconds_without_times_are_refused_with_the_budget_to_give(write: Table) -> None:
     untimed, timed = Oracle(write(UNTESTED, tested=False), "d"), Oracle(write(TINY), "d")
-    message = r"tiny has no training or validation times of d at schedule 3, .*give .* evaluations \(--evaluations N\)"
+    message = r"tiny has no training or validation times of d at schedule 3, .*use .* evaluations \(--evaluations N\)"
     with pytest.raises(TableError, match=message):
         untimed.costs.require_times("3")
     timed.costs.require_times("3")

@@ -78,13 +78,13 @@ def test_a_node_without_the_table_gets_a_copy(
     ray.init("local", num_cpus=1, include_dashboard=False, log_to_driver=False)
     try:
         table = Shipped.of(there)
-        assert table.here() == there
+        assert table.local_path() == there
         there.write_bytes(b"another table of the same name")
-        copy = table.here()
+        copy = table.local_path()
         assert copy != there
         assert copy.read_bytes() == expected
         there.unlink()
-        assert table.here() == copy
+        assert table.local_path() == copy
         assert [path.name for path in copy.parent.iterdir()] == [copy.name]
     finally:
         ray.shutdown()

@@ -179,7 +179,7 @@ def test_an_impossible_range_is_refused(part: str, tmp_path: Path, capsys: pytes
         (["--dataset", "digitz"], "did you mean 'digits'?"),
         (["--dataset", "cifar10"], "name the directory that holds them"),
         (["--width", "0"], "at least 1"),
-        (["--device", "tpu"], "a device is cpu or cuda"),
+        (["--device", "tpu"], "the device is cpu or cuda"),
     ],
 )
 def test_bad_input_is_told_and_starts_nothing(
@@ -241,7 +241,7 @@ def test_a_table_of_something_else_is_not_replaced(
     path = tmp_path / "mine.arrow"
     path.write_bytes(tss_table.path.read_bytes())
     assert main(["merge", str(tss_build), "--out", str(path)]) == 2
-    assert "is a table of something else" in capsys.readouterr().err
+    assert "is a table of another benchmark" in capsys.readouterr().err
     assert path.read_bytes() == tss_table.path.read_bytes()
     path.unlink()
     for _ in range(2):  # its own may be replaced

@@ -291,7 +291,7 @@ class TestNumbers:
         changed = {"missing": [], "shorter": rows[:-1], "another": [*rows[:-1], {**rows[-1], "architecture": 1}]}
         if changed[damage]:
             pa.parquet.write_table(pa.Table.from_pylist(changed[damage], EPOCHS_SCHEMA), file)
-        with pytest.raises(RecordError, match=r"the epochs of gdas on digits do not fit its trials.*Delete both"):
+        with pytest.raises(RecordError, match=r"the epochs of gdas on digits do not match its trials.*Delete both"):
             read_studies([path])
 
 

@@ -252,9 +252,7 @@ def test_the_default_directory_follows_the_settings(tss_table: BenchmarkTable) -
 def test_what_a_run_would_lack_is_said_before_it_starts(tss_table: BenchmarkTable) -> None:
     with pytest.raises(TableError, match="no validation score of made-up at schedule '90'"):
         replace(study_on(tss_table), schedule="90").check()
-    with pytest.raises(
-        TableError, match=r"no clean validation score of made-up at epoch 2 of schedule 200.*min-epochs 200"
-    ):
+    with pytest.raises(TableError, match=r"no validation score of made-up at epoch 2 of schedule 200.*min-epochs 200"):
         replace(study_on(tss_table, "bohb"), schedule="200").check()
     with pytest.raises(InputError, match="at least 1 run"):
         study_on(tss_table, runs=0)

@@ -148,7 +148,7 @@ def test_a_directory_of_something_else_is_left_alone(table: BenchmarkTable, tmp_
 
 def test_a_file_in_the_way_is_left_alone(table: BenchmarkTable, tmp_path: Path) -> None:
     (tmp_path / "out").write_text("text")
-    with pytest.raises(InputError, match="out is there already"):
+    with pytest.raises(InputError, match="out already exists"):
         export_benchmark(table, tmp_path / "out", workers=1, progress=quiet)
     assert (tmp_path / "out").read_text() == "text"
 
@@ -255,7 +255,7 @@ def test_an_exported_release_is_imported_under_its_name(home: Path, shared_data:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["digits", "--out", "full"], "full is there already"),
+        (["digits", "--out", "full"], "full already exists"),
         (["digits", "--out", "full/thesis.tex/deeper"], "Not a directory"),
         (["digits", "--workers", "0"], "at least one worker process"),
         (["absent"], "unknown table 'absent'"),

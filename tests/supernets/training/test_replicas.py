@@ -361,7 +361,7 @@ def test_a_training_needs_a_seed_and_a_network_that_fits() -> None:
     config = CONFIGS["size cell"]
     task = random_task(config, torch.float32)
     for networks, seeds in ((0, []), (2, [1]), (1, [1, 2])):
-        with pytest.raises(InputError, match=f"from its seed, got {networks} networks and {len(seeds)} seeds"):
+        with pytest.raises(InputError, match=f"needs one seed, got {networks} networks and {len(seeds)} seeds"):
             train_candidates([config] * networks, task, RECIPE, seeds)
     with pytest.raises(InputError, match=r"random has 2 colour channels and 4 classes.*set in_channels"):
         train_candidates([replace(config, in_channels=1)] * 2, task, RECIPE, [1, 2])

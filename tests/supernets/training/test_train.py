@@ -86,7 +86,7 @@ def test_impossible_recipes_are_refused(bad: dict[str, Any]) -> None:
 
 
 def test_trainings_without_an_epoch_are_refused() -> None:
-    with pytest.raises(InputError, match="a training takes at least 1 epoch, got TrainConfig"):
+    with pytest.raises(InputError, match="training needs at least 1 epoch, got TrainConfig"):
         TrainConfig(epochs=0)
 
 

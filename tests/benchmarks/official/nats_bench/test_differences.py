@@ -163,7 +163,7 @@ def test_pathlib_paths(official: Any, archive: Path, content: dict[str, Any], ou
 def test_missing_meta_file_is_named_once(official: Any, outcome_of: OutcomeOf) -> None:
     step = call("create", None, "tss", fast_mode=True)
     assert outcome_of(step, official).error is FileNotFoundError
-    with pytest.raises(FileNotFoundError, match=r"NATS-tss-v1_0-3ffb9-simple/meta\.pickle\.pbz2 is no file"):
+    with pytest.raises(FileNotFoundError, match=r"NATS-tss-v1_0-3ffb9-simple/meta\.pickle\.pbz2 is not a file"):
         ours.create(None, "tss", fast_mode=True)
 
 

@@ -320,7 +320,7 @@ BAD: dict[Callable[[Path], Path], tuple[type[Exception], str]] = {
     truncated: (DamagedFileError, "000065"),
     flipped: (DamagedFileError, "000065"),
     renamed: (InputError, "architecture 99 of sss is .*, the file says 65"),
-    of_another_space: (InputError, "file of another space"),
+    of_another_space: (InputError, "belongs to another space"),
     outside_the_layout: (InputError, "seed 3: no such training"),
     with_changing_times: (InputError, "times differ between epochs"),
     empty: (InputError, r"holds no file like 000000\.pickle\.pbz2"),

@@ -1,4 +1,4 @@
-"""Parquet files: compressed and atomic on writing, read without `pyarrow.dataset`, whose import is slow."""
+"""Parquet files: written compressed and atomically, read without `pyarrow.dataset`, whose import is slow."""
 
 from __future__ import annotations
 

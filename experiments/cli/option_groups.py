@@ -13,7 +13,7 @@ from experiments.cli.config_options import add_options
 from experiments.execution.resources import ResourceRequest
 from experiments.factory.images import Images
 from experiments.studies.presets import PRESETS
-from experiments.studies.search_loop import Crossing, IncumbentRule
+from experiments.studies.search_loop import Clock, IncumbentRule
 from supernets.settings import NetworkScale, Recipe, applies_to
 
 
@@ -56,11 +56,8 @@ def add_evaluation_options(group: Any) -> None:
     group.add_argument("--seed-policy", metavar="POLICY", help=f"{policy}--evaluate train fixed:0, and no other kind)")
     schedule = "training schedule searched with (default: the table's); with --evaluate train its epochs, required"
     group.add_argument("--schedule", metavar="NAME", help=schedule)
-    crossing = "whether the evaluation that crosses a budget in seconds counts (default: keep)"
-    group.add_argument("--crossing", choices=get_args(Crossing), help=crossing)
-    group.add_argument("--cache", action="store_true", help="repeated queries are free (default: charged again)")
-    simulated = "evaluations at a time on the search's clock (default: 1; with --evaluate train as many as --workers)"
-    group.add_argument("--simulated-workers", type=int, metavar="W", help=simulated)
+    simulated = "evaluations at a time on the search's clock; with --evaluate train by default as many as --workers"
+    add_options(group, Clock, help={"workers": simulated})
     incumbent = "fidelities whose scores are compared to find a run's answer (default: highest_fidelity)"
     group.add_argument("--incumbent", choices=get_args(IncumbentRule), help=incumbent)
 

@@ -37,6 +37,7 @@ from experiments.sweeps.knobs import tuned_knobs
 from nas_algos.multi_trial import ALGORITHMS
 from nas_algos.registry import algorithm_key, config_named, known_key
 from nas_algos.weight_sharing import METHODS
+from nas_algos.weight_sharing.configs import MethodConfig
 
 if TYPE_CHECKING:
     from experiments.records.study import StudyRecords
@@ -156,12 +157,11 @@ def _described(given: argparse.Namespace) -> tuple[Sweep, Resources]:
     if given.runs is None:
         given.runs = WEIGHT_SHARING_RUNS if weight_sharing else RUNS
     base = configured(config, preset.configs.get(key, {}), vars(given))
-    if weight_sharing:
+    if isinstance(base, MethodConfig):
         refuse(given, add_evaluation_options, "only applies to multi-trial algorithms, not to weight-sharing methods")
         resources = ResourceRequest(**given_options(ResourceRequest, given)).resolve()
-        return _of(
-            given, tuned, weight_sharing_study(given, {key: base}, resources.device), asdict(base)["epochs"]
-        ), resources
+        study = weight_sharing_study(given, {key: base}, resources.device)
+        return _of(given, tuned, study, base.epochs), resources
     if given.evaluate == "train":
         raise InputError("a sweep looks evaluations up in a table: leave --evaluate train out")
     for add_options in (add_network_options, add_weight_sharing_options):

@@ -56,7 +56,7 @@ def _study(
         seed_policy=_seed_policy(given, preset, table),
         schedule=given.schedule,
         crossing=crossing_of(given, preset, next(iter(budgets.values()))),
-        cache=given.cache,
+        cache=bool(given.cache),
         simulated_workers=1 if given.simulated_workers is None else given.simulated_workers,
         incumbent=given.incumbent or preset.incumbent,
         preset=given.preset,

@@ -52,7 +52,7 @@ def search_by_training(given: argparse.Namespace, algorithms: Mapping[str, Confi
         seed_policy=given.seed_policy or "fixed:0",
         schedule=given.schedule,
         crossing=crossing_of(given, preset, budget),
-        cache=given.cache,
+        cache=bool(given.cache),
         simulated_workers=_simulated_workers(given),
         incumbent=given.incumbent or preset.incumbent,
         preset=given.preset,

@@ -82,8 +82,8 @@ def _parser(names: Sequence[str]) -> argparse.ArgumentParser:
     parser = new_parser(
         "nas-run",
         "Run search algorithms on a benchmark table under a simulated time budget, or with real training under a real "
-        "one, or weight-sharing methods, which train a supernet, and record every trial or epoch. An interrupted "
-        "command goes on where it stopped when it is given again.",
+        "one, or weight-sharing methods, which train a supernet, and record every trial or epoch. Repeat an "
+        "interrupted command to resume it.",
         epilog="An algorithm's own options are listed by: nas-run --algo NAME --help",
     )
     _add_what(parser.add_argument_group("what to run"))

@@ -68,8 +68,8 @@ def _parser(names: Sequence[str]) -> argparse.ArgumentParser:
         "nas-sweep",
         "Tune the options of a search algorithm with Ray Tune, whose trials are batches of whole searches with one "
         "configuration: many make few runs, the better third of them three times as many, and so on (weight sharing: "
-        "epochs instead of runs). Only validation accuracies are tuned on. The best configuration is then compared "
-        "with the default one on fresh seeds. An interrupted command goes on when it is given again.",
+        "epochs instead of runs). Only validation scores are tuned on. The best configuration is then compared "
+        "with the default one on fresh seeds. Repeat an interrupted command to resume it.",
         epilog="An algorithm's own options, which are what can be tuned, are listed by: nas-sweep --algo NAME --help",
     )
     _add_what(parser.add_argument_group("what to tune"))

@@ -53,7 +53,7 @@ class _FidelityData:
     """Everything that can be queried at one fidelity, with one row per architecture of the space.
 
     `scores` and `seconds` have shape (architectures, seeds kept); `recorded` is the number of leading seeds with
-    measurements. `lists` holds the same numbers as Python floats, which are three times faster to read one by one.
+    measurements. `lists` holds the same numbers row by row as Python floats, which are three times faster to read one by one.
     """
 
     scores: NDArray[np.float64]
@@ -61,8 +61,8 @@ class _FidelityData:
     recorded: NDArray[np.int64]
 
     @cached_property
-    def lists(self) -> tuple[list[list[float]], list[list[float]], list[int]]:
-        return self.scores.tolist(), self.seconds.tolist(), self.recorded.tolist()
+    def lists(self) -> tuple[list[float], list[float], list[int]]:
+        return self.scores.ravel().tolist(), self.seconds.ravel().tolist(), self.recorded.tolist()
 
 
 class Oracle:
@@ -144,12 +144,12 @@ class Oracle:
         index = self.space.index(arch)
         scores, seconds, recorded = data.lists
         count = recorded[index]
-        if count == 1:
-            return Outcome(scores[index][0], seconds[index][0])
         if count == 0:
             raise self._missing(index, fidelity)
-        drawn = uniform_int(_required(rng), count)
-        return Outcome(scores[index][drawn], seconds[index][drawn])
+        cell = index * data.scores.shape[1]
+        if count > 1:
+            cell += uniform_int(_required(rng), count)
+        return Outcome(scores[cell], seconds[cell])
 
     def query_many(
         self, indices: NDArray[np.int64], fidelity: Fidelity, rng: np.random.Generator | None = None

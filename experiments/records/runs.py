@@ -103,7 +103,7 @@ def runs_by_group(trials: pa.Table) -> dict[Group, Runs]:
         )
     bounds = np.append(starts, len(key))
     groups = {}
-    for group in np.unique(group_of_run):
+    for group in np.flatnonzero(np.bincount(group_of_run)).tolist():  # np.unique would import numpy.ma
         of_group = np.flatnonzero(group_of_run == group)
         first = bounds[of_group[0] : of_group[-1] + 2]
         rows: dict[str, Any] = {field: values[first[0] : first[-1]] for field, values in columns.items()}

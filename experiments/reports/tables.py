@@ -9,8 +9,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from tabulate import tabulate
-
 from experiments.statistics.aggregates import Aggregate
 
 CSV_COLUMNS = {
@@ -54,12 +52,16 @@ def joined(cells: Iterable[str]) -> str:
 
 
 def markdown(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    from tabulate import tabulate  # slow to import, and only reports need it
+
     safe = [[cell.replace("|", "\\|") for cell in row] for row in rows]
     text: str = tabulate(safe, headers, tablefmt="pipe", colalign=_alignment(headers, rows), disable_numparse=True)
     return text
 
 
 def latex(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    from tabulate import tabulate
+
     alignment = _alignment(headers, rows)
     text: str = tabulate(rows, headers, tablefmt="latex_booktabs", colalign=alignment, disable_numparse=True)
     return text.replace("±", r"$\pm$").replace("|", r"\textbar{}").replace(DASH, "--")

@@ -1,4 +1,4 @@
-"""Oracles of tables, opened once per process."""
+"""Tables and their oracles, opened once per process."""
 
 from __future__ import annotations
 
@@ -10,7 +10,19 @@ from benchmarks.oracle import Oracle, SeedPolicy
 from benchmarks.table import BenchmarkTable
 
 
+def open_table(path: Path) -> BenchmarkTable:
+    """Open the table at `path`; errors as `BenchmarkTable.open`. An unchanged file is opened once per process."""
+    state = path.stat()
+    return _open(path, (state.st_ino, state.st_mtime_ns, state.st_size))
+
+
+@lru_cache(maxsize=8)
+def _open(path: Path, state: tuple[int, ...]) -> BenchmarkTable:
+    del state
+    return BenchmarkTable.open(path)
+
+
 @lru_cache(maxsize=8)
 def oracle_of(table: Path, dataset: str, cost_model: CostModel = "nats", seed_policy: str = "sampled") -> Oracle:
     """The oracle of a table file, cached so that all jobs of a process share what it has read."""
-    return Oracle(BenchmarkTable.open(table), dataset, cost_model=cost_model, seed_policy=SeedPolicy.parse(seed_policy))
+    return Oracle(open_table(table), dataset, cost_model=cost_model, seed_policy=SeedPolicy.parse(seed_policy))

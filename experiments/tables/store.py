@@ -15,7 +15,7 @@ from benchmarks.nats_layout import TASKS
 from benchmarks.spaces import SPACES
 from benchmarks.table import BenchmarkTable
 from experiments.execution.progress import Progress
-from experiments.tables.importing import import_benchmark
+from experiments.tables.oracles import open_table
 
 OFFICIAL = {"tss": "NATS-tss-v1_0-3ffb9", "sss": "NATS-sss-v1_0-50262"}
 """Space -> name of its official release, without '-simple', '.tar' or '.pickle.pbz2'."""
@@ -65,9 +65,9 @@ def table_named(wanted: str) -> BenchmarkTable:
     """
     for path in (home() / f"{wanted}.arrow", EMBEDDED / f"{wanted}.arrow"):
         if path.exists():
-            return BenchmarkTable.open(path)
+            return open_table(path)
     if is_table(wanted):
-        return BenchmarkTable.open(wanted)
+        return open_table(Path(wanted))
     names = [path.stem for path in [*installed(), *embedded()]]
     unknown = unknown_name("table", wanted, names) if names else f"unknown table {wanted!r}: no table is installed"
     raise MissingTableError(f"{unknown} (looked in {home()}); there is no file of that name either")
@@ -95,10 +95,8 @@ def find_table(
     """
     if wanted is None:
         return _table_of(space, frozenset(datasets), progress)
-    if Path(wanted).exists() and not is_table(wanted):
-        table = BenchmarkTable.open(import_benchmark(Path(wanted), home(), progress=progress))
-    else:
-        table = table_named(wanted)
+    importable = Path(wanted).exists() and not is_table(wanted)
+    table = _imported(Path(wanted), progress) if importable else table_named(wanted)
     if table.info.space != space:
         raise TableError(f"the table {table.info.name} holds the space {table.info.space}, not {space}")
     return table
@@ -110,11 +108,17 @@ def official_files(space: str) -> list[Path]:
     return [stem.with_name(stem.name + suffix) for suffix in ("-simple", "-simple.tar", ".pickle.pbz2")]
 
 
+def _imported(path: Path, progress: Progress) -> BenchmarkTable:
+    from experiments.tables.importing import import_benchmark  # slow to import, and rarely needed
+
+    return open_table(import_benchmark(path, home(), progress=progress))
+
+
 def _readable(paths: Iterable[Path]) -> Iterator[BenchmarkTable]:
     """Yield the tables at `paths`, skipping damaged ones."""
     for path in paths:
         with suppress(TableError):
-            yield BenchmarkTable.open(path)
+            yield open_table(path)
 
 
 def _table_of(space: str, datasets: frozenset[str], progress: Progress) -> BenchmarkTable:
@@ -131,7 +135,7 @@ def _table_of(space: str, datasets: frozenset[str], progress: Progress) -> Bench
     if space in OFFICIAL and datasets <= published:
         for path in official_files(space):
             if path.exists():
-                return BenchmarkTable.open(import_benchmark(path, home(), progress=progress))
+                return _imported(path, progress)
     own = [table for table in _readable(embedded()) if table.info.space == space]
     for table in own:
         if datasets <= table.info.tasks.keys():

@@ -53,7 +53,7 @@ class _FidelityData:
     """Everything that can be queried at one fidelity, with one row per architecture of the space.
 
     `scores` and `seconds` have shape (architectures, seeds kept); `recorded` is the number of leading seeds with
-    measurements. `lists` holds the same numbers row by row as Python floats, which are three times faster to read one by one.
+    measurements. `lists` holds the same numbers row by row as Python floats, three times faster to read one by one.
     """
 
     scores: NDArray[np.float64]

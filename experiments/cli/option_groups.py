@@ -39,7 +39,7 @@ def add_device(group: Any) -> None:
 
 
 def add_evaluation_options(group: Any) -> None:
-    """Those that weight-sharing methods have no use for."""
+    """Options of multi-trial evaluations, which do not apply to weight-sharing methods."""
     evaluate = "table: look evaluations up; train: train every architecture that is asked for (default: table)"
     group.add_argument("--evaluate", choices=("table", "train"), default="table", help=evaluate)
     presets = "; ".join(f"{name}: {preset.summary}" for name, preset in PRESETS.items())
@@ -63,24 +63,24 @@ def add_evaluation_options(group: Any) -> None:
 
 
 def add_weight_sharing_options(group: Any) -> None:
-    """Those that nothing else has."""
+    """Options that only apply to weight-sharing methods."""
     threads = "of each run on a CPU; another number rounds sums otherwise (default: 1)"
     group.add_argument("--threads", type=int, metavar="N", help=threads)
 
 
 RECIPE = "recipe-"
-"""Before the names of the recipe's options: algorithms have options such as --learning-rate, too."""
+"""Prefix of the recipe's options, since algorithms have options such as --learning-rate, too."""
 
 
 def add_network_options(group: Any) -> None:
-    """Those of nas-bench build that say which images and networks, and on what. None has a default other than None."""
+    """Options of images, networks and devices, as nas-bench build has them; none has a default other than None."""
     add_images(group)
     add_network(group)
     add_device(group)
 
 
 def add_recipe_options(group: Any) -> None:
-    """Those of nas-bench build that say how stand-alone networks are trained, likewise."""
+    """Options of the recipe of stand-alone networks, with the prefix RECIPE; none has a default other than None."""
     add_recipe(group, RECIPE)
 
 

@@ -39,7 +39,7 @@ NETWORKS = ("images", "scale", "recipe", "canonical")
 MUST_AGREE = (
     "space", "table", *NETWORKS, "datasets", "budgets", "cost_model", "report_fidelity", "metrics", "untested"
 )  # fmt: skip
-"""Settings that two multi-trial studies must share, or their numbers mean different things."""
+"""Settings that two multi-trial studies must share for their numbers to be comparable."""
 WEIGHT_SHARING_MUST_AGREE = ("space", "images", "scale", "datasets", "table", "report_fidelity")
 """Settings that two weight-sharing studies must share."""
 MIXED_MUST_AGREE = ("space", "datasets")

@@ -24,9 +24,9 @@ class Report:
 
     files: Sequence[Path]
     headers: Sequence[str]
-    """Of `rows`."""
+    """Headers of the columns of `rows`."""
     rows: Sequence[Sequence[str]]
-    """How the searches ended, by data set and algorithm."""
+    """The final results, by data set and algorithm."""
 
 
 def write_report(
@@ -45,9 +45,9 @@ def write_report(
     The report is made next to `out` and moved there when it is complete. Other files in `out` stay as they are.
 
     Args:
-        band: drawn around the means of curves.
-        interpolation: of curves between trials; tables do not depend on it.
-        over: what time axes count; default: the unit of the budget.
+        band: the kind of band drawn around the means of curves.
+        interpolation: the interpolation of curves between trials; tables do not depend on it.
+        over: the unit of time axes; default: the unit of the budget.
         runs: read only the first `runs` runs of each algorithm on each data set. A run takes about 0.35 KB of memory;
             with the interpolation 'nats', 0.05 KB for each of its trials.
         sweeps: directories of nas-sweep, whose sensitivity to each option is shown.

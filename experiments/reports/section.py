@@ -25,9 +25,9 @@ class SectionInput:
     entries: Sequence[Entry]
     directory: Path
     band: Band = "iqr"
-    """Drawn around means over runs."""
+    """The kind of band drawn around means over runs."""
     interpolation: Interpolation = "step"
-    """Of curves between trials; tables do not depend on it."""
+    """The interpolation of curves between trials; tables do not depend on it."""
     over: BudgetUnit = "seconds"
     """What time axes count: `Runs.elapsed` of the entries."""
     targets: Sequence[AskedTarget] = ()
@@ -62,7 +62,7 @@ class SectionInput:
 
     @property
     def judged_label(self) -> str:
-        """The same with its unit, for headings."""
+        """`judged` with its unit, for headings."""
         return common(self.measures.values(), lambda measure: measure.label, "final score")
 
     @property

@@ -16,7 +16,7 @@ from nas_algos.weight_sharing import METHODS
 
 
 def read_config_files(paths: Iterable[Path]) -> dict[str, tuple[Path, ConfigFile]]:
-    """Algorithm -> its file; InputError if two files are of the same algorithm."""
+    """Algorithm -> (path, content) of its file; InputError if two files configure the same algorithm."""
     found: dict[str, tuple[Path, ConfigFile]] = {}
     for path in paths:
         file = ConfigFile.read(path)
@@ -27,7 +27,7 @@ def read_config_files(paths: Iterable[Path]) -> dict[str, tuple[Path, ConfigFile
 
 
 def configured(config: type[Config], options: Mapping[str, Any], explicit: Mapping[str, Any]) -> Config:
-    """A config of `options`, over which those `explicit` values that are not None and of its fields take precedence."""
+    """A config with these `options`, overridden by the `explicit` values of its fields that are not None."""
     given = {item.name: explicit.get(item.name) for item in fields(config)}
     return config(**{**options, **{name: value for name, value in given.items() if value is not None}})
 
@@ -39,7 +39,7 @@ def configured_algorithms(
 
     Args:
         files: config files of some of the algorithms, which take precedence over the preset.
-        explicit: option -> value, of any of the algorithms; these take precedence over the files.
+        explicit: option of any of the algorithms -> value; these take precedence over the files.
 
     Raises:
         InputError: a name is unknown or given twice, an option is out of range, or both kinds are mixed.

@@ -29,14 +29,14 @@ class ConfigFile:
 
     @classmethod
     def read(cls, path: Path) -> ConfigFile:
-        """Read a file; InputError if it is missing or of another form."""
+        """Read a file; InputError if it is missing or has another form."""
         shape = 'algorithm = "NAME" and a table [options] of the algorithm\'s options, as nas-sweep writes them'
         try:
             content = tomllib.loads(path.read_text())
         except FileNotFoundError:
-            raise InputError(f"there is no file {path}: give one that nas-sweep wrote") from None
+            raise InputError(f"there is no file {path}: name one that nas-sweep wrote") from None
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-            raise InputError(f"{path} is not in TOML ({error}): it holds {shape}") from error
+            raise InputError(f"{path} is not TOML ({error}): it should hold {shape}") from error
         algorithm, options = content.pop("algorithm", None), content.pop("options", {})
         if not isinstance(algorithm, str) or not isinstance(options, dict) or content:
             what = f"an unknown key {next(iter(content))!r}" if content else "something else"
@@ -44,7 +44,7 @@ class ConfigFile:
         return cls(algorithm.replace("-", "_"), options)
 
     def checked(self, path: Path, config: type[Config]) -> Mapping[str, Any]:
-        """The options; InputError naming `path` if `config` has no such option or its type is another."""
+        """The options; InputError that names `path` if `config` lacks an option or it has another type."""
         kinds = get_type_hints(config)
         for name, value in self.options.items():
             if name not in kinds:

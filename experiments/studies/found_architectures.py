@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from experiments.studies.weight_sharing_study import WeightSharingStudy
 
 SEARCHED_IMAGES = {"cifar10": "cifar10-valid"}
-"""Data set of the published tables -> the images that are searched on, where these have another name."""
+"""Data set of the published tables -> the images to search on, if they have another name."""
 
 
 def searched_images(dataset: str) -> str:
@@ -22,7 +22,7 @@ def searched_images(dataset: str) -> str:
 
 
 def table_of_images(space: str, wanted: str | None, images: str, progress: Progress) -> tuple[Path | None, str]:
-    """(table of the space, the name it has for the images); (None, name) if there is none and none was asked for.
+    """(table of the space, its name for the images); (None, name) if there is no table and `wanted` is None.
 
     Args:
         wanted: table or file as in `find_table`; None for the usual one.

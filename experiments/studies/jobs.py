@@ -10,11 +10,11 @@ from itertools import product
 import numpy as np
 
 RUNS_PER_JOB = 25
-"""Least number of runs of a job of a multi-trial study."""
+"""Smallest number of runs per job of a multi-trial study."""
 JOBS = 1000
 """Number of jobs of one algorithm on one data set above which jobs get more runs."""
 MOST_RUNS_PER_JOB = 500
-"""Greatest number of runs of a job, whose trials are in memory together."""
+"""Largest number of runs per job, as the trials of a job are in memory together."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +49,6 @@ def split_into_jobs(algorithms: Iterable[str], datasets: Iterable[str], runs: in
 
 
 def seeds_of(study_seed: int, algorithm: str, dataset: str, number: int) -> np.random.SeedSequence:
-    """Source of all random numbers of one run, independent of those of all other runs."""
+    """The source of all random numbers of one run, independent of those of all other runs."""
     key = (zlib.crc32(algorithm.encode()), zlib.crc32(dataset.encode()), number)
     return np.random.SeedSequence(study_seed, spawn_key=key)

@@ -1,4 +1,4 @@
-"""Whether shared weights rank architectures as stand-alone training does, the premise of one-shot search."""
+"""Comparison of the rankings of architectures by shared weights and by stand-alone training."""
 
 from __future__ import annotations
 
@@ -48,12 +48,12 @@ def one_shot(
     """
     if count < 2 or seed < 0:
         raise InputError(
-            f"a rank correlation takes 2 architectures or more, and a seed is not negative; got {count}, {seed}"
+            f"a rank correlation needs at least 2 architectures, and the seed is not negative; got {count}, {seed}"
         )
     records = StudyRecords(directory)
     settings = records.header().settings
     if not isinstance(settings, WeightSharingSettings):
-        raise RecordError(f"{directory} is no study of weight-sharing methods: give the --out directory of one")
+        raise RecordError(f"{directory} is not a study of weight-sharing methods: name the --out directory of one")
     if images.task().facts() != settings.images:
         raise InputError(f"the images here are not those of {directory}: give its --data-dir and --split-seed")
     finished = sorted(records.finished())
@@ -78,7 +78,7 @@ def _drawn(table: BenchmarkTable, dataset: str, count: int, seed: int) -> tuple[
     trained = oracle_of(table.path, dataset).final_validation
     measured = np.flatnonzero(~np.isnan(trained))
     if len(measured) < count:
-        raise InputError(f"{table.info.name} has measured {len(measured)} architectures, {count} were asked for")
+        raise InputError(f"{table.info.name} has measured {len(measured)} architectures, {count} were requested")
     drawn = np.sort(np.random.default_rng(seed).choice(measured, count, replace=False))
     return drawn, trained[drawn]
 
@@ -90,7 +90,7 @@ def _accuracies(
     drawn: NDArray[np.int64],
     progress: Progress,
 ) -> NDArray[np.float64]:
-    """Percent validation accuracy with the shared weights of a run, shape (architectures,)."""
+    """The validation accuracies with the shared weights of a run in percent, shape (architectures,)."""
     space, search = space_named(study.space), study.search(job.algorithm, job.first)
     resume_from(records.checkpoints_path / f"{job.name}.pt", search)
     what = f"{job.algorithm}, run {job.first + 1} of {study.runs}"

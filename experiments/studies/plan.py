@@ -26,11 +26,11 @@ S = TypeVar("S", bound=MultiTrialSettings)
 
 @dataclass(frozen=True, kw_only=True)
 class Plan(Study):
-    """A multi-trial study, on a table or by training. Every field decides numbers."""
+    """A multi-trial study, on a table or by training. Every field affects the numbers."""
 
     algorithms: Mapping[str, Config]
     budgets: Mapping[str, Budget]
-    """Data set -> budget, all in one unit; its keys are the data sets."""
+    """Data set -> budget, all in one unit; the keys are the data sets of the study."""
     runs: int
     seed: int
     cost_model: CostModel
@@ -60,11 +60,11 @@ class Plan(Study):
 
     @property
     def runs_per_job(self) -> int:
-        """Runs of each job, a function of the study alone and not of the number of workers."""
+        """Number of runs per job, which depends on the study but not on the number of workers."""
         return max(RUNS_PER_JOB, min(MOST_RUNS_PER_JOB, -(-self.runs // JOBS)))
 
     def streams(self, algorithm: str, dataset: str, number: int) -> tuple[np.random.Generator, np.random.Generator]:
-        """Independent random generators of one run: (of its searcher, of its oracle)."""
+        """Independent random generators of one run: (for its searcher, for its oracle)."""
         searcher, oracle = seeds_of(self.seed, algorithm, dataset, number).spawn(2)
         return np.random.default_rng(searcher), np.random.default_rng(oracle)
 

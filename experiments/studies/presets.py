@@ -1,9 +1,9 @@
-"""Named protocols of the papers' scripts, and whole studies.
+"""Named protocols and comparisons of the papers' scripts.
 
-Departures from the scripts, where these are faulty or charge what a table does not know: run seeds are not drawn from
-the previous run's stream (both protocols); in nb201-paper, host seconds are not added to simulated ones, REINFORCE's
-answer is not taken from an evaluation beyond the budget, and BOHB is not restricted to 200 epochs (for that give
---schedule 200 --min-epochs 200).
+Departures from the scripts where these are faulty or charge times that a table does not hold: run seeds are not drawn
+from the previous run's stream (both protocols); in nb201-paper, host seconds are not added to simulated ones,
+REINFORCE's incumbent is not taken from an evaluation beyond the budget, and BOHB is not restricted to 200 epochs (use
+--schedule 200 --min-epochs 200 for that).
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from experiments.studies.search_loop import Crossing, IncumbentRule
 
 @dataclass(frozen=True)
 class Preset:
-    """A protocol. Options given on the command line take precedence."""
+    """A protocol. Options of the command line take precedence."""
 
     summary: str
     budgets: Mapping[tuple[str, str], float]

@@ -1,4 +1,4 @@
-"""Finished runs as tables of the records."""
+"""Conversion of finished runs to tables of the records."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def trials_table(
     """The trials of a job (TRIALS_SCHEMA).
 
     Args:
-        validation, test: (architectures of the space,) percent at the reporting fidelity; NaN where unknown.
+        validation, test: scores at the reporting fidelity, (architectures of the space,); NaN if unknown.
     """
     trials = [trial for result in results for trial in result.trials]
     outcomes = [outcome for result in results for outcome in result.outcomes]
@@ -47,7 +47,7 @@ def trials_table(
 
 
 def overhead_table(job: Job, results: list[RunResult]) -> pa.Table:
-    """Host seconds of each run of a job (OVERHEAD_SCHEMA)."""
+    """The host seconds of each run of a job (OVERHEAD_SCHEMA)."""
     only = np.zeros(len(results), np.int8)
     columns = {
         "algorithm": names_column(only, [job.algorithm]),

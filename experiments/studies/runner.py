@@ -1,4 +1,4 @@
-"""Running a study: whatever its directory lacks is executed, here or on Ray, and written job by job."""
+"""Execution of a study: jobs that are not recorded yet run in this process or on Ray, and are recorded one by one."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from experiments.execution.resources import Resources
 from experiments.records.study import StudyRecords
 from experiments.studies.study import Study
 
-HERE = Resources(workers=0)
-"""This process alone."""
+IN_PROCESS = Resources(workers=0)
+"""Resources that run everything in this process."""
 
 
 def default_directory(study: Study) -> Path:
@@ -21,13 +21,13 @@ def default_directory(study: Study) -> Path:
 
 
 def run_study(
-    study: Study, directory: Path, resources: Resources = HERE, progress: Progress = lambda *_: None
+    study: Study, directory: Path, resources: Resources = IN_PROCESS, progress: Progress = lambda *_: None
 ) -> StudyRecords:
-    """Execute whatever the study's directory does not hold yet. Resumable: call it again after an interruption.
+    """Execute the jobs that the study's directory does not hold yet. Resumable: call it again after an interruption.
 
     Args:
-        resources: 0 workers run in this process; otherwise that many Ray tasks run at a time. On a cluster, all nodes
-            see `directory` under its path if the study trains supernets.
+        resources: with 0 workers, jobs run in this process; otherwise as that many Ray tasks. On a cluster, all nodes
+            must share `directory` under the same path if the study trains supernets.
 
     Raises:
         RecordError: the directory holds something else.

@@ -1,8 +1,8 @@
-"""The run loop: ask, evaluate, charge seconds, tell, until the budget is spent.
+"""The search loop: ask, evaluate, charge seconds, tell, until the budget is spent.
 
-The time of a search is the sum of what its evaluations are charged; it never depends on what else the host does. With W
-simulated workers, W trials are open at once and an event queue tells their outcomes in the order in which they finish.
-A budget counts either these seconds or the evaluations themselves; seconds are recorded in both cases.
+The time of a search is the sum of the seconds charged for its evaluations; it never depends on the load of the host.
+With W simulated workers, W trials are open at once, and an event queue tells their outcomes in the order in which they
+finish. A budget counts either these seconds or the evaluations themselves; seconds are recorded in both cases.
 """
 
 from __future__ import annotations
@@ -31,17 +31,17 @@ IncumbentRule = Literal["highest_fidelity", "any_fidelity"]
 
 @dataclass(frozen=True)
 class Clock:
-    """How a search is charged for its evaluations, and when it ends."""
+    """The rules by which a search is charged for its evaluations and ends."""
 
     budget: Budget
-    """Simulated seconds, or evaluations. A trial begins only while less than this is spent."""
+    """Simulated seconds, or evaluations. A trial starts only while less than this is spent."""
     crossing: Crossing = option("keep", "whether the evaluation that crosses a budget in seconds counts")
-    """What happens to an evaluation that finishes after a budget of seconds: `keep` (the NATS-Bench scripts) or `drop`
-    (the NAS-Bench-201 scripts: the search ends before it). No evaluation crosses a budget of evaluations."""
+    """Treatment of an evaluation that finishes after a budget of seconds: `keep` (as the NATS-Bench scripts) or `drop`
+    (as the NAS-Bench-201 scripts: the search ends before it). No evaluation crosses a budget of evaluations."""
     cache: bool = option(False, "repeated queries are free instead of charged again")
     """Whether a repeated query (same architecture and fidelity) takes no time and returns the first outcome again. The
-    published tables charge it again. It counts as an evaluation. A search with a budget of seconds is over when it has
-    met nothing new in as many queries in a row as the space has architectures."""
+    published protocols charge it again. It counts as an evaluation. A search with a budget of seconds ends when as many
+    consecutive queries as the space has architectures were repetitions."""
     workers: int = option(1, "evaluations at a time on the search's clock", flag="simulated-workers", low=1)
     """Simulated workers that evaluate at the same time."""
 
@@ -51,36 +51,36 @@ class Clock:
         if self.crossing == "drop" and self.budget.unit != "seconds":
             raise InputError("dropping the evaluation that crosses the budget only applies to a budget of seconds")
 
-    def may_begin(self, now: float, begun: int, repeats: int, size: int) -> bool:
-        """Whether the search may begin another evaluation.
+    def may_begin(self, now: float, started: int, repeats: int, size: int) -> bool:
+        """Whether the search may start another evaluation.
 
         Args:
             now: seconds on the clock.
-            begun: evaluations so far.
-            repeats: how many of the last ones, in a row, repeated earlier ones at no cost.
+            started: number of evaluations started so far.
+            repeats: number of consecutive evaluations up to now that repeated earlier ones at no cost.
             size: number of architectures of the space.
         """
         endless = self.budget.unit == "seconds" and repeats >= size
-        return self.budget.spent(now, begun) < self.budget.amount and not endless
+        return self.budget.spent(now, started) < self.budget.amount and not endless
 
 
 @dataclass
 class RunResult:
-    """Every trial of one search in the order of telling, and the host seconds spent in the searcher itself."""
+    """All trials of one search in the order of telling, and the host seconds spent in the searcher itself."""
 
     trials: list[Trial] = field(default_factory=list)
     outcomes: list[Outcome] = field(default_factory=list)
     elapsed: list[float] = field(default_factory=list)
     """Seconds on the search's clock when the searcher was told of each trial."""
     incumbent: list[bool] = field(default_factory=list)
-    """Whether each trial became the run's answer."""
+    """Whether each trial became the run's incumbent."""
     search_seconds: float = 0.0
 
 
 class Incumbent:
-    """The run's answer so far: the first of the trials with the best score.
+    """The incumbent of a run: the first of the trials with the best score so far.
 
-    `highest_fidelity`: a score counts against others of the same fidelity only, and the highest fidelity seen decides.
+    `highest_fidelity`: only scores of the same fidelity are compared, and the highest fidelity seen takes precedence.
     `any_fidelity`: scores of all fidelities are compared with each other, as the NATS-Bench scripts do for BOHB.
     """
 
@@ -89,7 +89,7 @@ class Incumbent:
         self._best: tuple[int, float] = (-1, -math.inf)
 
     def update(self, fidelity: Fidelity, outcome: Outcome) -> bool:
-        """Take an outcome in; return whether it becomes the answer. A failed evaluation never does."""
+        """Process an outcome; return whether its trial becomes the incumbent. A failed evaluation never does."""
         level = fidelity.epoch if self._rule == "highest_fidelity" else 0
         if outcome.failed or (level, outcome.score) <= self._best:
             return False
@@ -98,17 +98,17 @@ class Incumbent:
 
 
 class Events(Protocol):
-    """The evaluations of one search that have begun and not ended on its clock."""
+    """The running evaluations of one search: those that have started but not ended on its clock."""
 
     def begin(self, trial: Trial, now: float) -> bool:
-        """Begin an evaluation at `now`; return whether it repeats an earlier one and is therefore free."""
+        """Start an evaluation at `now`; return whether it repeats an earlier one and is therefore free."""
 
     def next(self) -> tuple[float, Trial, Outcome]:
-        """Remove the evaluation that ends first (of several, the one begun first); (when it ends, trial, outcome)."""
+        """Remove the evaluation that ends first (of several, the one started first); (end, trial, outcome)."""
 
 
 class _LookUps:
-    """Evaluations looked up in a table, which knows every outcome in advance."""
+    """Evaluations that are looked up in a table, so that every outcome is known in advance."""
 
     def __init__(self, oracle: Oracle, rng: np.random.Generator, cache: bool) -> None:
         self._oracle, self._rng, self._cache = oracle, rng, cache
@@ -141,10 +141,10 @@ def run(
     rng: np.random.Generator,
     incumbent_rule: IncumbentRule = "highest_fidelity",
 ) -> RunResult:
-    """Run one whole search on a table.
+    """Run one complete search on a table.
 
     Args:
-        rng: the oracle's own stream, which draws training seeds; the searcher has another.
+        rng: the generator of the oracle, which draws training seeds; the searcher has its own.
 
     Raises:
         TableError: the budget is in seconds and the table has no times.
@@ -156,17 +156,17 @@ def run(
 
 
 def search(searcher: Searcher, events: Events, clock: Clock, incumbent_rule: IncumbentRule) -> RunResult:
-    """One whole search, for any source of evaluations."""
+    """Run one complete search with any source of evaluations."""
     result, incumbent = RunResult(), Incumbent(incumbent_rule)
     size = len(searcher.space)
-    now, begun, running, repeats = 0.0, 0, 0, 0
+    now, started, running, repeats = 0.0, 0, 0, 0
     while True:
-        while running < clock.workers and clock.may_begin(now, begun, repeats, size):
+        while running < clock.workers and clock.may_begin(now, started, repeats, size):
             begin = perf_counter()
             trial = searcher.ask()
             result.search_seconds += perf_counter() - begin
             repeats = repeats + 1 if events.begin(trial, now) else 0
-            begun += 1
+            started += 1
             running += 1
         if not running:
             return result

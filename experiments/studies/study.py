@@ -1,4 +1,4 @@
-"""The one idea of a study: algorithms and independent runs, split into jobs whose records are kept as they finish."""
+"""The contract of studies: algorithms and independent runs, split into jobs whose records are kept as they finish."""
 
 from __future__ import annotations
 
@@ -14,33 +14,33 @@ from experiments.studies.jobs import Job
 
 
 class Study(ABC):
-    """What to run: on a table, by training or by weight sharing; `studies.runner.run_study` runs any kind."""
+    """A study on a table, by training or by weight sharing; `studies.runner.run_study` runs any kind."""
 
     algorithms: Mapping[str, Any]
     """Algorithm -> its configuration."""
     runs: int
-    """Of each algorithm on each data set."""
+    """Number of runs of each algorithm on each data set."""
     seed: int
 
     @abstractmethod
     def check(self) -> None:
-        """Raise now what a run would raise later.
+        """Check in advance that the study can be run.
 
         Raises:
             InputError: the study cannot be run.
         """
 
     def check_directory(self, records: StudyRecords) -> None:
-        """RecordError if a directory holds work from which this study cannot resume, besides other records."""
+        """Raise RecordError if a directory holds unfinished work from which this study cannot resume."""
         _ = records
 
     @abstractmethod
     def header(self) -> StudyHeader:
-        """What the records say about themselves."""
+        """The header of the records."""
 
     @abstractmethod
     def jobs(self) -> list[Job]:
-        """All jobs, in the order in which they begin."""
+        """All jobs, in the order in which they start."""
 
     @abstractmethod
     def execute(
@@ -51,6 +51,6 @@ class Study(ABC):
         Args:
             jobs: those that are not recorded yet.
             records: the study's directory, in which unfinished work is kept and from which it is resumed.
-            resources: where to run; they decide how long it takes, and no record but measured seconds.
-            progress: called with what is under way within a job, if anything is.
+            resources: workers and devices; they affect the duration, but no record except measured seconds.
+            progress: called with the progress within a job, if it reports any.
         """

@@ -1,6 +1,6 @@
 """A study on a benchmark table: algorithms x data sets x independent runs, split into jobs of whole runs.
 
-A job is a pure function of the study and the job: it gives the same records wherever and whenever it runs.
+The records of a job are a pure function of the study and the job, wherever and whenever it runs.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class TableStudy(Plan):
         return self.searcher_at(algorithm, oracle.space, self.fidelity(oracle), rng)
 
     def check(self) -> None:
-        """TableError for a missing data set, fidelity, seed or time in the table; InputError for the rest."""
+        """Raise TableError for a missing data set, fidelity, seed or time in the table, else InputError."""
         for dataset, budget in self.budgets.items():
             oracle = self.oracle(dataset)
             self.clock(dataset)
@@ -76,12 +76,12 @@ class TableStudy(Plan):
     def execute(
         self, jobs: Sequence[Job], records: StudyRecords, resources: Resources, progress: Progress
     ) -> Iterator[tuple[Job, JobFiles]]:
-        _ = records, progress  # a job keeps nothing before it has finished
+        _ = records, progress  # a job stores nothing before it has finished
         return run_tasks(Calls(function=_job_files, shared=(self,), files=(self.table,)), jobs, resources)
 
 
 def _check_fidelities(algorithm: str, fidelities: tuple[Fidelity, ...], oracle: Oracle, charged: bool) -> None:
-    """TableError unless the table has every score, and every cost above 0 if searches are `charged` seconds."""
+    """Raise TableError unless the table has every score, and if searches are `charged` seconds, only costs above 0."""
     for fidelity in fidelities:
         try:
             missing = len(oracle.unmeasured(fidelity))
@@ -121,5 +121,5 @@ def run_job(study: TableStudy, job: Job) -> tuple[pa.Table, pa.Table]:
 
 
 def _job_files(study: TableStudy, table: Path, job: Job) -> JobFiles:
-    """Run a job on a node that has the table at another path; files leave the writer little to do."""
+    """Run a job on a node that may have the table at another path; returning files leaves the writer little work."""
     return JobFiles.of(*run_job(replace(study, table=table), job))

@@ -24,7 +24,7 @@ def train(header: BuildHeader, images: Images, device: str, training: Training, 
     """Train one network, on one thread of this process.
 
     Raises:
-        InputError: the images here are not those of the build.
+        InputError: the images on this machine are not those of the build.
     """
     task = images.task()
     check_images(header, task)
@@ -45,25 +45,25 @@ def train(header: BuildHeader, images: Images, device: str, training: Training, 
 
 
 def _accuracy(measured: Measurement) -> float:
-    """Percent; NaN if the loss is not finite, since the accuracy would be that of a constant answer."""
+    """The accuracy in percent; NaN if the loss is not finite, as it would be that of a constant prediction."""
     return measured.accuracy if math.isfinite(measured.loss) else math.nan
 
 
 class Trainer(Protocol):
-    """Runs trainings, one or several at a time."""
+    """Runs trainings, one or more at a time."""
 
     def begin(self, training: Training) -> None:
-        """Begin a training, now or when a worker is free."""
+        """Start a training now, or when a worker is free."""
 
     def finished(self) -> list[tuple[Training, Trained]]:
-        """Trainings that have finished since the last call; waits a moment for one, or until one ends here."""
+        """The trainings finished since the last call; waits a moment for one, or runs one in this process."""
 
     def beats(self) -> Mapping[Training, float]:
-        """Seconds that the steps of unfinished trainings have taken so far, where news has come."""
+        """The seconds that the steps of unfinished trainings have taken so far, for those with a new report."""
 
 
 class LocalTrainer:
-    """Runs trainings in this process, one after the other, when a result is waited for."""
+    """Runs trainings in this process, one after the other, when their results are requested."""
 
     def __init__(self, work: Callable[[Training], Trained]) -> None:
         self._work = work

@@ -1,9 +1,9 @@
 """Training as the oracle of a search: architectures are trained when a searcher proposes them, and never twice.
 
 The clock of a search counts the seconds of each training, measured in the process that trained. With W open trials, the
-searcher learns the outcome of the trial that ends first on this clock, whichever result arrives first: the search
-proceeds as soon as every unfinished training has taken so long that it cannot end earlier. Hence a search is a function
-of its settings and the kept trainings alone, and an interrupted search resumes as if nothing had happened.
+searcher learns the outcome of the trial that ends first on this clock, no matter which result arrives first: the search
+proceeds as soon as every unfinished training has taken so long that it cannot end earlier. Hence a search depends only
+on its settings and the kept trainings, and an interrupted search resumes without any difference.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def epochs_of(schedule: str) -> tuple[int, ...]:
 
 
 class TrainingOracle:
-    """Outcomes of the trainings with one seed, finished or under way.
+    """The outcomes of trainings with one seed, finished or running.
 
     Args:
         records: finished trainings; new ones are added.
@@ -57,19 +57,19 @@ class TrainingOracle:
         self.done = 0  # trainings finished by this process
         self._seed, self._cost_model = seed, cost_model
         self._records, self._trainer = records, trainer
-        self._under_way: dict[Training, float] = {}  # training -> seconds that its steps have taken at least
-        self._begun: dict[Training, set[int]] = {}  # training with 0 for its epochs -> epochs of those begun
+        self._under_way: dict[Training, float] = {}  # running training -> lower bound on the seconds of its steps
+        self._started: dict[Training, set[int]] = {}  # training with 0 for its epochs -> epochs of those started
         for training in records.curves:
             self._note(training)
 
     def named(self, arch: Arch, fidelity: Fidelity) -> Training:
-        """The training of an architecture that goes no further than `fidelity`."""
+        """The training of an architecture up to `fidelity`."""
         return Training(self.space.index(arch), fidelity.schedule, fidelity.epoch, self._seed)
 
     def begin(self, training: Training) -> Training:
-        """Begin `training` unless another one has as many epochs or more; return the one that answers."""
-        begun = self._begun.get(training._replace(epochs=0), set())
-        if enough := [epochs for epochs in begun if epochs >= training.epochs]:
+        """Start `training` unless another one has at least as many epochs; return the one whose result applies."""
+        started = self._started.get(training._replace(epochs=0), set())
+        if enough := [epochs for epochs in started if epochs >= training.epochs]:
             return training._replace(epochs=min(enough))
         self._note(training)
         self._under_way[training] = 0.0
@@ -77,37 +77,37 @@ class TrainingOracle:
         return training
 
     def outcome(self, training: Training, source: Training) -> Outcome | None:
-        """Outcome of `training`, for which `source` answers; None while `source` is under way."""
+        """The outcome of `training`, taken from the training `source`; None while `source` is running."""
         if source in self._under_way:
             return None
         return self._records.outcome(training, source, self._cost_model)
 
     def reported(self, arch: Arch, fidelity: Fidelity) -> tuple[float, float]:
-        """(validation, test) percent at the end of a finished training; no searcher sees the test accuracy."""
+        """(validation, test) accuracy in percent at the end of a finished training; no searcher sees the latter."""
         curves = self._records.curves[self.named(arch, fidelity)]
         return curves.valid_accuracy[-1], curves.test_accuracy
 
     def lower_bound(self, training: Training, source: Training) -> float:
-        """Lower bound on the seconds charged for `training` while `source`, which answers for it, is under way."""
-        taken = self._under_way[source] if source == training else 0.0  # else unknown on which epochs they were spent
+        """A lower bound on the seconds charged for `training` while its `source` is running."""
+        taken = self._under_way[source] if source == training else 0.0  # a longer source may be in later epochs
         return max(taken, self._records.lower_bounds.get(training, 0.0))
 
     def keep_lower_bound(self, training: Training, source: Training) -> None:
-        """Keep the present lower bound: no later attempt, also in another process, is charged less."""
+        """Store the current lower bound: no later attempt, even in another process, is charged less."""
         self._records.add_lower_bound(training, self.lower_bound(training, source))
 
     def wait(self) -> None:
-        """Wait a moment for results, keep them, and note how far the other trainings are."""
+        """Wait a moment for results, store them, and update the lower bounds of the other trainings."""
         for training, trained in self._trainer.finished():
             self._records.add(training, trained)
             del self._under_way[training]
             self.done += 1
         for training, seconds in self._trainer.beats().items():
-            if training in self._under_way:  # the attempt after a lost one begins at 0
+            if training in self._under_way:  # the attempt after a lost one starts at 0
                 self._under_way[training] = max(self._under_way[training], seconds)
 
     def _note(self, training: Training) -> None:
-        self._begun.setdefault(training._replace(epochs=0), set()).add(training.epochs)
+        self._started.setdefault(training._replace(epochs=0), set()).add(training.epochs)
 
 
 class _Open(NamedTuple):
@@ -115,12 +115,12 @@ class _Open(NamedTuple):
 
     trial: Trial
     begin: float  # seconds on the search's clock
-    first: float | None  # when the query began that this one repeats for free
+    first: float | None  # start of the earlier query that this one repeats for free
     training: Training
-    source: Training  # the training that answers
+    source: Training  # the training whose result applies
 
     def end(self, seconds: float) -> float:
-        """When the evaluation ends if its training is charged `seconds`; a lower bound gives a lower bound."""
+        """The end of the evaluation if its training is charged `seconds`; a lower bound gives a lower bound."""
         return self.begin + seconds if self.first is None else max(self.begin, self.first + seconds)
 
 
@@ -134,14 +134,14 @@ class TrainingEvents:
     def __init__(self, oracle: TrainingOracle, cache: bool, tick: Tick) -> None:
         self._oracle, self._cache, self._tick = oracle, cache, tick
         self._open: list[_Open] = []
-        self._begun: dict[Training, float] = {}  # with `cache`: when each was first begun
+        self._started: dict[Training, float] = {}  # with `cache`: training -> start of its first query
         self._ended = 0
 
     def begin(self, trial: Trial, now: float) -> bool:
         training = self._oracle.named(trial.arch, trial.fidelity)
-        first = self._begun.get(training)
+        first = self._started.get(training)
         if self._cache and first is None:
-            self._begun[training] = now
+            self._started[training] = now
         self._open.append(_Open(trial, now, first, training, self._oracle.begin(training)))
         return first is not None
 
@@ -149,7 +149,7 @@ class TrainingEvents:
         while True:
             outcomes = {one: self._oracle.outcome(one.training, one.source) for one in self._open}
             ends = {one: one.end(self._seconds(one, outcome)) for one, outcome in outcomes.items()}
-            soonest = min(ends, key=ends.__getitem__)  # the one begun first, if several do
+            soonest = min(ends, key=ends.__getitem__)  # of several, the one started first
             end, outcome = ends[soonest], outcomes[soonest]
             self._tick(end, self._ended, self._oracle.done)
             if outcome is not None:  # no other can end earlier
@@ -163,5 +163,5 @@ class TrainingEvents:
         return end, soonest.trial, outcome if soonest.first is None else outcome._replace(seconds=0.0)
 
     def _seconds(self, one: _Open, outcome: Outcome | None) -> float:
-        """Seconds charged, or a lower bound on them."""
+        """The seconds charged, or a lower bound on them."""
         return self._oracle.lower_bound(one.training, one.source) if outcome is None else outcome.seconds

@@ -1,4 +1,4 @@
-"""Results of a study's trainings, kept as each training finishes and used again by every search that needs it.
+"""The results of a study's trainings, stored as each training finishes and reused by every search that needs it.
 
     DIR/build.json, DIR/trainings/   a BuildDirectory of the trainings that ran their whole schedule, like those of
                                      nas-bench build: calibrated and merged, they become a benchmark table
@@ -6,10 +6,9 @@
     DIR/relied/                      a ShardedLog of LOWER_BOUNDS on the seconds of trainings that were unfinished when
                                      a search proceeded
 
-A training is identified by architecture, schedule, number of epochs and seed. A training of more epochs of the same
-schedule also answers for fewer epochs, charged the seconds of those epochs. If several trainings can answer, the
-shortest one does: it was begun before the question was asked, since no training is begun where a longer one can answer.
-So an answer never changes.
+A training is identified by architecture, schedule, number of epochs and seed. A training also yields the results of
+fewer epochs of the same schedule, charged the seconds of those epochs. If several trainings apply, the shortest is
+used. It was started first, since no training is started if a longer one applies. Results therefore never change.
 """
 
 from __future__ import annotations
@@ -35,21 +34,21 @@ CURVES = pa.schema(
     [
         *TRAINING_COLUMNS,
         ("train_seconds", pa.list_(pa.float64())),  # host seconds of the steps of each epoch
-        ("valid_seconds", pa.list_(pa.float64())),  # of the validation pass after each epoch
-        ("valid_accuracy", pa.list_(pa.float64())),  # percent; NaN where the loss is NaN: the training failed
+        ("valid_seconds", pa.list_(pa.float64())),  # host seconds of the validation pass after each epoch
+        ("valid_accuracy", pa.list_(pa.float64())),  # percent; NaN if the loss is NaN: the training failed
         ("test_accuracy", pa.float64()),  # percent, after the last epoch trained; NaN as above
     ]
 )
 LOWER_BOUNDS = pa.schema(
     [
         *TRAINING_COLUMNS,
-        ("seconds", pa.float64()),  # its steps had taken at least so long when a search proceeded without its result
+        ("seconds", pa.float64()),  # lower bound on the seconds of its steps, used by a search
     ]
 )
 
 
 class Training(NamedTuple):
-    """Identity of a training: the first `epochs` epochs of a schedule."""
+    """The identity of a training: the first `epochs` epochs of a schedule."""
 
     architecture: int
     schedule: str
@@ -58,7 +57,7 @@ class Training(NamedTuple):
 
 
 class Curves(NamedTuple):
-    """Result of a training: the columns of CURVES after its identity."""
+    """The result of a training: the columns of CURVES after its identity."""
 
     train_seconds: Sequence[float]
     valid_seconds: Sequence[float]
@@ -75,11 +74,11 @@ class Curves(NamedTuple):
 
 
 class Trained(NamedTuple):
-    """Everything that is kept of a training."""
+    """Everything that is stored about a finished training."""
 
     curves: Curves
     whole: Row | None
-    """Columns of TRAININGS after the key, if the training ran its whole schedule."""
+    """The columns of TRAININGS after the key; None if the training did not run its whole schedule."""
 
 
 class TrainingRecords:
@@ -96,7 +95,7 @@ class TrainingRecords:
         self._append, self._whole = append, whole
 
     def add(self, training: Training, trained: Trained) -> None:
-        """Keep the result of a training on disk."""
+        """Store the result of a training on disk."""
         key = (training.architecture, training.schedule, training.seed)
         if trained.whole is not None and key not in self._whole:
             self._append["trainings"]([(*key, *trained.whole)])
@@ -105,16 +104,16 @@ class TrainingRecords:
         self.curves[training] = trained.curves
 
     def add_lower_bound(self, training: Training, seconds: float) -> None:
-        """Keep that an unfinished training takes at least `seconds`, since a search has relied on it."""
+        """Store that an unfinished training takes at least `seconds`, as a search has used this lower bound."""
         if seconds > self.lower_bounds.get(training, 0.0):
             self._append["lower_bounds"]([(*training, seconds)])
             self.lower_bounds[training] = seconds
 
     def outcome(self, training: Training, source: Training, cost_model: CostModel) -> Outcome:
-        """Score and charge of `training`, for which the finished training `source` answers.
+        """The score and charge of `training`, taken from the finished training `source`.
 
-        The charge is never below the lower bound on which a search has relied, even if that attempt was lost and the
-        next one was faster.
+        The charge is never below a lower bound that a search has used, even if that attempt was lost and the next one
+        was faster.
         """
         outcome = self.curves[source].outcome(training.epochs, cost_model)
         return outcome._replace(seconds=max(outcome.seconds, self.lower_bounds.get(training, 0.0)))

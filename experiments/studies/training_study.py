@@ -35,9 +35,9 @@ class TrainingStudy(Plan):
     """A study by training. Equal studies with equal trainings give equal records."""
 
     build: BuildHeader
-    """What is trained; its last maker is this machine."""
+    """The header of the build of its trainings; its last maker is this machine."""
     images: Images
-    """Where workers find the images."""
+    """The location of the images on workers."""
 
     @property
     def runs_per_job(self) -> int:
@@ -58,7 +58,7 @@ class TrainingStudy(Plan):
         return Fidelity(schedule, epochs_of(schedule)[-1])
 
     def check(self) -> None:
-        """InputError for an invalid schedule, seed policy, budget or option, or images without a validation split."""
+        """Raise InputError for an invalid schedule, seed policy, budget or option, or without validation images."""
         if "valid" not in self.build.images:
             raise InputError(
                 f"{self.build.dataset} has no validation images to search with; choose another data set, "
@@ -85,13 +85,13 @@ class TrainingStudy(Plan):
         return StudyHeader(settings, {}, versions, maker.git_commit)
 
     def check_directory(self, records: StudyRecords) -> None:
-        """RecordError if the directory holds trainings of other networks or images."""
+        """Raise RecordError if the directory holds trainings of other networks or images."""
         BuildDirectory(records.evaluations_path).check(self.build)
 
     def execute(
         self, jobs: Sequence[Job], records: StudyRecords, resources: Resources, progress: Progress
     ) -> Iterator[tuple[Job, JobFiles]]:
-        """Execute run after run; only trainings that were under way at an interruption are repeated.
+        """Execute one run after the other; after an interruption, only unfinished trainings are repeated.
 
         Args:
             resources: workers that train.
@@ -125,7 +125,7 @@ def _tick(progress: Progress, run: str, budget: Budget, clock: float, ended: int
 def _reported(
     study: TrainingStudy, result: RunResult, oracle: TrainingOracle
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """(validation, test) percent by official index; NaN for architectures that this run did not train to the end."""
+    """(validation, test) accuracies in percent by official index; NaN if this run did not train them to the end."""
     validation, test = (np.full(len(study.space), np.nan) for _ in range(2))
     for trial in result.trials:
         if trial.fidelity == study.fidelity:

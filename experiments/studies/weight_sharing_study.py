@@ -47,7 +47,7 @@ Tables = tuple[pa.Table, pa.Table, pa.Table]
 
 
 class OtherTableError(InputError):
-    """A table was measured on other images or networks than those that are searched."""
+    """A table was measured on other images or networks than those of the search."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,7 +57,7 @@ class WeightSharingStudy(Study):
     space: str
     algorithms: Mapping[str, MethodConfig]
     dataset: str
-    """Name in the table; `images` may have another name."""
+    """Name of the data set in the table; `images` may have another name."""
     images: Images
     scale: NetworkScale
     runs: int
@@ -69,7 +69,7 @@ class WeightSharingStudy(Study):
     """The table in which derived architectures are looked up, if any."""
 
     def check(self) -> None:
-        """Raise now what a run would raise later; InputError or OtherTableError."""
+        """Check in advance that the study can be run; raises InputError or OtherTableError."""
         if self.runs < 1 or self.seed < 0 or self.threads < 1:
             raise InputError(
                 f"a study has at least 1 run and 1 thread per run, and its seed is not negative; got {self.runs}, "
@@ -81,7 +81,7 @@ class WeightSharingStudy(Study):
         self.check_table()
 
     def check_table(self) -> None:
-        """OtherTableError if the table was measured on other images or networks."""
+        """Raise OtherTableError if the table was measured on other images or networks."""
         if not self.oracle:
             return
         provenance = self.oracle.table.info.provenance
@@ -201,9 +201,9 @@ def run_job(
     """Execute one run from its checkpoint, if there is one, and renew the checkpoint after every epoch.
 
     Args:
-        beat: called with the share of the run's steps that are done.
+        beat: called with the fraction of the run's steps that are done.
 
-    Returns: its records, or how it diverged.
+    Returns: its records, or the error with which it diverged.
     """
     search = study.search(job.algorithm, job.first)
     checkpoint = checkpoints / f"{job.name}.pt"
@@ -223,7 +223,7 @@ def run_job(
 
 
 def resume_from(checkpoint: Path, search: SupernetSearch) -> None:
-    """InputError if the file is not a checkpoint of this search."""
+    """Resume a search; InputError if the file is not one of its checkpoints."""
     try:
         search.resume(checkpoint.read_bytes())
     except InputError as error:
@@ -231,7 +231,7 @@ def resume_from(checkpoint: Path, search: SupernetSearch) -> None:
 
 
 def tables_of(study: WeightSharingStudy, job: Job, records: Sequence[EpochRecord]) -> Tables:
-    """(TRIALS_SCHEMA, OVERHEAD_SCHEMA, EPOCHS_SCHEMA): a trial is what an epoch derived."""
+    """(TRIALS_SCHEMA, OVERHEAD_SCHEMA, EPOCHS_SCHEMA); a trial is the architecture derived by an epoch."""
     space, oracle, count = space_named(study.space), study.oracle, len(records)
     indices = np.array([space.index(record.arch) for record in records], np.int32)
     seconds = np.array([sum(record.seconds.values()) for record in records])

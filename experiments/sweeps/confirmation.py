@@ -1,7 +1,7 @@
 """Confirmation of a sweep: its best configuration and the default one, run with seeds that the sweep never used.
 
-The objective of the best of many configurations is too high on average, since the configuration was chosen by it. Test
-accuracies are looked at here only, after everything has been chosen.
+The objective of the best of many configurations is too high on average, since the configuration was chosen by it. Only
+this module reads test accuracies, after everything has been chosen.
 """
 
 from __future__ import annotations
@@ -43,8 +43,8 @@ class Confirmed:
     test: Floats
     """Test score of each answer; NaN where unknown."""
     validation_area: Floats
-    """Averaged over the budget of the run (`experiments.statistics.objectives`); NaN for weight sharing and for metrics
-    without a worst value."""
+    """The objective `validation_area` of each run (`experiments.statistics.objectives`); NaN for weight sharing and for
+    metrics without a worst value."""
 
 
 def fresh_seeds(seed: int) -> tuple[int, ...]:
@@ -60,13 +60,13 @@ def confirm(
     directory: Path,
     run: Callable[[Any, Path], StudyRecords],
 ) -> dict[str, Confirmed]:
-    """Run the configuration `best` of a study's one algorithm and the configuration that the study has; by label.
+    """Run the configuration `best` of a study's only algorithm and that of the study itself; results by label.
 
-    Resumable: call it again after an interruption. The directory then holds these two studies; those of other
-    configurations, from before a sweep was resumed, are moved to EARLIER beside it.
+    Resumable: call it again after an interruption. The directory then holds these two studies. Studies of other
+    configurations, from before a sweep was resumed, are moved to EARLIER next to it.
 
     Args:
-        run: executes whatever a study's directory lacks, as `run_study` does.
+        run: executes the jobs that a study's directory lacks, as `run_study` does.
     """
     ((algorithm, default),) = study.algorithms.items()
     paths = {
@@ -83,7 +83,7 @@ def confirm(
 
 
 def _set_apart(directory: Path, current: Set[str]) -> None:
-    """Exchange studies with EARLIER, so that the directory holds the `current` ones only."""
+    """Exchange studies with EARLIER, so that the directory holds only the `current` ones."""
     earlier = directory.with_name(EARLIER)
     for folder in (directory, earlier):
         folder.mkdir(parents=True, exist_ok=True)
@@ -92,7 +92,7 @@ def _set_apart(directory: Path, current: Set[str]) -> None:
 
 
 def _digest(config: Config, runs: int) -> str:
-    """Digest of everything that may differ in another confirmation of the same sweep."""
+    """A hash of everything that may differ in another confirmation of the same sweep."""
     return hashlib.sha256(json.dumps([asdict(config), runs]).encode()).hexdigest()[:8]
 
 
@@ -115,9 +115,9 @@ def _confirmed(records: StudyRecords, study: TableStudy | WeightSharingStudy) ->
 
 
 def p_values(confirmed: Mapping[str, Confirmed], objective: Objective) -> dict[str, float]:
-    """P values of two-sided Mann-Whitney U tests of best against default: objective, validation and test.
+    """The p-values of two-sided Mann-Whitney U tests of best against default: objective, validation and test.
 
-    A p value is NaN where a number is missing or there are fewer than 2 runs.
+    A p-value is NaN if a number is missing or there are fewer than 2 runs.
     """
     from experiments.statistics.inference import mann_whitney  # SciPy is slow to import
 

@@ -1,8 +1,8 @@
-"""Evaluators of configurations: whole searches with one configuration of an algorithm, more of them from rung to rung.
+"""Evaluators of configurations, which run complete searches with a configuration, more of them at each rung.
 
-A rung is a number of runs on a table, or a number of epochs of a weight-sharing method. The work of one rung counts at
-the next: the same runs with the same seeds are joined by others, or the same supernets are trained further. All
-configurations have the same run numbers and seeds (common random numbers) and are thus compared on equal terms.
+A rung is a number of runs on a table, or a number of epochs of a weight-sharing method. The next rung reuses the work
+of the previous one: further runs are added, or the same supernets are trained further. All configurations have the same
+run numbers and seeds (common random numbers), so that the comparison is fair.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ RUNGS = 3
 
 
 def rungs_to(last: int, first: int | None = None) -> tuple[int, ...]:
-    """Rungs `last`, a third of it, a ninth of it, ..., none below `first`; `RUNGS` of them if that is not given.
+    """The rungs `last`, a third of it, a ninth of it, ..., none below `first`; RUNGS of them if `first` is None.
 
     Raises:
         InputError: `first` is not between 1 and `last`.
@@ -49,10 +49,10 @@ def rungs_to(last: int, first: int | None = None) -> tuple[int, ...]:
 
 
 class Evaluator(ABC):
-    """Evaluates configurations of one algorithm: the options `base` with those that are tuned replaced."""
+    """Evaluates configurations of one algorithm: the options of `base`, in which the tuned ones are replaced."""
 
     unit: ClassVar[str]
-    """What the rungs count."""
+    """The unit of the rungs."""
     study: TableStudy | WeightSharingStudy
     algorithm: str
     objective: Objective
@@ -87,7 +87,7 @@ class Evaluator(ABC):
 
 @contextmanager
 def _locked(folder: Path) -> Iterator[None]:
-    """Alone: a search algorithm may suggest one configuration twice at a time."""
+    """Hold the folder exclusively, as a search algorithm may suggest a configuration twice at the same time."""
     with (folder / ".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield

@@ -1,4 +1,4 @@
-"""Domains of the knobs that a sweep tunes, read from NAME=LOW:HIGH, NAME=A,B,C or NAME alone."""
+"""Parser for the domains of the knobs that a sweep tunes: NAME=LOW:HIGH, NAME=A,B,C or just NAME."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ def tuned_knobs(
     """Read domains from `texts` such as 'population_size=10:100'.
 
     Args:
-        fixed: knob -> why it cannot be tuned.
+        fixed: knob -> the reason why it cannot be tuned.
 
     Raises:
-        InputError: an unknown knob, or values that it cannot take.
+        InputError: a knob is unknown, or cannot take the values.
     """
     kinds, options = get_type_hints(config), {option.name: option for option in fields(config)}
     if not options:
@@ -40,7 +40,7 @@ def tuned_knobs(
             raise InputError(f"the knob {name} is tuned twice")
         domain = _domain(options[name], kinds[name], values.strip() if equals else None)
         for value in (domain.low, domain.high) if isinstance(domain, Range) else domain.values:
-            replace(config(), **{name: value})  # raises on a value out of the knob's bounds
+            replace(config(), **{name: value})  # raises InputError for a value out of range
         if isinstance(domain, Range) and domain.log and domain.low <= 0:
             raise InputError(
                 f"a logarithmic range begins above 0, got {text}; give another LOW, or "

@@ -1,4 +1,4 @@
-"""The sweep of one study: which rungs, scheduler and search go together."""
+"""Construction of the sweep of a study, with rungs, scheduler and search algorithm that fit together."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ def planned_sweep(
     study: TableStudy | WeightSharingStudy, objective: Objective, tuned: Mapping[str, Any], *,
     search: SearchAlgorithm, scheduler: Scheduler | None, trials: int, last: int, first: int | None,
 ) -> Sweep:  # fmt: skip
-    """A sweep over the options of a study's one algorithm.
+    """A sweep over the options of a study's only algorithm.
 
     Args:
-        tuned: knob -> what it may be, as `tuned_knobs` reads it.
-        scheduler: None for the usual one: asha, or the brackets of Hyperband if the search is bohb.
-        trials: configurations to try.
+        tuned: knob -> its domain, as `tuned_knobs` returns it.
+        scheduler: None for the default: asha, or the brackets of Hyperband if the search is bohb.
+        trials: number of configurations.
         last: runs or epochs of the best configurations.
         first: runs or epochs after which configurations are first compared; None for a ninth of `last`.
 
     Raises:
-        InputError: search, scheduler and first rung do not go together.
+        InputError: search, scheduler and first rung do not fit together.
     """
     if search == "bohb" and scheduler:
         raise InputError("--search bohb has Hyperband's brackets: leave --scheduler out")

@@ -42,7 +42,7 @@ class TableEvaluator(Evaluator):
         return float(np.mean(values[:rung]))
 
     def _values(self, config: Config, first: int, stop: int) -> Floats:
-        """The objective of each run, shape (stop - first,); the worst score for one without an answer."""
+        """The objective of each run, shape (stop - first,); the worst score for a run without an incumbent."""
         ((dataset, budget),) = self.study.budgets.items()
         study = replace(self.study, algorithms={self.algorithm: config})
         trials, _ = run_job(study, Job(self.algorithm, dataset, first, stop))

@@ -1,15 +1,15 @@
-"""Ray Tune over the knobs of a search algorithm: a trial of Tune evaluates one configuration by whole searches.
+"""Tuning of the knobs of a search algorithm by Ray Tune; a Tune trial evaluates one configuration by complete searches.
 
 ASHA: Li et al., "A System for Massively Parallel Hyperparameter Tuning", MLSys 2020, https://arxiv.org/abs/1810.05934.
 BOHB: Falkner, Klein, Hutter, ICML 2018, https://arxiv.org/abs/1807.01774, by hpbandster, under Hyperband's brackets.
 
-The fidelity is the number of runs (for weight sharing: epochs), raised rung by rung (`evaluator`). Ray's own way to
-resume (`Tuner.restore`) is not used: every evaluation is kept in a store, earlier configurations are suggested again in
-the same order, and evaluations in the store are reported at once.
+The fidelity is the number of runs (for weight sharing: epochs), raised rung by rung (`evaluator`). `Tuner.restore` is
+not used to resume: every evaluation is kept in a store, earlier configurations are suggested again in the same order,
+and evaluations in the store are reported at once.
 
-Evaluations and the configurations suggested by random search are repeatable. How far each configuration gets under ASHA
-depends on the order in which evaluations end, hence on the machine if there are several workers; so do the suggestions
-of the other search algorithms, and hpbandster draws from NumPy's global random state.
+Evaluations and the configurations suggested by random search are reproducible. The last rung of each configuration
+under ASHA depends on the order in which evaluations end, hence on the machine if there are several workers; so do the
+suggestions of the other search algorithms, and hpbandster draws from NumPy's global random state.
 
 In your own Tune script:
 
@@ -59,7 +59,7 @@ if TYPE_CHECKING:
 SearchAlgorithm = Literal["random", "bohb", "optuna"]
 Scheduler = Literal["asha", "hyperband", "none"]
 RESOURCE = "resource"
-"""Name of the metric 1, 3, 9, ...: the rung in the units of Hyperband, whose rungs are powers of its factor."""
+"""Name of the metric with the values 1, 3, 9, ...: the rung in Hyperband's units, which are powers of its factor."""
 SEEDS = 2**32
 """Exclusive upper bound of the seeds that NumPy's legacy generators accept."""
 ENVIRONMENT = {
@@ -72,12 +72,12 @@ ENVIRONMENT = {
 
 @dataclass(frozen=True, kw_only=True)
 class Sweep:
-    """What to tune, and how. `trials` may be raised later; everything else decides numbers."""
+    """The definition of a sweep. `trials` can be raised later; every other field affects the numbers."""
 
     evaluator: Evaluator
     tuned: Tuned
     rungs: tuple[int, ...]
-    """The best configuration is chosen at the last rung; the others serve to stop bad ones early."""
+    """The best configuration is chosen at the last rung; the other rungs serve to stop poor ones early."""
     search: SearchAlgorithm
     scheduler: Scheduler
     trials: int
@@ -113,7 +113,7 @@ class Sweep:
 
 
 def search_space(config: type[Config], tuned: Iterable[str]) -> dict[str, Any]:
-    """Domains of Tune by knob, from texts such as 'population_size=5:100:log', 'mutation' or 'sample_size=2,4,8'."""
+    """Tune's domain of each knob, from texts such as 'population_size=5:100:log', 'mutation' or 'sample_size=2,4,8'."""
     return {name: _tune_domain(domain) for name, domain in tuned_knobs(config, tuned).items()}
 
 
@@ -134,15 +134,16 @@ def tune_searcher(
     objective: Objective = "final_validation",
     store: Path | None = None,
 ) -> Callable[[dict[str, Any]], None]:
-    """A trainable for Tune that evaluates the options it is given and reports after each rung.
+    """A trainable for Tune that evaluates the suggested options and reports after each rung.
 
     Every report is {objective, runs, resource, seconds} (for weight sharing, epochs instead of runs) with a
     checkpoint, so that schedulers may pause a trial. The objective is to be maximised and never contains test
     accuracies.
 
     Args:
-        study: a study of `algorithm` alone on one data set, which fixes the options that are not tuned.
-        store: keeps all evaluations; those that it holds are reported at once. All nodes see it under its path.
+        study: a study of only `algorithm` on one data set, which fixes the options that are not tuned.
+        store: a directory that keeps all evaluations; evaluations in it are reported at once. All nodes must share it
+            under the same path.
     """
     evaluator = evaluator_for(study, algorithm, objective)
     libraries = () if isinstance(study, TableStudy) else TORCH
@@ -178,7 +179,7 @@ def default_directory(sweep: Sweep) -> Path:
 
 
 def run_sweep(sweep: Sweep, directory: Path, resources: Resources, progress: Progress) -> SweepRecords:
-    """Evaluate whatever the sweep's directory does not hold yet.
+    """Run the evaluations that the sweep's directory does not hold yet.
 
     Raises:
         RecordError: the directory holds something else.
@@ -228,7 +229,7 @@ def _tune(
 
 
 class _Watch(tune.Callback):
-    """Writes the table of configurations whenever something happens."""
+    """Writes the table of configurations at every event of a trial."""
 
     def __init__(self, sweep: Sweep, records: SweepRecords, tried: Sequence[Configuration], progress: Progress) -> None:
         self._sweep, self._records, self._tried, self._progress = sweep, records, tried, progress
@@ -289,10 +290,10 @@ def _space(sweep: Sweep) -> dict[str, Any]:
 
 
 def _search_algorithm(sweep: Sweep, tried: list[dict[str, Any]]) -> Any:
-    """The algorithm that suggests configurations, beginning with those `tried` before.
+    """The algorithm that suggests configurations, starting with those `tried` before.
 
-    Random suggestions follow from the seed alone. The other algorithms get another seed for new suggestions, since the
-    old one would repeat the earlier ones.
+    Random suggestions depend only on the seed. The other algorithms get a new seed for new suggestions, since the old
+    one would repeat the earlier ones.
     """
     seed = (sweep.seed + len(tried)) % SEEDS
     if sweep.search == "random":
@@ -323,7 +324,7 @@ def evaluator_for(
     """The evaluator of configurations of `algorithm` in a study.
 
     Raises:
-        InputError: the study has several algorithms or data sets, or no such objective.
+        InputError: the study has several algorithms or data sets, or does not support the objective.
     """
     if list(study.algorithms) != [algorithm]:
         raise InputError(f"a sweep tunes one algorithm, {algorithm}; this study has {', '.join(study.algorithms)}")

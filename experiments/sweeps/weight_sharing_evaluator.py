@@ -24,8 +24,8 @@ class WeightSharingEvaluator(Evaluator):
     """Trains supernets of a weight-sharing method; a rung is a number of epochs.
 
     The objective is the validation accuracy, with the shared weights, of the architecture derived by the last epoch of
-    the rung, mean over the runs of the study. Learning rate and temperature fall as in a whole search: a search that is
-    stopped early is the beginning of a whole one. A run that diverges counts as 0 percent.
+    the rung, mean over the runs of the study. Learning rate and temperature fall as in a complete search: a search that
+    is stopped early equals the start of a complete one. A run that diverges counts as 0 percent.
     """
 
     unit: ClassVar[str] = "epochs"
@@ -45,7 +45,7 @@ class WeightSharingEvaluator(Evaluator):
         return float(np.mean([self._validation(config, rung, folder, run) for run in range(self.study.runs)]))
 
     def _validation(self, config: Config, epochs: int, folder: Path, run: int) -> float:
-        """Percent after `epochs`; the run is resumed from its checkpoint, which is renewed after every epoch."""
+        """The accuracy in percent after `epochs`; the run resumes from its checkpoint, renewed after every epoch."""
         assert isinstance(config, MethodConfig)
         study = replace(self.study, algorithms={self.algorithm: config})
         search = study.search(self.algorithm, run)

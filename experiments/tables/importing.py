@@ -107,11 +107,11 @@ def import_benchmark(
     return table
 
 
-def _check_source(there: TableInfo, info: TableInfo, path: Path, table: Path) -> None:
-    """InputError if the table that is there came from another file than `path`."""
-    if there.provenance.get("sha256") != info.provenance["sha256"]:
+def _check_source(existing: TableInfo, info: TableInfo, path: Path, table: Path) -> None:
+    """Raise InputError if the existing table was imported from another file than `path`."""
+    if existing.provenance.get("sha256") != info.provenance["sha256"]:
         raise InputError(
-            f"{table} was imported from another source, {there.provenance.get('source')}, or an earlier version of "
+            f"{table} was imported from another source, {existing.provenance.get('source')}, or an earlier version of "
             f"this one; import {path} under another name with nas-bench import --name OTHER, or replace the table "
             "with nas-bench import --force"
         )

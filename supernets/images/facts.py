@@ -1,4 +1,4 @@
-"""What records and tables keep of a set of images; needs no PyTorch."""
+"""The description of a set of images in records and tables. This module needs no PyTorch."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ class ImageFacts:
 
     dataset: str
     split: str
-    """How they were split."""
+    """The split of the images: 'official', or 'own-seed-S' if it was drawn from the seed S."""
     fingerprint: str
     """SHA-256 of all images and labels."""
     counts: Mapping[str, int]

@@ -9,4 +9,4 @@ DRAWINGS: dict[str, Drawing] = {
     "tss": tss.DRAWING,
     "sss": sss.DRAWING,
 }
-"""Space -> how its architectures are drawn. Reports show those of other spaces as strings."""
+"""Space -> the drawing of its architectures. Reports show those of other spaces as strings."""

@@ -1,4 +1,4 @@
-"""What a space gives to have its architectures drawn."""
+"""The interface by which a space defines the drawing of its architectures."""
 
 from __future__ import annotations
 

@@ -35,7 +35,7 @@ LABELS = {
     "nor_conv_3x3": "3×3 conv",
     "avg_pool_3x3": "3×3 avg pool",
 }
-"""Operation -> what is written on its edges."""
+"""Operation -> label of its edges."""
 
 
 LOOKS = {
@@ -49,7 +49,7 @@ LOOKS = {
 
 
 DEAD = Look(PALE, GREY, 0.03)
-"""Of operations that do not matter."""
+"""Look of operations that do not affect the output."""
 
 
 DEAD_CAPTION = "grey: on no path from input to output"

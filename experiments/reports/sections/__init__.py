@@ -36,4 +36,4 @@ SECTIONS: tuple[Section, ...] = (
     provenance.section,
     checklist.section,
 )
-"""In the order of the page."""
+"""The sections, in the order of the page."""

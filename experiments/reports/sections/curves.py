@@ -78,7 +78,7 @@ class View(NamedTuple):
     quantity: Literal["score", "regret"]
     log_time: bool
     caption: str
-    """With places for what is judged and for what the time axis counts."""
+    """Caption with placeholders for the compared quantity and for the unit of the time axis."""
 
 
 FIGURES = {

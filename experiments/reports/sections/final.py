@@ -88,7 +88,7 @@ def _values(cells: Mapping[str, FinalCells], measures: Mapping[str, Measure]) ->
 
 
 def _write_csv(given: SectionInput) -> None:
-    """table.csv: one line per algorithm and data set, numbers in full precision, empty where there is none."""
+    """Write table.csv: a line per algorithm and data set, numbers in full precision, empty cells for missing ones."""
     columns = [
         f"{split}_{name}" for split in ("searched_validation", "validation", "test") for name in CSV_COLUMNS.values()
     ]

@@ -210,8 +210,8 @@ def draw_diagram(ranks: Ranks, legend: Mapping[str, str]) -> Figure:
     groups, look, last = ranks.groups(), styles(legend), len(names)
     rows, deep = (last + 1) // 2, 0.2 + NARROW * len(groups)
     texts = {name: f"{name}  {ranks.average[name]:.2f}" for name in names}
-    beside = text_inches(texts.values())
-    height, width = TOP + deep + ROW * rows + 0.1, AXIS + 2 * (beside + 0.25)
+    label_width = text_inches(texts.values())
+    height, width = TOP + deep + ROW * rows + 0.1, AXIS + 2 * (label_width + 0.25)
     figure = Figure((width, height))
     axes = figure.add_axes((0.5 - AXIS / width / 2, 0, AXIS / width, 1))  # names stand outside
     axes.set(xlim=(1, last), ylim=(height - TOP, -TOP))  # inches below the axis of ranks

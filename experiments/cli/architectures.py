@@ -1,4 +1,4 @@
-"""One architecture on the terminal: what it is, and its published network layer by layer."""
+"""One architecture on the terminal: its description, and its published network layer by layer."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from supernets.settings import PUBLISHED_SCALE, settings_of
 
 
 def read_architecture(text: str, space_name: str | None = None) -> tuple[Space, Arch]:
-    """The space and the architecture that `text` means: the official string of any space, or an official index.
+    """Read an architecture: the official string of any space, or an official index.
 
     Args:
-        space_name: of an index (default: the first of SPACES); a string tells its own space.
+        space_name: space of an index (default: the first of SPACES); a string identifies its space itself.
 
     Raises:
-        InputError: `text` is none of them, an index out of range, or a string of another space than `space_name`.
+        InputError: `text` is neither, or the index is out of range, or the string is one of another space.
     """
     if re.fullmatch(r"-?\d{1,18}", text):
         space = space_named(space_name or next(iter(SPACES)))
@@ -45,10 +45,10 @@ def read_architecture(text: str, space_name: str | None = None) -> tuple[Space, 
 def network_config(
     space: Space, arch: Arch, width: int | None, depth: int | None, classes: int, in_channels: int
 ) -> CandidateConfig | None:
-    """The published network of `arch`, of another width C or depth N where they are given; None if the space has none.
+    """The published network of `arch`, or one of the given width C and depth N; None if the space has no networks.
 
     Raises:
-        InputError: a number is not positive, or the networks of the space have no width or depth.
+        InputError: a number is not positive, or width or depth do not apply to the networks of the space.
     """
     for name, number in {"width": width, "depth": depth, "classes": classes, "in-channels": in_channels}.items():
         if number is not None and number < 1:
@@ -65,13 +65,13 @@ def network_config(
 def describe_architecture(
     space: Space, arch: Arch, network: CandidateConfig | None, image_size: int
 ) -> list[str | Table]:
-    """Index, string, what the space says about it, and what its network costs, layer by layer where that is known.
+    """Describe an architecture: index, string, properties, and the cost of its network, by layer if that is known.
 
     Args:
         image_size: height and width of the images in pixels.
 
     Raises:
-        InputError: the images have no pixels.
+        InputError: the image size is not positive.
     """
     if image_size < 1:
         raise InputError(f"--image-size is at least 1, got {image_size}")
@@ -83,7 +83,7 @@ def describe_architecture(
             table.add_row(*row)
         parts.append(table)
     if network is None:
-        return [*parts, f"{space.name} has no networks in supernets.networks: costs are unknown"]
+        return [*parts, f"{space.name} has no networks in supernets.networks, so costs are unknown"]
     if isinstance(network, NetworkConfig):
         return [*parts, _layers(network, (image_size, image_size))]
     cost = cost_of(network, (image_size, image_size))
@@ -93,7 +93,7 @@ def describe_architecture(
 
 
 def show(parts: Sequence[str | Table]) -> None:
-    """Print a description; long lines stay whole, to be copied."""
+    """Print a description; long lines are not broken, so that they can be copied."""
     console = Console()
     for part in parts:
         console.print(part, soft_wrap=isinstance(part, str), markup=False, highlight=False)

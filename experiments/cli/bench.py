@@ -4,57 +4,60 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from benchmarks.spaces import SPACES
 from experiments.cli import bench_build
-from experiments.cli.config_options import given_options, guarded, new_parser
-from experiments.cli.option_groups import add_images
+from experiments.cli.config_options import guarded, new_parser
+from experiments.cli.option_groups import add_device, add_images, training_options
 from supernets.settings import PUBLISHED_SCALE, applies_to
-
-if TYPE_CHECKING:
-    from benchmarks.verify import Finding
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """The command; returns its exit code."""
+    """Run the command; return its exit code."""
     given = _parser().parse_args(sys.argv[1:] if argv is None else argv)
     return guarded("nas-bench", lambda: _COMMANDS[given.command](given))
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = new_parser(
-        "nas-bench", "Benchmark tables: import or make them, see what is there, check it; show architectures."
-    )
+    parser = new_parser("nas-bench", "Import, make, list, check and export benchmark tables; show architectures.")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     style: dict[str, Any] = {"formatter_class": parser.formatter_class, "allow_abbrev": False}
     convert = commands.add_parser("import", help="convert a benchmark file to a table", **style)
-    formats = "NATS-Bench '-simple' directory, its .tar, monolithic .pickle.pbz2, or a .csv with named columns"
+    formats = "'-simple' directory of NATS-Bench, its .tar, a monolithic .pickle.pbz2, or a .csv with named columns"
     convert.add_argument("path", type=Path, metavar="PATH", help=formats)
-    convert.add_argument("--name", help="of the table (default: that of the official release or file)")
-    convert.add_argument("--workers", type=int, metavar="N", help="processes (default: one per core)")
-    convert.add_argument("--force", action="store_true", help="replace a table of the same name from another source")
-    commands.add_parser("list", help="the tables that are there", **style)
-    for name, text in (("info", "what a table holds"), ("verify", "check a table or an official file")):
+    convert.add_argument("--name", help="name of the table (default: that of the official release or file)")
+    convert.add_argument("--workers", type=int, metavar="N", help="worker processes (default: one per core)")
+    convert.add_argument(
+        "--force", action="store_true", help="replace a table of the same name that was imported from another source"
+    )
+    commands.add_parser("list", help="list the installed tables and those that come with nas-algos", **style)
+    for name, text in (("info", "describe a table"), ("verify", "check a table or an official file")):
         command = commands.add_parser(name, help=text, **style)
         command.add_argument("table", metavar="TABLE", help="name of an installed table, or a file")
-    _add_show_options(commands.add_parser("show", help="what an architecture is and costs; draw it", **style))
+    _add_show_options(commands.add_parser("show", help="describe an architecture and its cost, or draw it", **style))
     export = commands.add_parser("export", help="write a table as files of the official nats_bench package", **style)
     export.add_argument("table", metavar="TABLE", help="name of an installed table, or a file")
-    export.add_argument("--out", type=Path, metavar="DIR", help="directory to make (default: TABLE-simple, here)")
-    export.add_argument("--workers", type=int, metavar="N", help="processes (default: one per core)")
-    _add_one_shot_options(commands.add_parser("one-shot", help="do shared weights rank architectures?", **style))
+    export.add_argument(
+        "--out", type=Path, metavar="DIR", help="directory to write (default: TABLE-simple, in the working directory)"
+    )
+    export.add_argument("--workers", type=int, metavar="N", help="worker processes (default: one per core)")
+    _add_one_shot_options(
+        commands.add_parser(
+            "one-shot", help="compare the ranking of architectures by shared weights with that by training", **style
+        )
+    )
     bench_build.add_commands(commands, style)
     return parser
 
 
 def _add_show_options(parser: argparse.ArgumentParser) -> None:
-    arch = "official string of a space, such as '|nor_conv_3x3~0|+|...' or '8:16:...', or official index in --space"
+    arch = "official string, such as '|nor_conv_3x3~0|+|...' or '8:16:...', or official index in --space"
     parser.add_argument("arch", metavar="ARCH", help=arch)
     first = next(iter(SPACES))
-    space = f"space of an index (default: {first}; a string tells its own)"
+    space = f"space of an index (default: {first}); a string identifies its space itself"
     parser.add_argument("--space", choices=list(SPACES), help=space)
     for name, symbol, text, default in (
         ("width", "C", "channels of the first stage", PUBLISHED_SCALE.width),
@@ -64,8 +67,8 @@ def _add_show_options(parser: argparse.ArgumentParser) -> None:
             f"--{name}", type=int, metavar=symbol, help=f"{text}{applies_to(name)} (default: {default})"
         )
     for name, default, text in (
-        ("classes", 10, "of the classifier"),
-        ("in-channels", 3, "of the images"),
+        ("classes", 10, "classes of the classifier"),
+        ("in-channels", 3, "channels of the images"),
         ("image-size", 32, "height and width of the images in pixels"),
     ):
         parser.add_argument(f"--{name}", type=int, metavar="N", default=default, help=f"{text} (default: {default})")
@@ -74,14 +77,16 @@ def _add_show_options(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_one_shot_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("directory", type=Path, metavar="DIR", help="of nas-run with weight-sharing methods")
-    parser.add_argument("--table", metavar="TABLE", help="what training gives (default: as nas-run chooses)")
-    count = "drawn at random among the table's (default: 200)"
+    parser.add_argument(
+        "directory", type=Path, metavar="DIR", help="--out directory of nas-run with weight-sharing methods"
+    )
+    parser.add_argument("--table", metavar="TABLE", help="table of trained architectures (default: as in nas-run)")
+    count = "number of architectures, drawn at random from the table (default: 200)"
     parser.add_argument("--architectures", type=int, metavar="N", default=200, help=count)
-    parser.add_argument("--seed", type=int, metavar="N", default=0, help="of the draw (default: 0)")
+    parser.add_argument("--seed", type=int, metavar="N", default=0, help="seed of the draw (default: 0)")
     add_images(parser)
-    parser.add_argument("--device", help="cpu or cuda (default: cuda where there is a GPU)")
-    out = "draw the accuracies with shared weights against those after training into files *.png, *.svg, *.pdf"
+    add_device(parser)
+    out = "plot the accuracies with shared weights against those after training, into files *.png, *.svg, *.pdf"
     parser.add_argument("--out", type=Path, nargs="+", action="extend", default=[], metavar="FILE", help=out)
 
 
@@ -121,14 +126,14 @@ def _info(given: argparse.Namespace) -> int:
 
 
 def _verify(given: argparse.Namespace) -> int:
-    from benchmarks.verify import verify_release, verify_table
-    from experiments.tables.importing import scratch_directory
-    from experiments.tables.store import home, is_table, table_named
+    from experiments.tables.checking import findings
 
-    if Path(given.table).exists() and not is_table(given.table):
-        with scratch_directory(home()) as scratch:
-            return _show_findings(given.table, verify_release(Path(given.table), scratch))
-    return _show_findings(given.table, verify_table(table_named(given.table)))
+    defects = 0
+    for finding in findings(given.table):
+        print(f"{'ok    ' if finding.ok else 'DEFECT'}  {finding.text}", flush=True)
+        defects += not finding.ok
+    print(f"{given.table}: {f'{defects} defects' if defects else 'no defects'}")
+    return 1 if defects else 0
 
 
 def _show(given: argparse.Namespace) -> int:
@@ -165,10 +170,7 @@ def _export(given: argparse.Namespace) -> int:
 
 def _one_shot(given: argparse.Namespace) -> int:
     from experiments.cli.console import progress_bar, show_one_shot
-    from experiments.factory.images import Images
-    from experiments.records.study import StudyRecords
-    from experiments.studies.one_shot import one_shot
-    from experiments.tables.store import find_table
+    from experiments.studies.one_shot import data_of, one_shot
     from supernets.training.devices import usable_device
 
     device = usable_device(given.device)
@@ -177,12 +179,11 @@ def _one_shot(given: argparse.Namespace) -> int:
         from experiments.reports.sections.one_shot import draw_one_shot
 
         check_paths(given.out)
-    settings = StudyRecords(given.directory).header().settings
     with progress_bar() as progress:
-        table = find_table(settings.space, given.table, settings.datasets, progress=progress)
-        images = Images(settings.images.dataset if settings.images else "digits", **given_options(Images, given))
+        table, images = data_of(given.directory, given.table, training_options(given), progress)
         compared = one_shot(given.directory, table, images, given.architectures, given.seed, progress, device)
-    metric = table.task(settings.datasets[0]).metric
+    ((_, dataset), *_) = compared
+    metric = table.task(dataset).metric
     show_one_shot(compared, metric)
     if given.out:
         with report_style():
@@ -190,15 +191,6 @@ def _one_shot(given: argparse.Namespace) -> int:
     for file in given.out:
         print(file)
     return 0
-
-
-def _show_findings(name: str, findings: Iterable[Finding]) -> int:
-    defects = 0
-    for finding in findings:
-        print(f"{'ok    ' if finding.ok else 'DEFECT'}  {finding.text}", flush=True)
-        defects += not finding.ok
-    print(f"{name}: {f'{defects} defects' if defects else 'no defects'}")
-    return 1 if defects else 0
 
 
 _COMMANDS = {

@@ -8,17 +8,18 @@ import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import Field, fields
 from pathlib import Path
-from typing import Any, Literal, get_args, get_origin, get_type_hints
+from types import UnionType
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from rich_argparse import RichHelpFormatter
 
 from benchmarks.errors import InputError
-from benchmarks.options import default_of, describe_range
+from benchmarks.options import default_of
 from nas_algos.config import Config
 
 
 def new_parser(name: str, description: str, epilog: str | None = None) -> argparse.ArgumentParser:
-    """A parser in this project's manner: no abbreviations, coloured help on a terminal."""
+    """A parser without abbreviations of options, whose help is coloured on a terminal."""
     RichHelpFormatter.group_name_formatter = str
     return argparse.ArgumentParser(
         prog=name, description=description, epilog=epilog, formatter_class=RichHelpFormatter, allow_abbrev=False
@@ -26,16 +27,16 @@ def new_parser(name: str, description: str, epilog: str | None = None) -> argpar
 
 
 def guarded(name: str, body: Callable[[], int]) -> int:
-    """Run a command; bad input and files that cannot be read or written give one line on stderr and exit code 2.
+    """Run a command; bad input and unreadable or unwritable files give one line on stderr and exit code 2.
 
-    Ctrl-C gives exit code 130. Anything else is a defect of ours and keeps its traceback.
+    Ctrl-C gives exit code 130. Any other exception is a defect of nas-algos and keeps its traceback.
     """
     try:
         code = body()
         sys.stdout.flush()
         return code
-    except BrokenPipeError:  # of `| head`, which has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python would complain at the end
+    except BrokenPipeError:  # `| head` closes the pipe early
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # otherwise Python prints an error at exit
         return 1
     except (InputError, OSError) as error:
         print(f"{name}: error: {error}", file=sys.stderr)
@@ -46,13 +47,13 @@ def guarded(name: str, body: Callable[[], int]) -> int:
 
 
 def import_from_working_directory(names: Sequence[str]) -> None:
-    """Let MODULE:CLASS be found in the working directory, which Python leaves out where a command is installed."""
+    """Find MODULE:CLASS in the working directory, which the import path of an installed command lacks."""
     if any(":" in name for name in names):
         sys.path.insert(0, str(Path.cwd()))
 
 
 def first_pass(arguments: Sequence[str], flag: str) -> list[str]:
-    """The values of one list option, which decide what other options there are; the rest is ignored."""
+    """The values of one list option, on which other options depend; the other arguments are ignored."""
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     parser.add_argument(flag, nargs="*", action="extend", dest="values", default=[])
     values: list[str] = parser.parse_known_args(arguments)[0].values
@@ -60,7 +61,7 @@ def first_pass(arguments: Sequence[str], flag: str) -> list[str]:
 
 
 def add_config_options(parser: argparse.ArgumentParser, configs: Mapping[str, type[Config]]) -> None:
-    """One option per knob of the chosen algorithms; those that share a knob's name share the option."""
+    """Add one option per knob of the chosen algorithms; knobs of the same name share an option."""
     owners: dict[str, list[str]] = {}
     for algorithm, config in configs.items():
         for option in fields(config):
@@ -75,18 +76,20 @@ def add_config_options(parser: argparse.ArgumentParser, configs: Mapping[str, ty
         try:
             _add_option(groups[title], option, get_type_hints(config)[name])
         except argparse.ArgumentError as error:
-            raise InputError(f"the knob {name} of {algorithms[0]} has the name of an option of the command") from error
+            raise InputError(
+                f"the knob {name} of {algorithms[0]} has the name of an option of the command: rename it"
+            ) from error
 
 
 def add_options(
     group: Any, config: type[Any], names: Iterable[str] = (), *, prefix: str = "", help: Mapping[str, str] | None = None
 ) -> None:
-    """One option per option field of a data class; none has a default, so that what is given can be told apart.
+    """Add one option per `option` field of a data class; their defaults are None, which marks options not given.
 
     Args:
-        names: the fields, in this order; all if there are none.
-        prefix: what the flags begin with.
-        help: field -> help text of this command instead of the field's own.
+        names: the fields, in this order; empty for all.
+        prefix: prefix of the flags.
+        help: field -> text that replaces the field's own help.
     """
     options = {option.name: option for option in fields(config) if "help" in option.metadata}
     kinds = get_type_hints(config)
@@ -95,7 +98,7 @@ def add_options(
 
 
 def given_options(config: type[Any], given: argparse.Namespace, *, prefix: str = "") -> dict[str, Any]:
-    """Field -> value of those options of `add_options` that were given."""
+    """Field -> value of the given ones among the options that `add_options` added."""
     found = {
         option.name: getattr(given, _flag(option, prefix)[2:].replace("-", "_"), None)
         for option in fields(config)
@@ -105,7 +108,7 @@ def given_options(config: type[Any], given: argparse.Namespace, *, prefix: str =
 
 
 def _parsed(value: Any) -> Any:
-    """Lists as tuples, and paths as absolute ones, since workers run in other directories."""
+    """Convert lists to tuples, and paths to absolute ones, since workers run in other directories."""
     if isinstance(value, Path):
         return value.absolute()
     return tuple(value) if isinstance(value, list) else value
@@ -116,29 +119,45 @@ def _flag(option: Field[Any], prefix: str) -> str:
 
 
 def _add_option(group: Any, option: Field[Any], kind: Any, prefix: str = "", text: str | None = None) -> None:
-    flag, default = _flag(option, prefix), default_of(option)
-    text = text or _described(option)
-    if get_origin(kind) is Literal:
-        group.add_argument(flag, choices=get_args(kind), help=f"{text} (default: {default})")
+    flag, kind = _flag(option, prefix), _without_none(kind)
+    choices = get_args(kind) if get_origin(kind) is Literal else option.metadata["choices"]
+    text = f"{text or _described(option)}{_default_and_range(option)}".replace("%", "%%")
+    if choices:
+        group.add_argument(flag, choices=choices, help=text)
     elif kind is bool:
-        state = "on" if default else "off"
-        group.add_argument(flag, action=argparse.BooleanOptionalAction, help=f"{text} (default: {state})")
+        group.add_argument(flag, action=argparse.BooleanOptionalAction, help=text)
     elif get_origin(kind) is tuple:
-        count, item = len(default), get_args(kind)[0]
+        count, item = len(default_of(option)), get_args(kind)[0]
         group.add_argument(flag, nargs=count, type=item, metavar=item.__name__.upper(), help=text)
-    elif default is None:  # the text says what that means
-        (item,) = (item for item in get_args(kind) if item is not type(None))
-        group.add_argument(flag, type=item, metavar=_METAVARS.get(item, item.__name__.upper()), help=text)
     else:
-        bounded = option.metadata["low"] is not None or option.metadata["high"] is not None
-        limits = f"(default: {default}, in {describe_range(option)})" if bounded else f"(default: {default})"
-        group.add_argument(flag, type=kind, metavar=kind.__name__.upper(), help=f"{text} {limits}")
+        metavar = option.metadata["metavar"] or ("NAME" if kind is str else kind.__name__.upper())
+        group.add_argument(flag, type=kind, metavar=metavar, help=text)
 
 
-_METAVARS = {Path: "DIR", str: "NAME"}
+def _without_none(kind: Any) -> Any:
+    """The type of the values of `kind` other than None."""
+    if get_origin(kind) in (Union, UnionType):
+        (kind,) = (item for item in get_args(kind) if item is not type(None))
+    return kind
 
 
 def _described(option: Field[Any]) -> str:
     symbol = f" ({option.metadata['symbol']})" if option.metadata["symbol"] else ""
     unit = f" [{option.metadata['unit']}]" if option.metadata["unit"] else ""
-    return f"{option.metadata['help']}{symbol}{unit}".replace("%", "%%")
+    return f"{option.metadata['help']}{symbol}{unit}"
+
+
+def _default_and_range(option: Field[Any]) -> str:
+    """Text such as ' (default: 16; at least 1)'; empty for an option without default and bounds."""
+    default = default_of(option)
+    shown = {True: "on", False: "off"}[default] if isinstance(default, bool) else default
+    if isinstance(default, tuple):
+        shown = " ".join(map(str, default))
+    text = option.metadata["unset"] if default is None else str(shown)
+    parts = [f"default: {text}"] if text else []
+    low, high = option.metadata["low"], option.metadata["high"]
+    if low is not None and high is not None:
+        parts.append(f"from {low:g} to {high:g}")
+    elif low is not None or high is not None:
+        parts.append(f"at least {low:g}" if high is None else f"at most {high:g}")
+    return f" ({'; '.join(parts)})" if parts else ""

@@ -42,24 +42,24 @@ from experiments.statistics.weight_sharing import OneShotRanking
 from experiments.sweeps.confirmation import Confirmed
 
 LINE_SECONDS = 60.0
-"""Seconds between two lines of progress of a task where there is no terminal."""
+"""Seconds between two lines of progress of a task if stderr is not a terminal."""
 MOST_BARS = 10
-"""Bars on a terminal, unless more tasks are unfinished."""
+"""Greatest number of bars on a terminal, unless more tasks are unfinished."""
 
 
 class _Rate(ProgressColumn):
-    """How many are done per second, lately."""
+    """The recent number of items done per second."""
 
     def render(self, task: Task) -> str:
         return f"{task.speed:.3g}/s" if task.speed else ""
 
 
 class _LinePerMinute:
-    """Progress in a log file: of each task a line a minute."""
+    """Progress in a log file: one line a minute for each task."""
 
     def __init__(self, console: Console) -> None:
         self._console, self._start = console, time.monotonic()
-        self._printed: dict[str, float] = {}  # task -> when
+        self._printed: dict[str, float] = {}  # task -> time of its last line
 
     def __call__(self, task: str, done: float, total: float) -> None:
         if time.monotonic() - self._printed.get(task, self._start) >= LINE_SECONDS:
@@ -69,7 +69,7 @@ class _LinePerMinute:
 
 
 class _Bars:
-    """Progress on a terminal: of each task a bar, of which finished ones make room when there are too many."""
+    """Progress on a terminal: one bar for each task. Finished bars are removed if there are too many."""
 
     def __init__(self, bars: ProgressBars) -> None:
         self._bars = bars
@@ -91,7 +91,7 @@ class _Bars:
 
 @contextmanager
 def progress_bar() -> Iterator[Progress]:
-    """Draw one bar per task on stderr; where that is no terminal, print a line a minute."""
+    """Draw one bar per task on stderr; if that is not a terminal, print a line a minute instead."""
     console = Console(stderr=True)
     if not console.is_terminal:
         yield _LinePerMinute(console)
@@ -102,7 +102,7 @@ def progress_bar() -> Iterator[Progress]:
 
 
 def show_tables(installed: Sequence[Path], embedded: Sequence[Path], home: Path) -> None:
-    """List the tables in `home` and those that come with the package."""
+    """List the tables in `home` and those that come with nas-algos."""
     if not installed:
         print(f"no tables in {home}; import one with: nas-bench import PATH")
     if not [*installed, *embedded]:
@@ -145,7 +145,7 @@ def show_table(table: BenchmarkTable) -> None:
 def _quality_table(table: BenchmarkTable) -> Table:
     from experiments.tables.quality import qualities  # imports SciPy, which a list of tables does not need
 
-    title = "final values: percentiles over architectures, Spearman's ρ between two seeds and with what is reported"
+    title = "final values: percentiles over architectures, Spearman's ρ between two seeds and with the reported value"
     shown = Table(title=title, title_justify="left")
     for header in ("record", "schedule", "split"):
         shown.add_column(header, no_wrap=True)
@@ -161,7 +161,7 @@ def _quality_table(table: BenchmarkTable) -> Table:
 
 
 def show_results(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Print how searches ended: `rows` of `final.long_table`, one table per data set."""
+    """Print how searches ended: `rows` of `reports.summary.long_table`, one table per data set."""
     console = Console()
     for dataset, of_dataset in groupby(rows, key=itemgetter(0)):
         table = Table(headers[1], title=dataset, title_justify="left")
@@ -202,11 +202,11 @@ def show_answers(records: StudyRecords) -> None:
 
 
 SHOWN = 5
-"""Configurations."""
+"""Number of configurations that `show_ranking` prints."""
 
 
 def show_ranking(rows: Sequence[Configuration], settings: SweepSettings) -> None:
-    """Print the best configurations of a sweep."""
+    """Print the best configurations of a sweep, with their objective at each rung."""
     measure, rungs = Measure(settings.metric), settings.rungs
     title = f"best configurations: {with_unit('objective', measure.metric.unit)}"
     table = Table(title=title, title_justify="left")

@@ -1,4 +1,4 @@
-"""nas-report: figures and tables out of the records of nas-run."""
+"""nas-report: figures and tables from the records of nas-run."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from experiments.statistics.aggregates import BANDS, INTERPOLATIONS
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """The command; returns its exit code."""
+    """Run the command; return its exit code."""
     given = _parser().parse_args(argv)
     return guarded("nas-report", lambda: _report(given))
 
@@ -22,24 +22,26 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = new_parser(
         "nas-report",
-        "Compare searches on one page: test accuracy of the incumbent over time, how they ended, with tests and effect "
-        "sizes, how fast they reached targets, what they found. Several studies go into one report if they searched "
-        "the same data sets under the same budgets; weight-sharing methods have none, and fit beside any.",
+        "Compare searches on one page: the incumbent over time, final results with significance tests and effect "
+        "sizes, the time to reach targets, and the architectures found. Studies can be compared if they searched the "
+        "same data sets within the same budgets; weight-sharing methods have no budget and can be added to any report.",
     )
     parser.add_argument("studies", nargs="+", type=Path, metavar="DIR", help="--out directories of nas-run")
     parser.add_argument("--out", type=Path, metavar="DIR", help="where to write (default: report/ in the first DIR)")
     band = (
-        "around the mean over runs: inter-quartile range, standard error, standard deviation, or bootstrap interval "
-        "(default: iqr)"
+        "band around the mean over runs: interquartile range, standard error, standard deviation, or bootstrap "
+        "interval (default: iqr)"
     )
     parser.add_argument("--band", choices=BANDS, default="iqr", help=band)
-    interpolation = "between trials: the last incumbent, or the published NATS-Bench curves' rule (default: step)"
+    interpolation = (
+        "curves between trials: the last incumbent, or the rule of the published NATS-Bench curves (default: step)"
+    )
     parser.add_argument("--interpolation", choices=INTERPOLATIONS, default="step", help=interpolation)
-    over = "what time axes count (default: the unit of the budget)"
+    over = "unit of the time axes (default: that of the budget)"
     parser.add_argument("--over", choices=BUDGET_UNITS, help=over)
     runs = "only the first N runs of each algorithm on each data set (default: all)"
     parser.add_argument("--runs", type=int, metavar="N", help=runs)
-    sweeps = "--out directories of nas-sweep, whose sensitivity to each option is shown, too"
+    sweeps = "--out directories of nas-sweep; the report shows their sensitivity to each option"
     parser.add_argument("--sweep", nargs="+", action="extend", type=Path, default=[], metavar="DIR", help=sweeps)
     target = (
         "report when searches reach this value of the metric, on all data sets or on one (default: three values near "

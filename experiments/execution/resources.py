@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from benchmarks.errors import InputError
 from benchmarks.options import option
@@ -28,13 +28,27 @@ class ResourceRequest:
     """The requested resources; `resolve` completes them for this machine."""
 
     workers: int | None = option(
-        None, "Ray tasks at a time; 0: this process, without Ray (default: one per core or GPU)", low=0
+        None, "simultaneous Ray tasks; 0 computes in this process, without Ray", low=0, metavar="N",
+        unset="one per core or GPU",
+    )  # fmt: skip
+    ray_address: str | None = option(
+        None, "address of a running Ray cluster", metavar="ADDRESS", unset="start Ray on this machine"
     )
-    ray_address: str | None = option(None, "address of a running Ray cluster (default: start Ray on this machine)")
-    device: str | None = option(None, "cpu or cuda (default: cuda if there is a GPU)")
+    device: str | None = option(None, "device of the trainings, cpu or cuda", unset="cuda if there is a GPU")
     gpus_per_training: float | None = option(
-        None, "GPUs of each training on cuda; below 1, trainings share a GPU (default: 1)"
+        None, "GPUs of each training on cuda; below 1, trainings share a GPU", unset="1"
     )
+
+    def __post_init__(self) -> None:
+        if self.workers is not None and self.workers < 0:
+            raise InputError(f"--workers is 0 or more, got {self.workers}")
+        if self.workers == 0 and self.ray_address:
+            raise InputError("--workers is at least 1 with --ray-address, got 0")
+
+    def on_cpus(self) -> Resources:
+        """The resources of work that no GPU speeds up: one worker per core if no number is given."""
+        workers = (os.cpu_count() or 1) if self.workers is None else self.workers
+        return Resources(workers, address=self.ray_address)
 
     def resolve(self) -> Resources:
         """The resources, by default with one worker per core or GPU. This imports PyTorch.
@@ -48,11 +62,8 @@ class ResourceRequest:
         gpus = 1.0 if self.gpus_per_training is None else self.gpus_per_training
         if gpus <= 0:
             raise InputError(f"--gpus-per-training is above 0, got {gpus}")
-        if self.workers is not None and self.workers < 0:
-            raise InputError(f"--workers is 0 or more, got {self.workers}")
         if not device.startswith("cuda"):
-            workers = (os.cpu_count() or 1) if self.workers is None else self.workers
-            return Resources(workers, device, 0.0, self.ray_address)
+            return replace(self.on_cpus(), device=device)
         return self._on_gpus(device, gpus, gpu_count())
 
     def _on_gpus(self, device: str, gpus: float, available: int) -> Resources:

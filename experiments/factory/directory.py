@@ -95,6 +95,11 @@ class BuildHeader:
     format: int = FORMAT
 
     @property
+    def table_name(self) -> str:
+        """The usual name of a table made from the build."""
+        return f"{self.space}-{self.dataset}"
+
+    @property
     def identity(self) -> dict[str, Any]:
         """The fields that two builds must share to be parts of one benchmark, as JSON values."""
         facts = self._facts()

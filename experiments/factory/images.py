@@ -20,7 +20,7 @@ class Images:
     """The location from which a worker reads the images of a build."""
 
     dataset: str
-    data_dir: Path | None = option(None, "directory of the files of the data set; digits needs none")
+    data_dir: Path | None = option(None, "directory of the data set's files; digits needs none", metavar="DIR")
     seed: int = option(
         0,
         "seed of the split into training, validation and test images if none is published",

@@ -12,6 +12,7 @@ from benchmarks.errors import InputError
 from benchmarks.spaces import space_named
 from benchmarks.table import BenchmarkTable
 from experiments.execution.progress import Progress
+from experiments.factory.defaults import TrainingOptions
 from experiments.factory.images import Images
 from experiments.records.headers import WeightSharingSettings
 from experiments.records.runs import Group
@@ -21,7 +22,27 @@ from experiments.storage.directories import RecordError
 from experiments.studies.jobs import Job, split_into_jobs
 from experiments.studies.weight_sharing_study import WeightSharingStudy, resume_from
 from experiments.tables.oracles import oracle_of
+from experiments.tables.store import find_table
 from supernets.training.devices import threads
+
+
+def data_of(
+    directory: Path, wanted: str | None, options: TrainingOptions, progress: Progress
+) -> tuple[BenchmarkTable, Images]:
+    """The table and the images with which `one_shot` evaluates the study in a directory.
+
+    Args:
+        wanted: a table or a file as in `find_table`; None for the usual table of the study's data set.
+        options: where the images are, and how they are split.
+        progress: called during the import of a table.
+
+    Raises:
+        RecordError: the directory holds no study of weight-sharing methods.
+        MissingTableError: there is no table of the data set.
+    """
+    settings = _settings(StudyRecords(directory))
+    table = find_table(settings.space, wanted, settings.datasets, progress=progress)
+    return table, options.images_of(settings.images.dataset if settings.images else "digits")
 
 
 def one_shot(
@@ -51,9 +72,7 @@ def one_shot(
             f"a rank correlation needs at least 2 architectures, and the seed is not negative; got {count}, {seed}"
         )
     records = StudyRecords(directory)
-    settings = records.header().settings
-    if not isinstance(settings, WeightSharingSettings):
-        raise RecordError(f"{directory} is not a study of weight-sharing methods: name the --out directory of one")
+    settings = _settings(records)
     if images.task().facts() != settings.images:
         raise InputError(f"the images here are not those of {directory}: give its --data-dir and --split-seed")
     finished = sorted(records.finished())
@@ -81,6 +100,13 @@ def _drawn(table: BenchmarkTable, dataset: str, count: int, seed: int) -> tuple[
         raise InputError(f"{table.info.name} has measured {len(measured)} architectures, {count} were requested")
     drawn = np.sort(np.random.default_rng(seed).choice(measured, count, replace=False))
     return drawn, trained[drawn]
+
+
+def _settings(records: StudyRecords) -> WeightSharingSettings:
+    settings = records.header().settings
+    if not isinstance(settings, WeightSharingSettings):
+        raise RecordError(f"{records.path} is not a study of weight-sharing methods: name the --out directory of one")
+    return settings
 
 
 def _accuracies(

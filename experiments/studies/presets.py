@@ -8,7 +8,7 @@ REINFORCE's incumbent is not taken from an evaluation beyond the budget, and BOH
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -35,8 +35,8 @@ class Preset:
 PRESETS: dict[str, Preset] = {
     # Dong et al. 2021, arXiv:2009.00437, and run-all.sh of AutoDL-Projects/exps/NATS-algos.
     "nats-paper": Preset(
-        summary="NATS-Bench: budgets by data set, the crossing evaluation kept, its scripts' mutation, BOHB's answer "
-        "chosen over all fidelities",
+        summary="that of NATS-Bench (a budget for each data set, the crossing evaluation kept, the scripts' mutation, "
+        "BOHB's answer chosen among all fidelities)",
         budgets={
             ("tss", "cifar10"): 20_000,
             ("tss", "cifar100"): 40_000,
@@ -50,7 +50,7 @@ PRESETS: dict[str, Preset] = {
     ),
     # Dong and Yang, ICLR 2020, arXiv:2001.00326, and exps/NAS-Bench-201-algos.
     "nb201-paper": Preset(
-        summary="NAS-Bench-201: 12,000 s for every data set, the crossing evaluation dropped",
+        summary="that of NAS-Bench-201 (12,000 s for every data set, the crossing evaluation dropped)",
         budgets={("tss", dataset): 12_000 for dataset in ("cifar10", "cifar100", "ImageNet16-120")},
         crossing="drop",
         configs={"regularized_ea": {"mutation": "official"}},
@@ -58,23 +58,23 @@ PRESETS: dict[str, Preset] = {
 }
 
 
-def _comparison(space: str, preset: str) -> dict[str, Sequence[str]]:
-    return {
-        "--algo": ("random_search", "regularized_ea", "reinforce", "bohb"),
-        "--space": (space,),
-        "--dataset": ("cifar10", "cifar100", "ImageNet16-120"),
-        "--preset": (preset,),
-        "--runs": ("500",),
-        "--report": (),
-    }
+@dataclass(frozen=True)
+class Comparison:
+    """A paper's comparison of multi-trial algorithms."""
+
+    space: str
+    preset: str
+    algorithms: tuple[str, ...] = ("random_search", "regularized_ea", "reinforce", "bohb")
+    datasets: tuple[str, ...] = ("cifar10", "cifar100", "ImageNet16-120")
+    runs: int = 500
 
 
-STUDIES: dict[str, dict[str, Sequence[str]]] = {
-    "nats-paper-tss": _comparison("tss", "nats-paper"),
-    "nats-paper-sss": _comparison("sss", "nats-paper"),
-    "nb201-paper": _comparison("tss", "nb201-paper"),
+STUDIES: dict[str, Comparison] = {
+    "nats-paper-tss": Comparison("tss", "nats-paper"),
+    "nats-paper-sss": Comparison("sss", "nats-paper"),
+    "nb201-paper": Comparison("tss", "nb201-paper"),
 }
-"""The papers' comparisons of multi-trial algorithms: name -> {option of nas-run: values}."""
+"""The papers' comparisons by name."""
 
 
 def preset_named(name: str) -> Preset:

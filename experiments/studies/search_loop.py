@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Literal, Protocol
 import numpy as np
 
 from benchmarks.errors import InputError
-from benchmarks.options import option
 from benchmarks.outcomes import Fidelity, Outcome
 from benchmarks.spaces import Arch
 from experiments.records.budgets import Budget
@@ -35,14 +34,14 @@ class Clock:
 
     budget: Budget
     """Simulated seconds, or evaluations. A trial starts only while less than this is spent."""
-    crossing: Crossing = option("keep", "whether the evaluation that crosses a budget in seconds counts")
+    crossing: Crossing = "keep"
     """Treatment of an evaluation that finishes after a budget of seconds: `keep` (as the NATS-Bench scripts) or `drop`
     (as the NAS-Bench-201 scripts: the search ends before it). No evaluation crosses a budget of evaluations."""
-    cache: bool = option(False, "repeated queries are free instead of charged again")
+    cache: bool = False
     """Whether a repeated query (same architecture and fidelity) takes no time and returns the first outcome again. The
     published protocols charge it again. It counts as an evaluation. A search with a budget of seconds ends when as many
     consecutive queries as the space has architectures were repetitions."""
-    workers: int = option(1, "evaluations at a time on the search's clock", flag="simulated-workers", low=1)
+    workers: int = 1
     """Simulated workers that evaluate at the same time."""
 
     def __post_init__(self) -> None:

@@ -1,46 +1,32 @@
-"""Construction of the sweep of a study, with rungs, scheduler and search algorithm that fit together."""
+"""From a request to a sweep: which rungs, scheduler and search go together."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from dataclasses import asdict
+from typing import TYPE_CHECKING
 
-from benchmarks.errors import InputError
-from experiments.records.headers import Objective
 from experiments.sweeps.evaluator import rungs_to
-from experiments.sweeps.tune import Scheduler, SearchAlgorithm, Sweep, evaluator_for
+from experiments.sweeps.request import SweepRequest, TunedAlgorithm
+from experiments.sweeps.tune import Sweep, evaluator_for
 
 if TYPE_CHECKING:
     from experiments.studies.table_study import TableStudy
     from experiments.studies.weight_sharing_study import WeightSharingStudy
 
 
-def planned_sweep(
-    study: TableStudy | WeightSharingStudy, objective: Objective, tuned: Mapping[str, Any], *,
-    search: SearchAlgorithm, scheduler: Scheduler | None, trials: int, last: int, first: int | None,
-) -> Sweep:  # fmt: skip
-    """A sweep over the options of a study's only algorithm.
-
-    Args:
-        tuned: knob -> its domain, as `tuned_knobs` returns it.
-        scheduler: None for the default: asha, or the brackets of Hyperband if the search is bohb.
-        trials: number of configurations.
-        last: runs or epochs of the best configurations.
-        first: runs or epochs after which configurations are first compared; None for a ninth of `last`.
+def planned_sweep(study: TableStudy | WeightSharingStudy, algorithm: TunedAlgorithm, request: SweepRequest) -> Sweep:
+    """A sweep over the options of a study's one algorithm.
 
     Raises:
-        InputError: search, scheduler and first rung do not fit together.
+        InputError: the first rung is out of range, the study has several algorithms, or the objective does not apply.
     """
-    if search == "bohb" and scheduler:
-        raise InputError("--search bohb has Hyperband's brackets: leave --scheduler out")
-    chosen: Scheduler = "hyperband" if search == "bohb" else scheduler or "asha"
-    if chosen == "none" and first is not None:
-        raise InputError("--scheduler none compares configurations at the end only: leave --first-rung out")
+    last = asdict(algorithm.base)["epochs"] if algorithm.shares_weights else study.runs
+    scheduler = request.chosen_scheduler
     return Sweep(
-        evaluator=evaluator_for(study, next(iter(study.algorithms)), objective),
-        tuned=tuned,
-        rungs=(last,) if chosen == "none" else rungs_to(last, first),
-        search=search,
-        scheduler=chosen,
-        trials=trials,
+        evaluator=evaluator_for(study, algorithm.key, request.objective),
+        tuned=algorithm.domains,
+        rungs=(last,) if scheduler == "none" else rungs_to(last, request.first_rung),
+        search=request.search,
+        scheduler=scheduler,
+        trials=request.trials,
     )

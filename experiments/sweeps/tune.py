@@ -31,7 +31,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from shutil import copytree
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from ray import tune
 from ray.tune.experiment import Trial as TuneTrial
@@ -50,14 +50,13 @@ from experiments.storage.provenance import git_commit, versions
 from experiments.studies.table_study import TableStudy
 from experiments.sweeps.evaluator import FACTOR, Evaluator
 from experiments.sweeps.knobs import plain, tuned_knobs
+from experiments.sweeps.request import Scheduler, SearchAlgorithm
 from experiments.sweeps.table_evaluator import TableEvaluator
 from nas_algos.config import Config
 
 if TYPE_CHECKING:
     from experiments.studies.weight_sharing_study import WeightSharingStudy
 
-SearchAlgorithm = Literal["random", "bohb", "optuna"]
-Scheduler = Literal["asha", "hyperband", "none"]
 RESOURCE = "resource"
 """Name of the metric with the values 1, 3, 9, ...: the rung in Hyperband's units, which are powers of its factor."""
 SEEDS = 2**32

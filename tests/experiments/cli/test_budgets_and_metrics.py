@@ -84,7 +84,9 @@ def test_a_table_without_times_is_searched_by_evaluations(
 ) -> None:
     """It has no test either: validation decides the optimum, and every test number is NaN."""
     found = records(untimed_table)
-    assert "made-up-tss has no times of evaluations: each run has 200 of them" in capsys.readouterr().out
+    assert (
+        "made-up-tss has no evaluation times: each run has 200 evaluations (--evaluations N)" in capsys.readouterr().out
+    )
     header, trials = found.header(), found.trials()
     assert header.settings.budgets == {"made-up": Budget(200, "evaluations")}
     assert header.settings.untested == ("made-up",)

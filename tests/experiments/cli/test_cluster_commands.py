@@ -47,7 +47,7 @@ def test_a_sweep_and_its_confirmation(
     what = ["--algo", "regularized_ea", "--space", "tss", "--table", str(tss_table.path), "--budget", "500"]
     how = ["--tune", "sample_size=2:20", "--trials", "3", "--runs", "3", "--out", "s"]
     assert sweep.main([*what, *how, *there]) == 0
-    assert "it is not certain that the best differs" in capsys.readouterr().out, "3 runs cannot tell"
+    assert "these runs do not show that the best configuration differs" in capsys.readouterr().out, "3 runs cannot tell"
     records = SweepRecords(Path("s"))
     assert {row.status for row in records.rows()} <= {"complete", "stopped"}
     for study in (records.path / "confirmation").iterdir():

@@ -182,12 +182,10 @@ class TestAPaperSStudy:
 
     @pytest.mark.parametrize("name", list(STUDIES))
     def test_names_what_there_is(self, name: str) -> None:
-        options = STUDIES[name]
-        assert set(options["--algo"]) <= ALGORITHMS.keys()
-        (space,), (preset,) = options["--space"], options["--preset"]
-        assert {(space, dataset) for dataset in options["--dataset"]} == {
-            key for key in PRESETS[preset].budgets if key[0] == space
-        }
+        study = STUDIES[name]
+        assert set(study.algorithms) <= ALGORITHMS.keys()
+        published = {dataset for space, dataset in PRESETS[study.preset].budgets if space == study.space}
+        assert set(study.datasets) == published
 
     def test_ends_with_its_report(self, tss_table: BenchmarkTable, tmp_path: Path) -> None:
         out = tmp_path / "s"
@@ -263,7 +261,7 @@ def test_of_very_many_runs_the_first_are_summarised(
 ) -> None:
     monkeypatch.setattr("experiments.cli.run.SUMMARISED", 2)
     assert main(arguments(tss_table, "--runs", "3", "--out", str(tmp_path / "s"))) == 0
-    assert "of the first 2 runs of each; of more: nas-report" in capsys.readouterr().out
+    assert "these are the first 2 runs of each; for more: nas-report" in capsys.readouterr().out
     assert set(StudyRecords(tmp_path / "s").trials()["run"].to_pylist()) == {0, 1, 2}
 
 

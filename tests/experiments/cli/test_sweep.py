@@ -88,7 +88,7 @@ def test_bad_input_is_refused_with_a_reason(
 @pytest.mark.parametrize(
     ("more", "message"),
     [
-        (["epochs=1:9"], "epochs cannot be tuned: the epochs are what"),
+        (["epochs=1:9"], "epochs cannot be tuned: configurations are first compared at fewer epochs"),
         (["tau_max=1:20", "--objective", "validation_area"], "the objective of weight sharing is final_validation"),
         (["tau_max=1:20", "--cache"], "--cache only applies to multi-trial algorithms"),
     ],

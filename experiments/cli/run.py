@@ -163,7 +163,7 @@ def _add_where(group: argparse._ArgumentGroup) -> None:
 def _run(given: argparse.Namespace) -> int:
     protocol = evaluation_request(given).protocol
     algorithms = configured_algorithms(given.algo, protocol, given.config, vars(given))
-    request = study_request(given, algorithms, given.runs)
+    request = study_request(given, algorithms, runs=given.runs, seed=given.seed)
     if algorithms.keys() & METHODS.keys():
         records = _by_weight_sharing(given, request)
     elif given.evaluate == "train":

@@ -29,7 +29,7 @@ def resource_request(given: argparse.Namespace) -> ResourceRequest:
     return ResourceRequest(**given_options(ResourceRequest, given))
 
 
-def study_request(given: argparse.Namespace, algorithms: Mapping[str, Config], runs: int) -> StudyRequest:
+def study_request(given: argparse.Namespace, algorithms: Mapping[str, Config], *, runs: int, seed: int) -> StudyRequest:
     """The part of a request that studies of all kinds share."""
     return StudyRequest(
         space=given.space,
@@ -37,7 +37,7 @@ def study_request(given: argparse.Namespace, algorithms: Mapping[str, Config], r
         datasets=given.dataset or (),
         table=given.table,
         runs=runs,
-        seed=given.seed,
+        seed=seed,
     )
 
 

@@ -109,7 +109,7 @@ def _sweep(given: argparse.Namespace) -> int:
     algorithm = tuned_algorithm(given.algo, given.tune, evaluation_request(given).protocol, vars(given))
     _refuse_other_options(given, algorithm)
     resources = sweep_resources(resource_request(given), algorithm)
-    study = _study(given, algorithm, request.runs_of(algorithm.key), resources)
+    study = _study(given, algorithm, request, resources)
     from experiments.cli.console import progress_bar  # slow to import, and --help does not need it
     from experiments.storage.directories import exclusive_lock
     from experiments.sweeps.planning import planned_sweep
@@ -138,9 +138,10 @@ def _refuse_other_options(given: argparse.Namespace, algorithm: TunedAlgorithm) 
 
 
 def _study(
-    given: argparse.Namespace, algorithm: TunedAlgorithm, runs: int, resources: Resources
+    given: argparse.Namespace, algorithm: TunedAlgorithm, how: SweepRequest, resources: Resources
 ) -> TableStudy | WeightSharingStudy:
-    request = study_request(given, {algorithm.key: algorithm.base}, runs)
+    algorithms = {algorithm.key: algorithm.base}
+    request = study_request(given, algorithms, runs=how.runs_of(algorithm.key), seed=how.seed)
     if algorithm.shares_weights:
         return study_by_weight_sharing(given, request, resources.device)
     return study_on_table(given, request)

@@ -158,7 +158,7 @@ def _show_best(sweep: Sweep, records: SweepRecords) -> Path:
     write_best(sweep, records)
     rows = records.rows()
     ranking, failed = ranked(rows), sum(row.status == "failed" for row in rows)
-    show_ranking(ranking, sweep.rungs, sweep.evaluator.unit)
+    show_ranking(ranking, records.header().settings)
     if failed:
         print(f"{failed} of {len(rows)} configurations failed: see error.txt under {records.path / 'ray'}")
     with report_style():
@@ -175,7 +175,7 @@ def _show_confirmation(sweep: Sweep, records: SweepRecords, request: SweepReques
         confirmation = confirm_sweep(sweep, records, request.confirm_runs, resources, progress)
     if confirmation is None:
         return
-    show_confirmation(confirmation.results, confirmation.p)
+    show_confirmation(confirmation.results, confirmation.p, records.header().settings)
     print("the objective of the best of many configurations is biased upwards: judge it by these runs alone")
     if not confirmation.is_significant:
         print("these runs do not show that the best configuration differs from the default one")

@@ -35,7 +35,7 @@ class EvaluationCosts:
         return any(f"{self._record}/{schedule}/{split}/seconds" in self.table.columns for split in ("train", "valid"))
 
     def require_times(self, schedule: str) -> None:
-        """TableError unless evaluations at `schedule` can be charged seconds."""
+        """Raise TableError unless evaluations at `schedule` can be charged seconds."""
         if not self.is_timed(schedule):
             raise TableError(
                 f"{self.table.info.name} has no training or validation times of {self.dataset} at schedule {schedule}, "

@@ -1,4 +1,4 @@
-"""Studies side by side: the content of a report, read from records, if their numbers can be compared."""
+"""The content of a report: studies read from records, after a check that their numbers are comparable."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ class ReportError(InputError):
 
 @dataclass(frozen=True)
 class RecordedStudy:
-    """What was read from the directory of one study."""
+    """The content of the directory of one study."""
 
     name: str
     """Name of the directory; the whole path where two directories have the same name."""

@@ -160,7 +160,7 @@ def write_figure(figure: Figure, paths: Sequence[Path]) -> None:
     """Write a figure into files of any of the FORMATS, each atomically; equal figures give equal files.
 
     Raises:
-        InputError: as `check_paths`, before any file is written; or a file cannot be written.
+        InputError: see `check_paths`, before any file is written; or a file cannot be written.
     """
     check_paths(paths)
     for path in paths:

@@ -27,7 +27,7 @@ class Measure:
 
     metric: Metric
     split: Split = "test"
-    """'validation' where the benchmark has no test."""
+    """The split that is reported: 'validation' if the benchmark has no test."""
 
     @property
     def name(self) -> str:

@@ -1,4 +1,4 @@
-"""What every section of a report is made from."""
+"""The input and the signature of the sections of a report."""
 
 from __future__ import annotations
 

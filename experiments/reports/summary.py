@@ -1,4 +1,4 @@
-"""How the searches ended: the cells of the report's first table, and the table that nas-run prints."""
+"""The final results of searches: the cells of the report's first table, and the table that nas-run prints."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def long_table(header: StudyHeader, entries: Sequence[Entry]) -> tuple[list[str]
 
 
 def validation_kind(entries: Sequence[Entry]) -> str:
-    """What the validation column shows: the searched scores where the benchmark has no others to report."""
+    """The kind of scores in the validation column: the searched scores if the benchmark has no others to report."""
     if any(end.validation.count for entry in entries for end in entry.finals.values()):
         return "validation"
     return ONE_SHOT if all(entry.weight_sharing for entry in entries) else SEARCHED

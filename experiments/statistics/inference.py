@@ -39,7 +39,7 @@ class Comparison(NamedTuple):
     """Mean score of the first minus that of the second."""
     a12: float
     p: float
-    """p-value of a two-sided Mann-Whitney U test."""
+    """The p-value of a two-sided Mann-Whitney U test."""
     holm: float
     """`p` after Holm's adjustment for all comparisons of the list."""
 

@@ -74,7 +74,7 @@ def one_shot(
     records = StudyRecords(directory)
     settings = _settings(records)
     if images.task().facts() != settings.images:
-        raise InputError(f"the images here are not those of {directory}: give its --data-dir and --split-seed")
+        raise InputError(f"these images are not those of {directory}: use its --data-dir and --split-seed")
     finished = sorted(records.finished())
     if not finished:
         raise RecordError(f"{directory} holds no finished run yet: repeat its nas-run command to resume it")

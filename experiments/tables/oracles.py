@@ -11,7 +11,7 @@ from benchmarks.table import BenchmarkTable
 
 
 def open_table(path: Path) -> BenchmarkTable:
-    """Open the table at `path`; errors as `BenchmarkTable.open`. An unchanged file is opened once per process."""
+    """Open the table at `path`, once per process while the file does not change; raises like `BenchmarkTable.open`."""
     state = path.stat()
     return _open(path, (state.st_ino, state.st_mtime_ns, state.st_size))
 

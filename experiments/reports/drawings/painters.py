@@ -19,7 +19,7 @@ STRING_POINTS = 900  # of an official string, all characters together: as wide a
 
 
 def write_drawings(space_name: str, arch: Arch, paths: Sequence[Path]) -> None:
-    """Draw an architecture into files; errors as `draw_architecture` and `write_figure`."""
+    """Draw an architecture into files; raises what `draw_architecture` and `write_figure` raise."""
     check_paths(paths)
     with rc_context():
         rcdefaults()  # whatever the user's matplotlibrc says

@@ -174,7 +174,7 @@ def _finals(entry: Entry, dataset: str) -> dict[str, Aggregate]:
 
 
 def _write_csv(given: SectionInput, entries: Sequence[Entry]) -> None:
-    """table_shared.csv: `weight_sharing_table` in full precision with every statistic; empty where there is none."""
+    """Write table_shared.csv: `weight_sharing_table` in full precision with every statistic, empty if missing."""
     rows: list[dict[str, Any]] = []
     columns: list[str] = []
     for entry in entries:

@@ -19,7 +19,6 @@ import math
 from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -53,65 +52,113 @@ class KDE:
     """
 
     data: NDArray[np.integer]
-    bandwidth: NDArray[np.float64]  # h, (d,)
-    different: NDArray[np.float64]  # h / (L - 1), (d,)
+    bandwidth: Sequence[float]  # h, (d,)
+    different: Sequence[float]  # h / (L - 1), (d,)
 
     @classmethod
     def fit(cls, data: NDArray[np.integer], options: int, min_bandwidth: float) -> KDE:
-        """Fit one density by the rule of `fit_densities`."""
-        return fit_densities((data,), options, min_bandwidth)[0]
+        """Fit a density to (d, n) choices, each below `options`; see `Side.fit`."""
+        side = Side.empty(len(data), options)
+        for arch in data.T.tolist():
+            side.add(arch)
+        return cls(data, *side.fit(min_bandwidth))
 
     def pdf(self, points: NDArray[np.integer]) -> NDArray[np.float64]:
-        """The densities (m,) of (d, m) points: the mean over the data of the product over the decisions."""
-        equal = points[:, :, None] == self.data[:, None, :]  # (d, m, n)
-        kernel = np.where(equal, (1 - self.bandwidth)[:, None, None], self.different[:, None, None])
-        density: NDArray[np.float64] = np.multiply.reduce(kernel).sum(axis=1) / self.data.shape[1]
-        return density
+        """The densities (m,) of (d, m) points; see `pdfs`."""
+        return pdfs((self,), points)[0]
 
 
-def fit_densities(parts: Sequence[NDArray[np.integer]], options: int, min_bandwidth: float) -> list[KDE]:
-    """Fit a density to each part by the normal reference rule on the choice codes.
+def pdfs(densities: Sequence[KDE], points: NDArray[np.integer]) -> list[NDArray[np.float64]]:
+    """Values (m,) of each density at (d, m) points: the mean over its data of the product over the decisions.
 
-    The bandwidth is h = 1.06 std n^(-1/(4+d)), at least `min_bandwidth`. Computing all parts at once halves the time,
-    most of which is overhead of array operations.
-
-    Args:
-        parts: (d, n) choices, each below `options`; d is the same in all parts.
+    Evaluating all densities at once saves time, most of which is overhead of array operations.
     """
-    d = len(parts[0])
-    offsets, powers = _tables(d, options)
-    counts = np.array([np.bincount((part + offsets).ravel(), minlength=d * options) for part in parts])
-    counts = counts.reshape(-1, d, options)
-    n = np.array([part.shape[1] for part in parts])[:, None]
-    shrink = np.array([part.shape[1] ** (-1.0 / (4 + d)) for part in parts])[:, None]
-    mean, square = (counts @ powers).transpose(2, 0, 1) / n
-    h = np.maximum(1.06 * np.sqrt(np.maximum(square - mean * mean, 0.0)) * shrink, min_bandwidth)
-    others = np.minimum(counts, 1).sum(axis=2) - 1  # L - 1
-    different = np.divide(h, others, out=np.full(h.shape, np.inf), where=others > 0)
-    return [KDE(*arrays) for arrays in zip(parts, h, different, strict=True)]
+    sizes = [density.data.shape[1] for density in densities]
+    data = np.concatenate([density.data for density in densities], axis=1)  # (d, n), n over all densities
+    parameters = np.array([(density.bandwidth, density.different) for density in densities])
+    h, different = parameters.transpose(1, 2, 0).repeat(sizes, axis=2)[:, :, None]  # (d, 1, n) each
+    products = np.multiply.reduce(np.where(points[:, :, None] == data[:, None], 1 - h, different))  # (m, n)
+    values, start = [], 0
+    for size in sizes:
+        values.append(np.add.reduce(products[:, start : start + size], axis=1) / size)
+        start += size
+    return values
 
 
-@lru_cache
-def _tables(d: int, options: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """(d, 1) codes of each decision's first choice, and (options, 2) powers 1 and 2 of the choices."""
-    codes = np.arange(float(options))
-    return options * np.arange(d)[:, None], np.stack([codes, codes * codes], axis=1)
+@dataclass
+class Side:
+    """Sums over the choice codes of the good or of the bad architectures, to which a density is fitted.
+
+    The sums are updated as architectures come and go. They are integers, hence exact.
+    """
+
+    sums: list[int]
+    """(d,) sums of the choices."""
+    squares: list[int]
+    """(d,) sums of the squared choices."""
+    counts: list[list[int]]
+    """(d, options) how often each choice occurs."""
+    n: int = 0
+    fitted: tuple[list[float], list[float]] | None = None
+    """What `fit` returns; None until it is called, and after each change."""
+
+    @classmethod
+    def empty(cls, decisions: int, options: int) -> Side:
+        """A side without architectures, for `decisions` decisions of at most `options` options."""
+        return cls([0] * decisions, [0] * decisions, [[0] * options for _ in range(decisions)])
+
+    def add(self, arch: Sequence[int]) -> None:
+        self._count(arch, 1)
+
+    def remove(self, arch: Sequence[int]) -> None:
+        self._count(arch, -1)
+
+    def _count(self, arch: Sequence[int], sign: int) -> None:
+        self.n += sign
+        self.fitted = None
+        for decision, choice in enumerate(arch):
+            self.sums[decision] += sign * choice
+            self.squares[decision] += sign * choice * choice
+            self.counts[decision][choice] += sign
+
+    def fit(self, min_bandwidth: float) -> tuple[list[float], list[float]]:
+        """The bandwidths h by the normal reference rule on the choice codes, and h / (L - 1), each (d,).
+
+        The rule is h = 1.06 std n^(-1/(4+d)), at least `min_bandwidth`.
+        """
+        if self.fitted is not None:
+            return self.fitted
+        n, shrink = self.n, self.n ** (-1.0 / (4 + len(self.sums)))
+        bandwidth, different = [], []
+        for total, square, counts in zip(self.sums, self.squares, self.counts, strict=True):
+            mean = total / n
+            h = max(1.06 * math.sqrt(max(square / n - mean * mean, 0.0)) * shrink, min_bandwidth)
+            others = len(counts) - counts.count(0) - 1  # L - 1
+            bandwidth.append(h)
+            different.append(h / others if others else math.inf)
+        self.fitted = bandwidth, different
+        return self.fitted
 
 
 @dataclass
 class Results:
-    """The results at one fidelity, sorted by ascending loss; among equal losses, the first one told comes first."""
+    """The results at one fidelity, sorted by ascending loss; among equal losses, the first one told comes first.
+
+    The good ones come first, then the bad ones, then those that are neither.
+    """
 
     columns: NDArray[np.int16]
     """(d, capacity) choices; the first columns hold the architectures in the order of `losses`."""
+    good: Side
+    bad: Side
     losses: list[float] = field(default_factory=list)
     model: tuple[KDE, KDE] | None = None
-    """The densities (good l, bad g) of all results; None until they are fitted."""
+    """The densities (good l, bad g), views of `columns`; None until they are fitted, and after each insertion."""
 
     @classmethod
-    def empty(cls, decisions: int) -> Results:
-        """An empty set of results for architectures with this number of decisions."""
-        return cls(np.zeros((decisions, 64), np.int16))
+    def empty(cls, decisions: int, options: int) -> Results:
+        """An empty set of results for `decisions` decisions of at most `options` options."""
+        return cls(np.zeros((decisions, 64), np.int16), Side.empty(decisions, options), Side.empty(decisions, options))
 
     @property
     def choices(self) -> NDArray[np.int16]:
@@ -119,7 +166,7 @@ class Results:
         return self.columns[:, : len(self.losses)]
 
     def insert(self, loss: float, arch: Arch) -> None:
-        """Add a result; this discards the fitted model."""
+        """Add a result, which joins the side that it falls into; this discards the fitted model."""
         n, at = len(self.losses), bisect_right(self.losses, loss)
         if n == self.columns.shape[1]:
             self.columns = np.concatenate([self.columns, np.zeros_like(self.columns)], axis=1)
@@ -127,15 +174,36 @@ class Results:
         self.columns[:, at] = arch
         self.losses.insert(at, loss)
         self.model = None
+        if at < self.good.n:
+            self.good.add(arch)
+        elif at < self.good.n + self.bad.n:
+            self.bad.add(arch)
+
+    def divide(self, n_good: int, n_bad: int) -> None:
+        """Make the first `n_good` results good and the next `n_bad` bad; after one insertion, few change sides."""
+        good, bad, columns = self.good, self.bad, self.columns
+        while (end := good.n + bad.n) < n_good + n_bad:
+            bad.add(columns[:, end].tolist())
+        while (end := good.n + bad.n) > n_good + n_bad:
+            bad.remove(columns[:, end - 1].tolist())
+        while good.n < n_good:
+            bad.remove(best := columns[:, good.n].tolist())
+            good.add(best)
+        while good.n > n_good:
+            good.remove(worst := columns[:, good.n - 1].tolist())
+            bad.add(worst)
 
 
 class BOHB(Hyperband):
     """Draws candidates around good results and takes the one with the smallest ratio bad / good."""
 
     Config = BOHBConfig
+    _FIXED = Hyperband._FIXED | {"_options", "_constrained"}
 
     def __init__(self, space: Space, config: BOHBConfig, fidelity: Fidelity, rng: np.random.Generator) -> None:
         super().__init__(space, config, fidelity, rng)
+        self._options = np.array(space.options)[:, None]  # (d, 1)
+        self._constrained = len(space) < math.prod(space.options)  # some combinations of choices are invalid
         self.results: dict[int, Results] = {}  # epochs -> results
         self.modelled = 0  # highest epochs with enough results for a model; 0 if there are none
 
@@ -145,11 +213,9 @@ class BOHB(Hyperband):
         good, bad = self.model(self.modelled)
         candidates = self._candidates(good)
         with np.errstate(invalid="ignore"):  # infinity * 0, infinity - infinity
-            densities = zip(
-                candidates.T.tolist(), good.pdf(candidates).tolist(), bad.pdf(candidates).tolist(), strict=True
-            )
+            densities = [values.tolist() for values in pdfs((good, bad), candidates)]
         best, chosen = math.inf, None
-        for candidate, l, g in densities:  # noqa: E741  the paper's names
+        for candidate, l, g in zip(candidates.T.tolist(), *densities, strict=True):  # noqa: E741  the paper's names
             ratio = max(1e-32, g) / max(l, 1e-32)  # NaN counts as 1e-32 in g and stays in l
             if not math.isfinite(ratio) and math.isfinite(l):
                 return tuple(candidate)  # a choice no bad result has
@@ -162,17 +228,18 @@ class BOHB(Hyperband):
 
         Each starts from a good result and keeps each choice with probability 1 - h, else draws any choice.
         """
-        d, options = len(self.space.options), np.array(self.space.options)[:, None]
+        d = len(self._options)
+        kept = np.array([[1 - h] for h in good.bandwidth])  # (d, 1) chances
         parts: list[NDArray[np.integer]] = []
         left = self.config.num_samples
         for _ in range(MAX_DRAWS):
             uniform = self.rng.random((2 * d + 1, left))
             rows = good.data.take((uniform[0] * good.data.shape[1]).astype(np.intp), axis=1)
-            keep = uniform[1 : d + 1] < 1 - good.bandwidth[:, None]
-            drawn = np.where(keep, rows, (uniform[d + 1 :] * options).astype(np.int16))
-            valid = list(map(self.space.is_valid, map(tuple, drawn.T.tolist())))
-            parts.append(drawn if all(valid) else drawn[:, valid])
-            left -= sum(valid)
+            drawn = np.where(uniform[1 : d + 1] < kept, rows, (uniform[d + 1 :] * self._options).astype(np.int16))
+            if self._constrained:
+                drawn = drawn[:, list(map(self.space.is_valid, map(tuple, drawn.T.tolist())))]
+            parts.append(drawn)
+            left -= drawn.shape[1]
             if not left:
                 break
         return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
@@ -183,25 +250,27 @@ class BOHB(Hyperband):
         if outcome.failed or self.modelled > epochs:
             return  # a model of a higher fidelity exists: this result is not modelled
         if epochs not in self.results:
-            self.results[epochs] = Results.empty(len(trial.arch))
-        self.results[epochs].insert(-outcome.score, trial.arch)
-        good, bad = self._split(len(self.results[epochs].losses))
+            self.results[epochs] = Results.empty(len(trial.arch), max(self.space.options))
+        results = self.results[epochs]
+        results.insert(-outcome.score, trial.arch)
+        good, bad = self._split(len(results.losses))
+        results.divide(good, bad)
         if min(good, bad) > len(trial.arch):  # each side has more rows than decisions
             self.modelled = epochs
 
     def _split(self, n: int) -> tuple[int, int]:
-        """The number of good ones among n results, and the number of the others."""
-        good = max(len(self.space.options) + 1, self.config.top_n_percent * n // 100)
-        return good, n - good
+        """The numbers of good and of bad ones among n results; rounding may leave one result that is neither."""
+        least, percent = len(self.space.options) + 1, self.config.top_n_percent
+        good = min(n, max(least, percent * n // 100))
+        return good, min(n - good, max(least, (100 - percent) * n // 100))
 
     def model(self, epochs: int) -> tuple[KDE, KDE]:
         """The densities (good l, bad g) of the results at `epochs`, fitted on first use; requires enough results."""
         results = self.results[epochs]
         if results.model is None:
-            d, options = len(self.space.options), max(self.space.options)
-            n_good, left = self._split(len(results.losses))
-            n_bad = min(left, max(d + 1, (100 - self.config.top_n_percent) * len(results.losses) // 100))
-            data = results.choices[:, : n_good + n_bad].copy()
-            good, bad = fit_densities((data[:, :n_good], data[:, n_good:]), options, self.config.min_bandwidth)
+            n_good, n_bad = results.good.n, results.bad.n
+            columns, min_bandwidth = results.columns, self.config.min_bandwidth
+            good = KDE(columns[:, :n_good], *results.good.fit(min_bandwidth))
+            bad = KDE(columns[:, n_good : n_good + n_bad], *results.bad.fit(min_bandwidth))
             results.model = good, bad
         return results.model

@@ -15,6 +15,7 @@ MAX_DRAWS samples are all invalid is replaced by a uniform sample of the space f
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_left
 from dataclasses import dataclass
 
@@ -44,13 +45,14 @@ class Reinforce(Searcher):
     """Samples every decision from softmax(theta); each outcome moves theta along (r - b) grad log p(arch)."""
 
     Config = ReinforceConfig
-    _FIXED = Searcher._FIXED | {"_first", "_last", "_one_hot"}
+    _FIXED = Searcher._FIXED | {"_first", "_last", "_one_hot", "_constrained"}
 
     def __init__(self, space: Space, config: ReinforceConfig, fidelity: Fidelity, rng: np.random.Generator) -> None:
         super().__init__(space, config, fidelity, rng)
         self._first = (0,) * len(space.options)
         self._last = tuple(options - 1 for options in space.options)
         self._one_hot = np.eye(max(space.options))
+        self._constrained = len(space) < math.prod(space.options)  # some combinations of choices are invalid
         exists = np.arange(max(space.options)) < np.array(space.options)[:, None]  # (decisions, most options)
         self.theta = np.full(exists.shape, -np.inf)  # logits; minus infinity where a decision has no such option
         self.theta[exists] = config.init_scale * rng.standard_normal(sum(space.options))
@@ -64,7 +66,7 @@ class Reinforce(Searcher):
             uniform = self.rng.random(len(cumulative)).tolist()
             # Inverse CDF. The search ends before the last choice, where the CDF may be rounded to below 1.
             arch = tuple(map(bisect_left, cumulative, uniform, self._first, self._last))
-            if self.space.is_valid(arch):
+            if not self._constrained or self.space.is_valid(arch):
                 return arch, self.fidelity
         return self.space.sample(self.rng), self.fidelity
 

@@ -130,7 +130,7 @@ def models(searcher: BOHB) -> dict[int, tuple[KDE, KDE]]:
 
 
 def set_model(searcher: BOHB, good: KDE, bad: KDE) -> None:
-    searcher.results = {12: Results.empty(len(good.data))}
+    searcher.results = {12: Results.empty(len(good.data), max(searcher.space.options))}
     searcher.results[12].model = good, bad
     searcher.modelled = 12
 

@@ -69,7 +69,13 @@ def add_device(group: Any) -> None:
 
 def add_evaluation_options(group: Any) -> None:
     """Add the options that apply to multi-trial algorithms only."""
-    add_options(group, EvaluationRequest, ["evaluate", "preset"])
+    add_options(group, EvaluationRequest, ["evaluate"])
+    add_table_options(group)
+
+
+def add_table_options(group: Any) -> None:
+    """Add those of them that apply where evaluations are looked up in a table."""
+    add_options(group, EvaluationRequest, ["preset"])
     add_options(group.add_mutually_exclusive_group(), EvaluationRequest, ["budget", "evaluations"])
     others = ["cost_model", "seed_policy", "schedule", "crossing", "cache", "simulated_workers", "incumbent"]
     add_options(group, EvaluationRequest, others)

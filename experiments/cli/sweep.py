@@ -21,8 +21,8 @@ from experiments.cli.config_options import (
     new_parser,
 )
 from experiments.cli.option_groups import (
-    add_evaluation_options,
     add_network_options,
+    add_table_options,
     add_weight_sharing_options,
     networks_on_digits,
     refuse,
@@ -67,7 +67,7 @@ def _parser(names: Sequence[str]) -> argparse.ArgumentParser:
     _add_what(parser.add_argument_group("what to tune"))
     how = parser.add_argument_group("how to tune")
     add_options(how, SweepRequest, [name for name in SweepRequest.__dataclass_fields__ if name != "objective"])
-    add_evaluation_options(parser.add_argument_group("evaluations of multi-trial algorithms"))
+    add_table_options(parser.add_argument_group("evaluations of multi-trial algorithms"))
     _add_where(parser.add_argument_group("resources and output"))
     add_network_options(parser.add_argument_group("images and networks (weight sharing)", networks_on_digits()))
     add_weight_sharing_options(parser.add_argument_group("weight sharing"))
@@ -129,10 +129,8 @@ def _sweep(given: argparse.Namespace) -> int:
 
 def _refuse_other_options(given: argparse.Namespace, algorithm: TunedAlgorithm) -> None:
     if algorithm.shares_weights:
-        refuse(given, add_evaluation_options, "only applies to multi-trial algorithms, not to weight-sharing methods")
+        refuse(given, add_table_options, "only applies to multi-trial algorithms, not to weight-sharing methods")
         return
-    if given.evaluate == "train":
-        raise InputError("a sweep looks evaluations up in a table: leave --evaluate train out")
     for add_group in (add_network_options, add_weight_sharing_options):
         refuse(given, add_group, "only applies to weight-sharing methods")
 

@@ -51,8 +51,9 @@ TABLE_RULE = (
     "After the last epoch of each run, mean ± standard deviation over runs (population): the {judged} of the derived "
     "architecture at the reporting fidelity{regret}; its one-shot validation accuracy, with the shared weights; and "
     "the relative entropy (see below) of the distribution from which it was derived. Seconds are measured, mean per "
-    "run, without the pass that measures one-shot validation. Full precision: [table_shared.csv](table_shared.csv); "
-    "for a paper: [table_shared.tex](table_shared.tex)."
+    "run, without the pass that measures one-shot validation. Full precision: "
+    "[table_weight_sharing.csv](table_weight_sharing.csv); for a paper: "
+    "[table_weight_sharing.tex](table_weight_sharing.tex)."
 )
 REGRET = (
     ", its regret (distance from the best architecture of the table), its rank in the table (1 is best), and the "
@@ -90,8 +91,8 @@ def section(given: SectionInput) -> str:
     if not methods:
         return ""
     headers, rows = weight_sharing_table(given, methods)
-    (given.directory / "table_shared.md").write_text(markdown(headers, rows) + "\n", "utf-8")
-    (given.directory / "table_shared.tex").write_text(latex(headers, rows) + "\n", "utf-8")
+    (given.directory / "table_weight_sharing.md").write_text(markdown(headers, rows) + "\n", "utf-8")
+    (given.directory / "table_weight_sharing.tex").write_text(latex(headers, rows) + "\n", "utf-8")
     _write_csv(given, methods)
     figures = write_weight_sharing_figures(given, methods)
     where = " and ".join(dict.fromkeys(dataset for entry in methods for dataset in entry.epochs))
@@ -101,7 +102,7 @@ def section(given: SectionInput) -> str:
         markdown(headers, rows),
         TABLE_RULE.format(judged=given.judged, regret=REGRET if known else ""),
         *(figure(name, f"{caption} on {where}") for name, caption in figures.items()),
-        bullets(_rules(given, methods, "shared_final" in figures)),
+        bullets(_rules(given, methods, "weight_sharing_final" in figures)),
     ]
     return "\n\n".join(parts)
 
@@ -174,7 +175,7 @@ def _finals(entry: Entry, dataset: str) -> dict[str, Aggregate]:
 
 
 def _write_csv(given: SectionInput, entries: Sequence[Entry]) -> None:
-    """Write table_shared.csv: `weight_sharing_table` in full precision with every statistic, empty if missing."""
+    """Write `weight_sharing_table` in full precision with every statistic; cells without a number are empty."""
     rows: list[dict[str, Any]] = []
     columns: list[str] = []
     for entry in entries:
@@ -188,7 +189,7 @@ def _write_csv(given: SectionInput, entries: Sequence[Entry]) -> None:
                     row |= statistics_columns(name.replace(" ", "_"), value)
             columns = list(dict.fromkeys([*columns, *names, *row]))
             rows.append({**names, **without_nan(row)})
-    with (given.directory / "table_shared.csv").open("w", newline="", encoding="utf-8") as stream:
+    with (given.directory / "table_weight_sharing.csv").open("w", newline="", encoding="utf-8") as stream:
         writer = csv.DictWriter(stream, columns, lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
@@ -217,9 +218,12 @@ def write_weight_sharing_figures(given: SectionInput, entries: Sequence[Entry]) 
     """
     judged = given.judged.capitalize()
     figures = {
-        "shared_final": (final_panels(given, entries), f"{judged} of the derived architecture by epoch"),
-        "shared_architecture": (architecture_panels(entries), "Relative entropy and derived architecture by epoch"),
-        "shared_training": (training_panels(entries), "Training of the shared weights by epoch"),
+        "weight_sharing_final": (final_panels(given, entries), f"{judged} of the derived architecture by epoch"),
+        "weight_sharing_architecture": (
+            architecture_panels(entries),
+            "Relative entropy and derived architecture by epoch",
+        ),
+        "weight_sharing_training": (training_panels(entries), "Training of the shared weights by epoch"),
     }
     with report_style():
         for name, (panels, _) in figures.items():

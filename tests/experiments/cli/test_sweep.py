@@ -68,7 +68,7 @@ def refused(argv: list[str], capsys: pytest.CaptureFixture[str], command: Any = 
         (["--tune", *KNOBS, "--search", "bohb", "--scheduler", "none"], "leave --scheduler out"),
         (["--tune", *KNOBS, "--search", "bohb", "--runs", "1"], "bohb needs two rungs"),
         (["--tune", *KNOBS, "--scheduler", "none", "--first-rung", "3"], "leave --first-rung out"),
-        (["--tune", *KNOBS, "--evaluate", "train"], "leave --evaluate train out"),
+        (["--tune", *KNOBS, "--evaluate", "train"], "unrecognized arguments: --evaluate train"),
         (["--tune", *KNOBS, "--width", "4"], "--width only applies to weight-sharing methods"),
         (["--tune", *KNOBS, "--dataset", "cifar11"], "no data set 'cifar11'; it has made-up"),
         (["--tune", *KNOBS, "--search", "grid"], "invalid choice: 'grid'"),

@@ -88,7 +88,7 @@ LEGEND = {"gdas": "gdas (n = 3)", "darts_v1": "darts_v1 (n = 3)"}
 LOOKED_UP = {"table": TABLE, "report_fidelity": REPORTED}
 
 
-def shared_header(*methods: str, **settings: Any) -> StudyHeader:
+def weight_sharing_header(*methods: str, **settings: Any) -> StudyHeader:
     held = {
         "kind": "weight_sharing", "space": "tss", **SHARED,
         "algorithms": {name: {"epochs": EPOCHS} for name in methods or FINAL},
@@ -102,7 +102,7 @@ def shared_header(*methods: str, **settings: Any) -> StudyHeader:
 
 def weight_sharing_study(path: Path, header: StudyHeader | None = None, runs: int = RUNS, epochs: int = EPOCHS) -> Path:
     """Write a study; run r takes 16 (1 + r) seconds per epoch. Returns its path."""
-    header = header or shared_header(**LOOKED_UP)
+    header = header or weight_sharing_header(**LOOKED_UP)
     records = StudyRecords(path)
     records.begin(header)
     (dataset,) = header.settings.datasets
@@ -297,7 +297,7 @@ class TestNumbers:
 
 class TestComparison:
     def test_unites_what_agrees_where_both_have_it(self, study: Path, multi_trial: Path, tmp_path: Path) -> None:
-        bare = weight_sharing_study(tmp_path / "bare", shared_header())
+        bare = weight_sharing_study(tmp_path / "bare", weight_sharing_header())
         for paths in ([study, multi_trial], [multi_trial, study], [bare, multi_trial]):
             studies, entries = compared(*paths)
             assert [entry.weight_sharing for entry in entries] == [
@@ -338,12 +338,12 @@ class TestComparison:
     def test_refuses_a_weight_sharing_study_of_something_else(
         self, study: Path, tmp_path: Path, settings: dict[str, Any], named: str
     ) -> None:
-        other = weight_sharing_study(tmp_path / "other", shared_header(**{**LOOKED_UP, **settings}))
+        other = weight_sharing_study(tmp_path / "other", weight_sharing_header(**{**LOOKED_UP, **settings}))
         with pytest.raises(ReportError, match=f"shared and other cannot share a report: {named}"):
             read_studies([study, other])
 
     def test_of_weight_sharing_studies_notes_other_threads(self, study: Path, tmp_path: Path) -> None:
-        other = weight_sharing_study(tmp_path / "other", shared_header("setn", **LOOKED_UP, threads=2))
+        other = weight_sharing_study(tmp_path / "other", weight_sharing_header("setn", **LOOKED_UP, threads=2))
         assert "**The studies differ**: threads is 1 in shared, 2 in other." in page_of(study, other)
 
     def test_of_multi_trial_studies_stays_strict_beside_weight_sharing(self, study: Path, tmp_path: Path) -> None:
@@ -364,7 +364,7 @@ class TestComparison:
     def test_with_trainings_needs_the_same_images_and_networks(
         self, tmp_path: Path, different: dict[str, Any], named: str | None
     ) -> None:
-        bare = weight_sharing_study(tmp_path / "bare", shared_header())
+        bare = weight_sharing_study(tmp_path / "bare", weight_sharing_header())
         trained = multi_trial_study(tmp_path / "trained", kind="training", **{**SHARED, "recipe": {}, **different})
         if named:
             with pytest.raises(ReportError, match=f"bare and trained cannot share a report: {named}"):
@@ -397,7 +397,7 @@ class TestTables:
         assert rows[0][3:5] == ["41.00 ± 0.82", "93.67 ± 0.47"]
 
     def test_what_only_weight_sharing_has(self, report: Path) -> None:
-        rows = cells((report / "table_shared.md").read_text())
+        rows = cells((report / "table_weight_sharing.md").read_text())
         assert rows == [
             ["method", "runs", "epochs", "test accuracy (%)", "regret (points)", "rank", "beats (%)",
              "one-shot validation (%)",
@@ -408,13 +408,13 @@ class TestTables:
             ["darts_v1", "3", "4", "54.00 ± 0.00", "41.00 ± 0.00", "15,000 ± 0", "0.0 ± 0.0", "41.00 ± 0.82",
              "128", "80.0", "40.0", "0.00", "8.00", "0.20 ± 0.00", "6.00 ± 0.00", "0.00 ± 0.00"],
         ]  # fmt: skip
-        text = (report / "table_shared.tex").read_text()
+        text = (report / "table_weight_sharing.tex").read_text()
         assert r"darts\_v1" in text
         assert r"0.33 $\pm$ 0.47" in text
         assert text.isascii()
 
     def test_csv_has_every_statistic(self, report: Path, tmp_path: Path) -> None:
-        with (report / "table_shared.csv").open() as stream:
+        with (report / "table_weight_sharing.csv").open() as stream:
             gdas, _ = csv.DictReader(stream)
         assert (gdas["method"], gdas["dataset"], gdas["runs"], gdas["epochs"]) == ("gdas", "digits", "3", "4")
         assert float(gdas["regret_mean"]) == pytest.approx(4 / 3)
@@ -422,7 +422,7 @@ class TestTables:
         assert float(gdas["none_edges_std"]) == pytest.approx(float(np.std([0, 0, 1])))
 
     def test_what_a_random_architecture_has_stands_below(self, tmp_path: Path) -> None:
-        header = shared_header(**LOOKED_UP)
+        header = weight_sharing_header(**LOOKED_UP)
         for old, spread in ((True, ""), (False, " ± 6.20")):
             best = Optimum(6111, OPTIMUM, math.nan, 80.5) if old else Optimum(6111, OPTIMUM, math.nan, 80.5, 6.2, 9)
             path = weight_sharing_study(tmp_path / f"{old}", replace(header, optima={"digits": best}))
@@ -434,7 +434,7 @@ class TestTables:
             assert found == [f"80.50{spread}", f"14.50{spread}", "", "50.0"]
 
     def test_unknown_accuracy_is_a_dash(self, tmp_path: Path) -> None:
-        given = given_of(weight_sharing_study(tmp_path / "bare", shared_header()))
+        given = given_of(weight_sharing_study(tmp_path / "bare", weight_sharing_header()))
         _, rows = weight_sharing_table(given, given.entries)
         assert rows[0][3:8] == ["–", "–", "–", "–", "41.00 ± 0.82"]
 
@@ -535,7 +535,7 @@ class TestEpochFigures:
             assert panel.limits == pytest.approx((-0.04 * top, 1.04 * top))
 
     def test_of_the_size_space_it_has_channels(self, tmp_path: Path) -> None:
-        path = weight_sharing_study(tmp_path / "sizes", shared_header("tas", space="sss"))
+        path = weight_sharing_study(tmp_path / "sizes", weight_sharing_header("tas", space="sss"))
         panels = architecture_panels(compared(path)[1])
         assert [panel.quantity for panel in panels] == ["relative entropy", "mean channels"]
         assert panels[1].limits == pytest.approx((8 - 0.04 * 56, 64 + 0.04 * 56))
@@ -553,7 +553,9 @@ class TestEpochFigures:
         assert [text.get_text() for text in drawn.get_texts()] == list(LEGEND.values())
 
     def test_one_epoch_of_one_run_is_a_mark(self, tmp_path: Path) -> None:
-        path = weight_sharing_study(tmp_path / "short", shared_header("gdas", **LOOKED_UP, runs=1), runs=1, epochs=1)
+        path = weight_sharing_study(
+            tmp_path / "short", weight_sharing_header("gdas", **LOOKED_UP, runs=1), runs=1, epochs=1
+        )
         write_report([path], tmp_path / "report", band="sem")
         given = given_of(path)
         (axes,) = draw_epochs(final_panels(given, given.entries), LEGEND, "sem").axes
@@ -571,9 +573,17 @@ class TestEpochFigures:
 
 class TestReport:
     FIGURES = ("incumbent", "log_regret", "incumbent_log_time", "log_regret_log_time", "comparison_matrix",
-               "reached", "found", "found_cells", "shared_final", "shared_architecture", "shared_training",
-               "cell_gdas", "cell_darts_v1")  # fmt: skip
-    TABLES = ("table", "table_shared", "found", "diversity", "checklist", "study1_datasets", "study1_algorithms")
+               "reached", "found", "found_cells", "weight_sharing_final", "weight_sharing_architecture",
+               "weight_sharing_training", "cell_gdas", "cell_darts_v1")  # fmt: skip
+    TABLES = (
+        "table",
+        "table_weight_sharing",
+        "found",
+        "diversity",
+        "checklist",
+        "study1_datasets",
+        "study1_algorithms",
+    )
     MORE = ("comparison", "targets", "anytime", "overhead", "study2_datasets", "study2_algorithms")
     """Tables of what multi-trial searches do."""
 
@@ -588,7 +598,7 @@ class TestReport:
         text = (report / "report.md").read_text()
         linked = {re.sub("png$|pdf$", "svg", link) for link in re.findall(r"\]\(([^)#]*)\)", text)}
         assert linked == {name for name in names if not name.endswith((".md", ".html"))}
-        assert "## Weight sharing\n\n" + (report / "table_shared.md").read_text() in text
+        assert "## Weight sharing\n\n" + (report / "table_weight_sharing.md").read_text() in text
 
     def test_tells_what_to_know_first(self, report: Path) -> None:
         text = (report / "report.md").read_text()
@@ -615,10 +625,17 @@ class TestReport:
             assert (tmp_path / "again" / file.name).read_bytes() == file.read_bytes(), file.name
 
     def test_without_a_table_leaves_accuracy_out_and_says_why(self, tmp_path: Path) -> None:
-        path = weight_sharing_study(tmp_path / "bare", shared_header())
+        path = weight_sharing_study(tmp_path / "bare", weight_sharing_header())
         out = tmp_path / "report"
         write_report([path], out)
-        drawn = ("found", "found_cells", "shared_architecture", "shared_training", "cell_gdas", "cell_darts_v1")
+        drawn = (
+            "found",
+            "found_cells",
+            "weight_sharing_architecture",
+            "weight_sharing_training",
+            "cell_gdas",
+            "cell_darts_v1",
+        )
         assert {file.name for file in out.iterdir()} == self.files(drawn) | {".files"}
         text = (out / "report.md").read_text()
         assert text.startswith("# Architecture search on tss: weight sharing on digits\n")
@@ -630,7 +647,7 @@ class TestReport:
 
     def test_of_the_size_space_imports_no_torch(self, tmp_path: Path) -> None:
         scale = {**SCALE, "channels": [2, 4, 6, 8, 10, 12, 14, 16]}
-        header = shared_header("tas", "mask_rl", space="sss", scale=scale, **LOOKED_UP)
+        header = weight_sharing_header("tas", "mask_rl", space="sss", scale=scale, **LOOKED_UP)
         path = weight_sharing_study(tmp_path / "sizes", header)
         code = (
             "import sys; from pathlib import Path; from experiments.reports import figures\n"
@@ -643,10 +660,10 @@ class TestReport:
         assert (tmp_path / "report" / "cell_mask_rl.svg").exists()
         text = (tmp_path / "report" / "report.md").read_text()
         assert "here the choices stood for 2, 4, 6, 8, 10, 12, 14, 16." in text
-        assert "Mean channels: over the layers" in text
+        assert "Mean channels: the mean over the layers" in text
 
     def test_tells_two_studies_of_a_method_apart(self, study: Path, tmp_path: Path) -> None:
-        other = weight_sharing_study(tmp_path / "other", shared_header("gdas", **LOOKED_UP, seed=8))
+        other = weight_sharing_study(tmp_path / "other", weight_sharing_header("gdas", **LOOKED_UP, seed=8))
         section = derived.section(SectionInput(*compared(study, other), tmp_path))
         drawn = {file.name for file in tmp_path.glob("cell_*.svg")}
         assert drawn == {"cell_gdas_1.svg", "cell_gdas_2.svg", "cell_darts_v1.svg"}
@@ -659,10 +676,10 @@ class TestTerminal:
         assert "93.67 ± 0.47" in lines["gdas"]
         assert "41.00" not in lines["gdas"]
         assert "54.00 ± 0.00" in lines["darts_v1"]
-        assert f"{report / 'table_shared.csv'}\n" in printed.getvalue()
+        assert f"{report / 'table_weight_sharing.csv'}\n" in printed.getvalue()
 
     def test_nas_run_can_tell_how_a_study_ended(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-        path = weight_sharing_study(tmp_path / "bare", shared_header("gdas", runs=1), runs=1)
+        path = weight_sharing_study(tmp_path / "bare", weight_sharing_header("gdas", runs=1), runs=1)
         studies, entries = compared(path)
         show_results(*long_table(studies[0].header, entries))
         show_answers(StudyRecords(path))

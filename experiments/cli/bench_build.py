@@ -29,7 +29,7 @@ def add_commands(commands: Any, style: dict[str, Any]) -> None:
     add_network(build.add_argument_group("networks", networks_on_digits()))
     add_recipe(build.add_argument_group("training recipe", recipe_on_digits()))
     _add_where(build.add_argument_group("resources and output"))
-    calibrate = commands.add_parser("calibrate", help="time the architectures of a build, on a quiet machine", **style)
+    calibrate = commands.add_parser("calibrate", help="time the architectures of a build, on an idle machine", **style)
     calibrate.add_argument("directory", type=Path, metavar="DIR", help="--out directory of nas-bench build")
     add_images(calibrate)
     add_device(calibrate)

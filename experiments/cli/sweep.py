@@ -154,7 +154,7 @@ def _show_best(sweep: Sweep, records: SweepRecords) -> Path:
     from experiments.sweeps.outcome import write_best
 
     write_best(sweep, records)
-    rows = records.rows()
+    rows = records.configurations()
     ranking, failed = ranked(rows), sum(row.status == "failed" for row in rows)
     show_ranking(ranking, records.header().settings)
     if failed:

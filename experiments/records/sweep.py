@@ -84,7 +84,7 @@ class SweepRecords(RecordedDirectory[SweepHeader]):
         }
         write_parquet(self.path / TRIALS, pa.table(columns))
 
-    def rows(self) -> list[Configuration]:
+    def configurations(self) -> list[Configuration]:
         """All configurations suggested so far, in the order of suggestion, with their evaluations."""
         path, knobs = self.path / TRIALS, list(self.header().settings.tuned)
         if not path.exists():
@@ -93,9 +93,9 @@ class SweepRecords(RecordedDirectory[SweepHeader]):
             table = pq.read_table(path)
         except (pa.ArrowInvalid, OSError) as error:
             raise RecordError(f"{path} is damaged ({error}): delete it and run the command again") from error
-        return [self.row({name: row[name] for name in knobs}, row["status"]) for row in table.to_pylist()]
+        return [self.configuration({name: row[name] for name in knobs}, row["status"]) for row in table.to_pylist()]
 
-    def row(self, options: Mapping[str, Any], status: str) -> Configuration:
+    def configuration(self, options: Mapping[str, Any], status: str) -> Configuration:
         return Configuration(options, status, read_evaluation(folder_of(self.store, options)))
 
 

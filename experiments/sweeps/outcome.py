@@ -43,7 +43,7 @@ def write_best(sweep: Sweep, records: SweepRecords) -> Config:
     Raises:
         InputError: no configuration has an objective.
     """
-    rows = records.rows()
+    rows = records.configurations()
     ranking = ranked(rows)
     if not ranking:
         raise InputError(f"no configuration could be evaluated: see error.txt under {records.path / 'ray'}")

@@ -187,7 +187,7 @@ def run_sweep(sweep: Sweep, directory: Path, resources: Resources, progress: Pro
     records, header = SweepRecords(directory), sweep.header()
     sweep.evaluator.study.check()
     with records.writing(header):
-        tried = records.rows()
+        tried = records.configurations()
         if len(tried) < sweep.trials or any(row.status in ("running", "failed") for row in tried):
             _tune(sweep, records, tried, resources, progress)
     return records
@@ -255,7 +255,7 @@ class _Watch(tune.Callback):
 
     def _note(self, trial: TuneTrial, status: str) -> None:
         options = plain(type(self._sweep.evaluator.base), trial.config)
-        self._rows[trial.trial_id] = self._records.row(options, status)
+        self._rows[trial.trial_id] = self._records.configuration(options, status)
         rows = list(self._rows.values())  # in the order in which they began
         again = [row.options for row in rows]
         rows += [row for row in self._tried if row.options not in again]  # which are suggested again soon

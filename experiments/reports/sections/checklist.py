@@ -127,7 +127,7 @@ def _tuning(studies: Sequence[RecordedStudy], entries: Sequence[Entry], sweeps: 
     options = f"options are under What was run ({presets})"
     evidence, tuned = [], set()
     for sweep in sweeps:
-        settings, rows = sweep.header().settings, sweep.rows()
+        settings, rows = sweep.header().settings, sweep.configurations()
         if not any(_tuned_for(settings, entry) for entry in entries):
             continue
         once = {repr(row.options): row.evaluation for row in rows}.values()  # a configuration may be suggested again

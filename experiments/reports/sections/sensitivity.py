@@ -62,7 +62,7 @@ def section(given: SectionInput) -> str:
 
 
 def _sweep(records: SweepRecords, name: str, directory: Path) -> str:
-    header, rows = records.header(), records.rows()
+    header, rows = records.header(), records.configurations()
     ranking, settings = ranked(rows), header.settings
     if not ranking:
         raise RecordError(f"{records.path} holds no configuration that was evaluated: repeat its nas-sweep command")

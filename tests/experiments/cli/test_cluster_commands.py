@@ -49,7 +49,7 @@ def test_a_sweep_and_its_confirmation(
     assert sweep.main([*what, *how, *there]) == 0
     assert "these runs do not show that the best configuration differs" in capsys.readouterr().out, "3 runs cannot tell"
     records = SweepRecords(Path("s"))
-    assert {row.status for row in records.rows()} <= {"complete", "stopped"}
+    assert {row.status for row in records.configurations()} <= {"complete", "stopped"}
     for study in (records.path / "confirmation").iterdir():
         assert set(StudyRecords(study).trials()["run"].to_pylist()) == {0, 1, 2}
 
@@ -59,7 +59,7 @@ def test_a_sweep_of_weight_sharing(there: list[str]) -> None:
     how = ["--tune", "tau_max=1:20", "--trials", "2", "--epochs", "3", "--confirm-runs", "1", "--out", "s"]
     assert sweep.main(["--algo", "gdas", *SHARED, *how, *there]) == 0
     records = SweepRecords(Path("s"))
-    objectives = [row.evaluation.objectives for row in records.rows() if row.evaluation]
+    objectives = [row.evaluation.objectives for row in records.configurations() if row.evaluation]
     assert len(objectives) == 2
     assert {frozenset(found) for found in objectives} <= {frozenset({1}), frozenset({1, 3})}
     assert any(3 in found for found in objectives)

@@ -195,7 +195,7 @@ def test_the_checklist_tells_what_tuning_cost(tmp_path: Path) -> None:
         folder.mkdir(parents=True)
         known = Evaluation({"sample_size": size}, {9: 90.0}, 3600.0 * size)
         (folder / "evaluation.json").write_text(json.dumps(vars(known)))
-    sweep.write([sweep.row({"sample_size": size}, "complete") for size in (2, 3, 2)])
+    sweep.write([sweep.configuration({"sample_size": size}, "complete") for size in (2, 3, 2)])
     practice = "It is reported how hyper-parameters were tuned, and at what cost"
     given = SectionInput([study], entries_of([study]), tmp_path, sweeps=[sweep.path])
     (item,) = [item for item in checklist(given) if item.practice == practice]

@@ -306,10 +306,13 @@ def test_a_sweep_s_table_tells_every_configuration_and_rung(tmp_path: Path) -> N
     folder.mkdir(parents=True)
     (folder / "evaluation.json").write_text(json.dumps(vars(evaluation)))
     records.write([Configuration({"a": 1}, "stopped", evaluation), Configuration({"a": 2}, "running")])
-    assert records.rows() == [Configuration({"a": 1}, "stopped", evaluation), Configuration({"a": 2}, "running")]
+    assert records.configurations() == [
+        Configuration({"a": 1}, "stopped", evaluation),
+        Configuration({"a": 2}, "running"),
+    ]
     (folder / "evaluation.json").write_text('{"objectives": 3')
     with pytest.raises(RecordError, match=r"evaluation.json is damaged .*: delete it and run the command again"):
-        records.rows()
+        records.configurations()
     with pytest.raises(RecordError, match=r"another sweep: rungs is \[10, 30\], but \[10\]"):
         records.begin(a_header(rungs=(10,)))
     with pytest.raises(RecordError, match=r"holds no sweep.json"):
@@ -339,7 +342,7 @@ def test_configurations_are_kept_in_the_order_in_which_they_began(tmp_path: Path
     for trial in trials:
         watch.on_trial_start(trial=trial)
     watch.on_trial_error(trial=trials[0])
-    assert [(row.options["sample_size"], row.status) for row in records.rows()] == [
+    assert [(row.options["sample_size"], row.status) for row in records.configurations()] == [
         (2, "failed"), (3, "running"), (4, "running")
     ]  # fmt: skip
 
@@ -400,7 +403,7 @@ def test_a_report_shows_the_sensitivity_to_each_option(tmp_path: Path) -> None:
         folder = folder_of(records.store, options)
         folder.mkdir(parents=True)
         (folder / "evaluation.json").write_text(json.dumps(vars(Evaluation(options, objectives, 2.0))))
-    rows = [records.row({"a": a, "b": "xy"[a % 2]}, "stopped") for a in tried]
+    rows = [records.configuration({"a": a, "b": "xy"[a % 2]}, "stopped") for a in tried]
     records.write(rows)
     text = sensitivity_section.section(SectionInput([], [], tmp_path, sweeps=[records.path]))
     assert text.startswith("## Sensitivity to options\n\n### mine: s\n")

@@ -19,6 +19,8 @@ import math
 from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,8 +45,7 @@ class BOHBConfig(HyperbandConfig):
     top_n_percent: int = knob(15, "share of the results that count as good", symbol="q", unit="percent", low=1, high=99)
 
 
-@dataclass(frozen=True)
-class KDE:
+class KDE(NamedTuple):
     """Kernel density estimate over categorical decisions with the Aitchison-Aitken kernel.
 
     `data` is (d, n) choices. A decision with the same choice as the data point contributes 1 - h, any other choice
@@ -75,14 +76,22 @@ def pdfs(densities: Sequence[KDE], points: NDArray[np.integer]) -> list[NDArray[
     """
     sizes = [density.data.shape[1] for density in densities]
     data = np.concatenate([density.data for density in densities], axis=1)  # (d, n), n over all densities
-    parameters = np.array([(density.bandwidth, density.different) for density in densities])
-    h, different = parameters.transpose(1, 2, 0).repeat(sizes, axis=2)[:, :, None]  # (d, 1, n) each
-    products = np.multiply.reduce(np.where(points[:, :, None] == data[:, None], 1 - h, different))  # (m, n)
+    kernels = [(other, 1 - h) for one in densities for h, other in zip(one.bandwidth, one.different, strict=True)]
+    different = _positions(len(densities), len(data)).repeat(sizes, axis=1)[:, None]  # (d, 1, n), of h / (L - 1)
+    # Looking the contributions up takes half the time of np.where, whose branches are unpredictable.
+    kernel = np.array(kernels).take(different + (points[:, :, None] == data[:, None]))  # (d, m, n)
+    products = np.multiply.reduce(kernel)  # (m, n)
     values, start = [], 0
     for size in sizes:
         values.append(np.add.reduce(products[:, start : start + size], axis=1) / size)
         start += size
     return values
+
+
+@lru_cache
+def _positions(densities: int, d: int) -> NDArray[np.intp]:
+    """Positions (d, densities) of the first of two numbers in an array of shape (densities, d, 2)."""
+    return np.arange(0, 2 * densities * d, 2).reshape(densities, d).T
 
 
 @dataclass
@@ -132,7 +141,8 @@ class Side:
         bandwidth, different = [], []
         for total, square, counts in zip(self.sums, self.squares, self.counts, strict=True):
             mean = total / n
-            h = max(1.06 * math.sqrt(max(square / n - mean * mean, 0.0)) * shrink, min_bandwidth)
+            variance = square / n - mean * mean  # may be rounded to below 0
+            h = max(1.06 * math.sqrt(variance) * shrink, min_bandwidth) if variance > 0 else min_bandwidth
             others = len(counts) - counts.count(0) - 1  # L - 1
             bandwidth.append(h)
             different.append(h / others if others else math.inf)

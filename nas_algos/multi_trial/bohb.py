@@ -239,7 +239,7 @@ class BOHB(Hyperband):
         Each starts from a good result and keeps each choice with probability 1 - h, else draws any choice.
         """
         d = len(self._options)
-        kept = np.array([[1 - h] for h in good.bandwidth])  # (d, 1) chances
+        kept = np.subtract(1, good.bandwidth)[:, None]  # (d, 1) chances
         parts: list[NDArray[np.integer]] = []
         left = self.config.num_samples
         for _ in range(MAX_DRAWS):

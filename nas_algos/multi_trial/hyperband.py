@@ -71,7 +71,7 @@ class Hyperband(Searcher):
     """Cycles through brackets s = s_max, ..., 1, 0, from the most explorative one to full training only."""
 
     Config = HyperbandConfig
-    _FIXED = Searcher._FIXED | {"_fidelities"}
+    _FIXED = Searcher._FIXED | {"_fidelities", "_cycle"}
 
     def __init__(self, space: Space, config: HyperbandConfig, fidelity: Fidelity, rng: np.random.Generator) -> None:
         super().__init__(space, config, fidelity, rng)
@@ -80,6 +80,8 @@ class Hyperband(Searcher):
                 f"min_epochs must be at most the {fidelity.epoch} epochs of the search, got {config.min_epochs}"
             )
         self._fidelities = tuple(Fidelity(fidelity.schedule, epochs) for epochs in _rungs(fidelity.epoch, config))
+        rungs = len(self._fidelities)
+        self._cycle = [_sizes(s, rungs - 1, config.eta) for s in range(rungs - 1, -1, -1)]  # algorithm 1, line 1
         self.started = 0  # number of brackets
         self.brackets: dict[int, Bracket] = {}  # number -> unfinished bracket
         self.bracket_of: dict[int, int] = {}  # open trial id -> bracket
@@ -103,11 +105,9 @@ class Hyperband(Searcher):
         return arch, bracket.rungs[bracket.rung]
 
     def _start_bracket(self) -> int:
-        s_max, eta = len(self._fidelities) - 1, self.config.eta
-        s = s_max - self.started % (s_max + 1)  # algorithm 1, line 1
-        first = (s_max + 1) // (s + 1) * eta**s  # algorithm 1, line 2: n
-        sizes = [max(1, first // eta**i) for i in range(s + 1)]  # algorithm 1, line 5: n_i
-        self.brackets[self.started] = Bracket(self._fidelities[-s - 1 :], sizes)  # algorithm 1, line 6: r_i
+        sizes = self._cycle[self.started % len(self._cycle)]
+        rungs = self._fidelities[-len(sizes) :]  # algorithm 1, line 6: r_i
+        self.brackets[self.started] = Bracket(rungs, sizes.copy())
         self.started += 1
         return self.started - 1
 
@@ -123,3 +123,9 @@ def _rungs(epochs: int, config: HyperbandConfig) -> list[int]:
     while config.min_epochs * config.eta ** (s_max + 1) <= epochs:
         s_max += 1
     return [epochs // config.eta**s for s in range(s_max, -1, -1)]
+
+
+def _sizes(s: int, s_max: int, eta: int) -> list[int]:
+    """The number of architectures at each rung of bracket s."""
+    first = (s_max + 1) // (s + 1) * eta**s  # algorithm 1, line 2: n
+    return [max(1, first // eta**i) for i in range(s + 1)]  # algorithm 1, line 5: n_i

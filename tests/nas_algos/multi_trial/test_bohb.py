@@ -328,6 +328,18 @@ def test_fifteen_percent_are_good_and_eighty_five_bad(n: int, good: int, bad: in
     assert tuple(kde.data.shape[1] for kde in searcher.model(1)) == (good, bad)
 
 
+@pytest.mark.parametrize("percent", [1, 15, 50, 99])
+def test_running_sums_fit_the_same_densities_as_all_data_at_once(space: Space, percent: int) -> None:
+    """Exactly, although architectures move between good, bad and neither with each result."""
+    searcher = bohb(space, top_n_percent=percent)
+    archs, scores = results(space, 60, seed=percent)
+    for arch, score in zip(archs, scores, strict=True):
+        feed(searcher, [arch], [float(round(score))], 1)
+        for kde in (side for model in models(searcher).values() for side in model):
+            afresh = KDE.fit(kde.data, max(space.options), 0.3)
+            assert (kde.bandwidth, kde.different) == (afresh.bandwidth, afresh.different)
+
+
 def test_of_equal_scores_the_first_told_are_good() -> None:
     searcher = bohb(SPACES["tss"])
     archs, _ = results(SPACES["tss"], 40, seed=1)

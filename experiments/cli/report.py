@@ -48,6 +48,8 @@ def _parser() -> argparse.ArgumentParser:
         "the best one)"
     )
     parser.add_argument("--target", nargs="+", action="extend", default=[], metavar="[DATASET=]VALUE", help=target)
+    workers = "processes that write the sections side by side (default: 1)"
+    parser.add_argument("--workers", type=int, default=1, metavar="N", help=workers)
     return parser
 
 
@@ -66,8 +68,10 @@ def _report(given: argparse.Namespace) -> int:
     from experiments.cli.console import show_results  # these are slow to import, and --help does not need them
     from experiments.reports.report import write_report
 
-    if given.runs is not None and given.runs < 1:
-        raise InputError(f"--runs is at least 1, got {given.runs}")
+    for name in ("runs", "workers"):
+        number = getattr(given, name)
+        if number is not None and number < 1:
+            raise InputError(f"--{name} is at least 1, got {number}")
     out = given.out or given.studies[0] / "report"
     report = write_report(
         given.studies,
@@ -78,6 +82,7 @@ def _report(given: argparse.Namespace) -> int:
         runs=given.runs,
         sweeps=given.sweep,
         targets=[_target(text) for text in given.target],
+        workers=given.workers,
     )
     show_results(report.headers, report.rows)
     for file in report.files:

@@ -50,6 +50,8 @@ if TYPE_CHECKING:
 
 SUMMARISED = 5000
 """Runs of each algorithm on each data set that this command reads back, since it holds all their trials in memory."""
+REPORT_WORKERS = 3
+"""Processes that write a report, at most: one section takes a third of the time of all."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -217,7 +219,8 @@ def _show(given: argparse.Namespace, records: StudyRecords) -> None:
     if given.report:
         from experiments.reports.report import write_report
 
-        report = write_report([directory], directory / "report", runs=shown)
+        workers = max(1, min(given.workers, REPORT_WORKERS))
+        report = write_report([directory], directory / "report", runs=shown, workers=workers)
         show_results(report.headers, report.rows)
     else:
         studies = read_studies([directory], shown)

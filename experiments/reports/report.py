@@ -6,14 +6,18 @@ A report reads records, never live objects; equal records give equal files.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from itertools import repeat
+from multiprocessing import get_context
 from pathlib import Path
+from signal import SIG_IGN, SIGINT, signal
 
 from experiments.records.budgets import BudgetUnit
 from experiments.records.headers import StudyHeader
 from experiments.reports.entries import budget_unit, entries_of, read_studies
 from experiments.reports.publishing import publish
-from experiments.reports.section import AskedTarget, SectionInput
+from experiments.reports.section import AskedTarget, Section, SectionInput
 from experiments.reports.summary import long_table
 from experiments.statistics.aggregates import Band, Interpolation
 
@@ -39,6 +43,7 @@ def write_report(
     runs: int | None = None,
     sweeps: Sequence[Path] = (),
     targets: Sequence[AskedTarget] = (),
+    workers: int = 1,
 ) -> Report:
     """Read studies and write their common report into the directory `out`.
 
@@ -52,6 +57,8 @@ def write_report(
             with the interpolation 'nats', 0.05 KB for each of its trials.
         sweeps: directories of nas-sweep, whose sensitivity to each option is shown.
         targets: values of the metric for which to report when searches reach them; default: some near the best one.
+        workers: processes that write sections; the files do not depend on it. More than one are fresh processes, each
+            with a copy of what was read.
 
     Raises:
         RecordError: a directory holds no readable study, or no readable sweep.
@@ -66,11 +73,28 @@ def write_report(
     entries = entries_of(studies, counted)
     with publish(out) as directory:
         given = SectionInput(studies, entries, directory, band, interpolation, counted, targets, sweeps)
-        text = page(given.header, [section(given) for section in SECTIONS])
+        text = page(given.header, _written(SECTIONS, given, workers))
         (directory / "report.md").write_text(text, "utf-8")
         (directory / "report.html").write_text(html_page(text, directory), "utf-8")
         names = sorted(path.name for path in directory.iterdir())
     return Report([out / name for name in names], *long_table(given.header, entries))
+
+
+def _written(sections: Sequence[Section], given: SectionInput, workers: int) -> list[str]:
+    """The Markdown of each section, which also writes its files into the report's directory."""
+    if workers == 1:
+        return [section(given) for section in sections]
+    with ProcessPoolExecutor(workers, get_context("spawn"), _ignore_ctrl_c) as pool:
+        return list(pool.map(_write, sections, repeat(given)))
+
+
+def _ignore_ctrl_c() -> None:
+    """Leave Ctrl-C to the command."""
+    signal(SIGINT, SIG_IGN)
+
+
+def _write(section: Section, given: SectionInput) -> str:
+    return section(given)
 
 
 def page(header: StudyHeader, sections: Sequence[str]) -> str:

@@ -159,6 +159,15 @@ class TestFiles:
             assert (tmp_path / name).read_bytes() == (report / name).read_bytes(), name
         assert (tmp_path / "mine.txt").read_text() == "kept"
 
+    def test_several_processes_write_the_same_files(self, study: Path, tmp_path: Path) -> None:
+        for workers in (1, 2):
+            write_report([study], tmp_path / str(workers), workers=workers)
+        names = {path.name for path in (tmp_path / "1").iterdir()}
+        assert {"report.html", "incumbent.png", "incumbent.pdf", "comparison.csv"} <= names
+        assert {path.name for path in (tmp_path / "2").iterdir()} == names
+        for name in names:
+            assert (tmp_path / "1" / name).read_bytes() == (tmp_path / "2" / name).read_bytes(), name
+
     def test_a_report_that_fails_leaves_nothing(
         self, study: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -404,6 +413,8 @@ class TestCommand:
             "--target",
             "94",
             "a=9",
+            "--workers",
+            "2",
         ]
         assert main([str(study), "other", "--out", str(tmp_path), *options]) == 0
         sweeps = [Path("one"), Path("two")]
@@ -416,6 +427,7 @@ class TestCommand:
                 "runs": 5,
                 "sweeps": sweeps,
                 "targets": [(None, 94), ("a", 9)],
+                "workers": 2,
             },
         ]
 

@@ -202,7 +202,7 @@ def test_without_network_and_drawing_it_is_searched_and_shown_as_a_string(
     assert not Path("s/report/found_cells.png").exists()
     capsys.readouterr()
     assert bench.main(["show", "10", "--space", "mixed"]) == 0
-    assert "mixed has no networks in supernets.networks: costs are unknown" in capsys.readouterr().out
+    assert "mixed has no networks in supernets.networks, so costs are unknown" in capsys.readouterr().out
     for command, message in (
         (["show", "10", "--space", "mixed", "--out", "m.png"], "unknown space with a drawing 'mixed'"),
         (["build", "--space", "mixed", "--schedule", "1", "--workers", "0", "--out", "b"],

@@ -426,7 +426,7 @@ def test_the_size_space_is_searched_alike(method: str, tmp_path: Path) -> None:
         (["--algo", "gdas", "--space", "tss", "--width", "0"], "at least 1"),
         (["--algo", "gdas", "--space", "tss", *SIZES], "--channels does not apply to the networks of tss"),
         (["--algo", "tas", "--space", "sss", "--depth", "2"], "--depth does not apply to the networks of sss"),
-        (["--algo", "tas", "--space", "sss", "--channels", *"87654321"], "whole numbers from 1, ascending"),
+        (["--algo", "tas", "--space", "sss", "--channels", *"87654321"], "ascending whole numbers, at least 1"),
     ],
 )
 def test_bad_input_is_refused(

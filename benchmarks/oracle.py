@@ -61,8 +61,9 @@ class _FidelityData:
     recorded: NDArray[np.int64]
 
     @cached_property
-    def lists(self) -> tuple[list[float], list[float], list[int]]:
-        return self.scores.ravel().tolist(), self.seconds.ravel().tolist(), self.recorded.tolist()
+    def lists(self) -> tuple[list[float], list[float], list[int], int]:
+        """(scores, seconds, recorded, seeds kept)."""
+        return self.scores.ravel().tolist(), self.seconds.ravel().tolist(), self.recorded.tolist(), self.scores.shape[1]
 
 
 class Oracle:
@@ -142,11 +143,11 @@ class Oracle:
         """
         data = self._loaded.get(fidelity) or self._load(fidelity)
         index = self.space.index(arch)
-        scores, seconds, recorded = data.lists
+        scores, seconds, recorded, width = data.lists
         count = recorded[index]
         if count == 0:
             raise self._missing(index, fidelity)
-        cell = index * data.scores.shape[1]
+        cell = index * width
         if count > 1:
             cell += uniform_int(_required(rng), count)
         return Outcome(scores[cell], seconds[cell])

@@ -152,6 +152,15 @@ class ProductSpace(ABC):
         return tuple(map(range, self.options))
 
     @cached_property
+    def _contributions(self) -> tuple[dict[int, int], ...]:
+        """What each choice adds to `position`: for each decision, choice -> number."""
+        strides = [math.prod(self.options[decision + 1 :]) for decision in range(len(self.options))]
+        return tuple(
+            {choice: choice * stride for choice in range(options)}
+            for options, stride in zip(self.options, strides, strict=True)
+        )
+
+    @cached_property
     def _changeable(self) -> tuple[int, ...]:
         """The decisions with more than one choice."""
         return tuple(decision for decision, options in enumerate(self.options) if options > 1)
@@ -204,12 +213,11 @@ class ProductSpace(ABC):
         """
         if len(arch) != len(self.options):
             self.check(arch)  # raises
-        position = 0
-        for choice, options in zip(arch, self.options, strict=True):
-            if not 0 <= choice < options:
-                self.check(arch)  # raises
-            position = position * options + choice
-        return position
+        try:
+            return sum(map(dict.__getitem__, self._contributions, arch))
+        except KeyError:
+            self.check(arch)  # raises
+            raise
 
     def at_position(self, position: int) -> Arch:
         """The exact inverse of `position`; InputError if out of range."""

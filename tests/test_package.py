@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
+import pytest
 import yaml
 from hatchling.builders.wheel import WheelBuilder
 
@@ -61,3 +64,10 @@ def test_the_citation_names_this_version() -> None:
     assert (citation["version"], citation["license"]) == (project["version"], project["license"])
     assert f"version = {{{project['version']}}}" in (ROOT / "README.md").read_text()
     assert f"## [{project['version']}] - {citation['date-released']}" in (ROOT / ".github/CHANGELOG.md").read_text()
+
+
+@pytest.mark.parametrize("command", ["run", "report", "sweep", "bench"])
+def test_every_command_also_runs_as_a_module(command: str) -> None:
+    module = [sys.executable, "-m", f"experiments.cli.{command}", "--help"]
+    shown = subprocess.run(module, cwd=ROOT, check=True, capture_output=True, text=True).stdout
+    assert shown.lower().startswith(f"usage: nas-{command}")

@@ -203,3 +203,7 @@ _COMMANDS = {
     "export": _export,
     "one-shot": _one_shot,
 }
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Sequence
 from math import isnan, nan
 from pathlib import Path
@@ -88,3 +89,7 @@ def _report(given: argparse.Namespace) -> int:
     for file in report.files:
         print(file)
     return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
